@@ -1,0 +1,24 @@
+"""The errors that tsynd raises on purpose: each is one line that restates the input and says what would have been right."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TsyndError(ValueError):
+    """Bad input: the message restates it and says what would have been right."""
+
+
+class DataUnavailable(TsyndError):
+    """A data set could not be found or downloaded: the message names the address, the folder and what works offline."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> TsyndError:
+    """An error for a name that is not in a list, with the nearest known name.
+
+    >>> str(unknown("arm", "gaurded", ["none", "guarded"]))
+    "unknown arm 'gaurded': did you mean 'guarded'? (known: none, guarded)"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return TsyndError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(names)})")

@@ -1,0 +1,37 @@
+"""Networks lent to a function come back as they were: mode and grad flags are restored, on exceptions too."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Eval mode and no weight gradients inside the block; every module's mode and every grad flag restored after it.
+
+    In eval mode batch-norm statistics stay as they are. Without weight gradients an ascent step on the input is
+    about a third cheaper.
+
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    >>> with frozen(network):
+    ...     print(network.training, network[0].weight.requires_grad)
+    False False
+    >>> network.training, network[0].weight.requires_grad
+    (True, True)
+    """
+    modules = [module for network in networks for module in network.modules()]
+    parameters = [parameter for network in networks for parameter in network.parameters()]
+    modes = [module.training for module in modules]
+    flags = [parameter.requires_grad for parameter in parameters]
+    try:
+        for network in networks:
+            network.eval()
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        for parameter, flag in zip(parameters, flags, strict=True):
+            parameter.requires_grad_(flag)
