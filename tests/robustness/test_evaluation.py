@@ -1,0 +1,142 @@
+"""One call gives the sections of the contract, for grey and colour, two classes and five; the same call gives them again."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.robustness.toys import images_and_labels, small_network, trained
+from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
+from tsynd.robustness import evaluate
+from tsynd.robustness.corruptions import CORRUPTIONS
+from tsynd.robustness.evaluation import _proportional
+
+QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
+
+
+def posterior_of(network: nn.Sequential) -> HeadDropout:
+    return HeadDropout(network[:4], nn.Sequential(*list(network)[4:]), (network,), 8, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("channels", "classes", "task"), [(1, 2, "binary"), (3, 2, "binary"), (1, 5, "multi-class"), (3, 5, "ordinal")]
+)
+def test_gives_the_sections_of_the_contract(channels: int, classes: int, task: str) -> None:
+    images, labels = images_and_labels(30, channels, classes=classes)
+    network = small_network(channels, 12, classes)
+    lines: list[str] = []
+    as_bytes = (images * 255).byte()
+    report = evaluate(network, as_bytes, labels, task, posterior=posterior_of(network), progress=lines.append, **QUICK)
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert set(report) == {"clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty"}
+    assert ("sensitivity_at_90_specificity" in report["clean"]) == (task == "binary")
+    assert set(report["test_time_augmentation"]) == {"inside", "outside", "draws"}
+    assert set(report["corruptions"]) == set(CORRUPTIONS)
+    assert all(list(levels) == ["1", "2", "3", "4", "5"] for levels in report["corruptions"].values())
+    assert list(report["attacks"]["pgd"]) == ["0", "0.0039", "0.0078", "0.0157", "0.0314"]
+    assert report["attacks"]["pgd"]["0"] == pytest.approx(report["clean"]["accuracy"])
+    assert report["attacks"]["n"] == 30
+    assert 0 <= report["uncertainty"]["error_auroc"] <= 1
+    assert lines[0] == "clean"
+    assert "corruption jpeg" in lines
+    assert lines[-1] == "uncertainty"
+
+
+def test_repeats_does_not_depend_on_batches_and_follows_its_seed() -> None:
+    network = small_network(1, 12, 2)
+    images = torch.rand(40, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    scores = (network(images)[:, 1] - network(images)[:, 0]).detach()
+    labels = (scores > scores.median()).long()  # many images are close to the boundary
+    one = evaluate(network, images, labels, "binary", **QUICK)
+    assert one == evaluate(network, images, labels, "binary", **QUICK)
+    split = evaluate(network, images, labels, "binary", batch_size=16, **QUICK)
+    assert split["clean"]["nll"] == pytest.approx(one["clean"]["nll"])
+    assert split["test_time_augmentation"] == one["test_time_augmentation"]
+    assert split["corruptions"] == one["corruptions"]
+    assert split["attacks"] == one["attacks"]
+    assert evaluate(network, images, labels, "binary", seed=1, **QUICK) != one
+
+
+def test_only_right_images_are_attacked_and_accuracy_falls() -> None:
+    images, labels = images_and_labels(40, classes=4)
+    network = trained(small_network(1, 12, 4), images, labels, steps=30)
+    eps = (0.0, 0.03, 0.06, 0.09, 0.6)
+    held = list(evaluate(network, images, labels, "multi-class", eps=eps, corruptions=(), draws=1)["attacks"]["pgd"].values())
+    assert held == sorted(held, reverse=True)
+    assert held[0] == 1
+    assert held[-1] < 0.05
+
+
+def test_a_model_that_is_always_wrong_or_always_right() -> None:
+    images, labels = images_and_labels(20)
+    truth = nn.functional.one_hot(labels, 2).float()
+    for answers, expected in ((truth, 1.0), (1 - truth, 0.0)):
+        network = small_network(1, 12, 2)
+        trained(network, images, answers.argmax(dim=1), steps=60)
+        report = evaluate(network, images, labels, "binary", posterior=posterior_of(network), corruptions=(), draws=1)
+        assert report["clean"]["accuracy"] == expected
+        assert report["uncertainty"]["error_auroc"] is None
+        held = list(report["attacks"]["pgd"].values())
+        assert held[0] == expected
+        assert expected == 1 or not any(held), "an image that is wrong without an attack must not count as held"
+
+
+def test_leaves_the_model_and_the_random_state_as_they_were() -> None:
+    images, labels = images_and_labels(12)
+    network = small_network(1, 12, 2).train()
+    network[1].eval()
+    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    evaluate(network, images, labels, "binary", posterior=posterior_of(network), **QUICK)
+    assert network.training
+    assert network[4].training
+    assert not network[1].training
+    assert all(p.requires_grad and p.grad is None for p in network.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_works_on_a_function_without_a_posterior() -> None:
+    images, labels = images_and_labels(12)
+    network = small_network(1, 12, 2)
+    report = evaluate(lambda batch: network(batch), images, labels, "binary", **QUICK)
+    assert report["uncertainty"] == {"error_auroc": None}
+
+
+def test_a_limited_attack_keeps_the_share_of_the_classes() -> None:
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    small, large = _proportional(labels, 10), _proportional(labels, 50)
+    assert torch.bincount(labels[small]).tolist() == [6, 3, 1]
+    assert torch.bincount(labels[large]).tolist() == [30, 15, 5]
+    assert set(small.tolist()) <= set(large.tolist())
+    assert len(_proportional(labels, None)) == 100
+    images, labels = images_and_labels(30)
+    report = evaluate(small_network(1, 12, 2), images, labels, "binary", limit=10, corruptions=(), **QUICK)
+    assert report["attacks"]["n"] == 10
+
+
+def test_bad_input_is_refused() -> None:
+    images, labels = images_and_labels(6)
+    network = small_network(1, 12, 2)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"images": images[:0], "labels": labels[:0]}, "no images"),
+        ({"images": images * 255}, "images must lie in"),
+        ({"images": images * torch.nan}, "images must lie in"),
+        ({"images": (images * 255).int()}, "uint8"),
+        ({"labels": labels + 1}, "labels must lie in 0 .. 1"),
+        ({"labels": labels.view(-1, 1)}, "labels must be int64"),
+        ({"task": "multi-label"}, "multi-label"),
+        ({"task": "multiclass"}, "did you mean 'multi-class'"),
+        ({"draws": 0}, "draws must be >= 1"),
+        ({"eps": (-0.1,)}, "eps must lie in"),
+        ({"limit": 0}, "limit must be >= 1"),
+        ({"corruptions": ("jpg",)}, "did you mean 'jpeg'"),
+        ({"batch_size": 0}, "batch_size must be >= 1"),
+    ]
+    for changed, message in cases:
+        arguments = {"images": images, "labels": labels, "task": "binary", **QUICK} | changed
+        with pytest.raises(TsyndError, match=message):
+            evaluate(network, **arguments)

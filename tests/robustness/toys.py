@@ -1,0 +1,39 @@
+"""Small networks and images that the tests of robustness share."""
+
+import torch
+from torch import Tensor, nn
+
+from tsynd.randomness import seeded
+
+
+def small_network(channels: int, size: int, classes: int, seed: int = 0) -> nn.Sequential:
+    """A convolution with batch norm and dropout, and a linear layer: everything that has a state to disturb."""
+    with seeded(seed):
+        return nn.Sequential(
+            nn.Conv2d(channels, 8, 3, 2, 1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(8 * (-(-size // 2)) ** 2, classes),
+        ).eval()
+
+
+def images_and_labels(count: int, channels: int = 1, size: int = 12, classes: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Noisy images whose class is the band that is brighter."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    images = 0.3 + 0.2 * torch.rand(count, channels, size, size, generator=generator)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        image[:, label * size // classes : (label + 1) * size // classes] += 0.2
+    return images, labels
+
+
+def trained(network: nn.Sequential, images: Tensor, labels: Tensor, steps: int = 60) -> nn.Sequential:
+    """The network after a few steps on the images, in eval mode."""
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(network(images), labels).backward()
+        optimiser.step()
+    return network.eval()

@@ -1,0 +1,164 @@
+"""Random affine, flip, contrast and brightness as one batched function: in training (`INSIDE`), and as a test of robustness."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tsynd.errors import TsyndError
+from tsynd.randomness import uniform
+from tsynd.robustness.batches import batches, predict
+from tsynd.robustness.metrics import balanced_accuracy
+
+NUMBERS_PER_IMAGE = 7
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The ranges that random augmentations are drawn from.
+
+    Each range `(low, high)` bounds a *magnitude*, uniform between its ends; its sign is a coin toss of its own. So
+    (0, 10) means anything from -10 to 10, and (15, 30) never falls within 15 of no change.
+
+    Args:
+        rotation: degrees about the image centre.
+        translation: fraction of the image side, along each axis.
+        scale: relative change of size; .1 gives factors .9 and 1.1.
+        flip: probability of a horizontal flip.
+        brightness: shift of intensity, where images lie in [0, 1].
+        contrast: relative change of the distance to the image's mean; .3 gives factors .7 and 1.3.
+
+    Raises:
+        TsyndError: when a range does not satisfy 0 <= low <= high, a scale or contrast change reaches 1, or the
+            probability of a flip lies outside [0, 1].
+    """
+
+    rotation: tuple[float, float] = (0.0, 0.0)
+    translation: tuple[float, float] = (0.0, 0.0)
+    scale: tuple[float, float] = (0.0, 0.0)
+    flip: float = 0.0
+    brightness: tuple[float, float] = (0.0, 0.0)
+    contrast: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        for name in ("rotation", "translation", "scale", "brightness", "contrast"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high or (name in ("scale", "contrast") and high >= 1):
+                below = " < 1" if name in ("scale", "contrast") else ""
+                raise TsyndError(f"{name} must be (low, high) with 0 <= low <= high{below}, got ({low}, {high})")
+        if not 0 <= self.flip <= 1:
+            raise TsyndError(f"flip must be a probability in [0, 1], got {self.flip}")
+
+
+INSIDE = Augmentation(rotation=(0, 10), translation=(0, 0.08), scale=(0, 0.08), flip=0.5)
+"""The light augmentation that every arm trains with."""
+
+OUTSIDE = Augmentation(
+    rotation=(15, 30), translation=(0.10, 0.18), scale=(0.15, 0.25), flip=0.5, brightness=(0.04, 0.10), contrast=(0.15, 0.30)
+)
+"""Beyond training: every draw lies outside `INSIDE` in rotation, translation, scale, brightness and contrast at once."""
+
+
+def augment(images_BCHW: Tensor, ranges: Augmentation, generator: torch.Generator | None = None) -> Tensor:
+    """Augment each image at random: flip, rotate, scale and shift it, then change its contrast and brightness.
+
+    Bilinear, with the border repeated outwards; seven random numbers an image, drawn in order of the images, so that the
+    result does not depend on how a set is split into batches.
+
+    Args:
+        images_BCHW: (B, C, S, S) float in [0, 1], any device.
+        ranges: what to draw from, such as `INSIDE`.
+        generator: a CPU generator; torch's global state without one.
+
+    Returns:
+        (B, C, S, S) float in [0, 1], same device and dtype.
+
+    >>> images = torch.rand(2, 1, 28, 28)
+    >>> augment(images, INSIDE).shape
+    torch.Size([2, 1, 28, 28])
+    >>> bool((augment(images, Augmentation()) - images).abs().max() < 1e-5)  # no ranges: no change
+    True
+    """
+    numbers_B7 = uniform((len(images_BCHW), NUMBERS_PER_IMAGE), generator, images_BCHW).to(images_BCHW.dtype)
+    flip, *symmetric = numbers_B7.unbind(dim=1)
+    rotation, right, down, scale, brightness, contrast = [2 * number - 1 for number in symmetric]
+    angle = torch.deg2rad(_signed(rotation, ranges.rotation))
+    shrink = 1 / (1 + _signed(scale, ranges.scale))
+    # The grid holds, for each output pixel, where in the input to look; coordinates run from -1 to 1, so a side is 2 long.
+    cos, sin = angle.cos() * shrink, angle.sin() * shrink
+    shift_right, shift_down = -2 * _signed(right, ranges.translation), -2 * _signed(down, ranges.translation)
+    matrix_B23 = torch.stack([cos, -sin, shift_right, sin, cos, shift_down], dim=1).view(-1, 2, 3)
+    flipped = torch.where((flip < ranges.flip).view(-1, 1, 1, 1), images_BCHW.flip(-1), images_BCHW)
+    edge = 1 - 1 / images_BCHW.shape[-1]  # the centre of the last pixel; clamping there repeats the border on every device
+    grid = F.affine_grid(matrix_B23, list(images_BCHW.shape), align_corners=False).clamp(-edge, edge)
+    moved = F.grid_sample(flipped, grid, align_corners=False)
+    mean = moved.mean(dim=(1, 2, 3), keepdim=True)
+    factor = (1 + _signed(contrast, ranges.contrast)).view(-1, 1, 1, 1)
+    return ((moved - mean) * factor + mean + _signed(brightness, ranges.brightness).view(-1, 1, 1, 1)).clamp(0, 1)
+
+
+def test_time_augmentation(
+    model: Callable[[Tensor], Tensor],
+    images: Tensor,
+    labels_B: Tensor,
+    draws: int,
+    generator: torch.Generator | None = None,
+    *,
+    batch_size: int = 256,
+    device: torch.device | None = None,
+) -> dict[str, Any]:
+    """Robustness to random test-time augmentation, inside and outside the range used in training.
+
+    In each draw every image is augmented once. Models evaluated with equally seeded generators see the same augmented
+    images, so their figures are paired.
+
+    Args:
+        model: images in [0, 1] to logits or probabilities (B, C), in eval mode.
+        images: (B, C, S, S) float in [0, 1] or uint8.
+        labels_B: (B,) int64.
+        draws: how often each image is augmented, at least 1.
+        generator: a CPU generator; torch's global state without one.
+        batch_size: bounds the memory; does not change the result.
+        device: where the model is; that of the images without one.
+
+    Returns:
+        `{"inside": {"mean", "worst", "consistency"}, "outside": {...}, "draws"}`: mean and worst balanced accuracy over
+        the draws, and the mean fraction of images that keep the class they are given without augmentation.
+
+    Raises:
+        TsyndError: when `draws` < 1 or the set is empty.
+    """
+    if draws < 1:
+        raise TsyndError(f"draws must be >= 1, got {draws}")
+    clean_B = predict(model, images, batch_size, device).argmax(dim=1)
+    report: dict[str, Any] = {}
+    for name, ranges in (("inside", INSIDE), ("outside", OUTSIDE)):
+        balanced, kept = [], []
+        for _ in range(draws):
+            scores_BC = _predict_augmented(model, images, ranges, generator, batch_size, device)
+            balanced.append(balanced_accuracy(scores_BC, labels_B))
+            kept.append((scores_BC.argmax(dim=1) == clean_B).double().mean().item())
+        report[name] = {"mean": sum(balanced) / draws, "worst": min(balanced), "consistency": sum(kept) / draws}
+    return report | {"draws": draws}
+
+
+def _predict_augmented(
+    model: Callable[[Tensor], Tensor],
+    images: Tensor,
+    ranges: Augmentation,
+    generator: torch.Generator | None,
+    batch_size: int,
+    device: torch.device | None,
+) -> Tensor:
+    with torch.no_grad():
+        parts = [model(augment(batch, ranges, generator)).cpu() for _, batch in batches(images, batch_size, device)]
+    return torch.cat(parts)
+
+
+def _signed(number: Tensor, magnitude: tuple[float, float]) -> Tensor:
+    """A number from [-1, 1) to a signed value whose magnitude is uniform in the range."""
+    low, high = magnitude
+    return torch.where(number < 0, -1.0, 1.0).to(number.dtype) * (low + (high - low) * number.abs())

@@ -1,0 +1,39 @@
+"""A set of images in batches of bounded memory, and a model's predictions for it."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from tsynd.errors import TsyndError
+
+
+def batches(images: Tensor, batch_size: int, device: torch.device | None = None) -> Iterator[tuple[slice, Tensor]]:
+    """Go through a set in order: where each batch lies in it, and the batch as float images in [0, 1] on the device.
+
+    Args:
+        images: (B, C, H, W), uint8, or float in [0, 1].
+        batch_size: at most so many images at a time, at least 1.
+        device: where the batches are wanted; left where they are without one.
+
+    Raises:
+        TsyndError: when the set is empty, has another shape or dtype, or `batch_size` < 1.
+
+    >>> [(where.start, batch.dtype) for where, batch in batches(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), 2)]
+    [(0, torch.float32), (2, torch.float32)]
+    """
+    if images.ndim != 4 or len(images) == 0:
+        raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise TsyndError(f"images must be uint8, or float in [0, 1], got {images.dtype}")
+    if batch_size < 1:
+        raise TsyndError(f"batch_size must be >= 1, got {batch_size}")
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size].to(device or images.device)
+        yield slice(start, start + len(batch)), batch.float() / 255 if batch.dtype == torch.uint8 else batch
+
+
+def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, device: torch.device | None = None) -> Tensor:
+    """What a model says of a whole set, batch by batch and without gradients: (B, ...) on the CPU."""
+    with torch.no_grad():
+        return torch.cat([model(batch).cpu() for _, batch in batches(images, batch_size, device)])
