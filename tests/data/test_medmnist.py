@@ -1,0 +1,160 @@
+"""MedMNIST sets: found on disk, downloaded from a local server, refused when the bytes are not the published ones."""
+
+import hashlib
+import io
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tsynd.data import load, medmnist
+from tsynd.errors import DataUnavailable, TsyndError
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with `content`, in the way that the first part of the path says: ok, missing, wrong or cut."""
+
+    content = b""
+
+    def address(self, way: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{way}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        way = self.path.split("/")[1]
+        if way == "missing":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        content = {"ok": self.server.content, "wrong": bytes(len(self.server.content)), "cut": self.server.content[:1000]}
+        self.wfile.write(content[way])
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(six: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A small set stands in for BreastMNIST; no folder but `tmp_path` is looked in, no server but this one is asked."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **six)
+    with Server(("127.0.0.1", 0), Answer) as server:
+        server.content = buffer.getvalue()
+        facts = replace(
+            medmnist.REGISTRY["breastmnist"], counts=(8, 4, 6), md5={28: hashlib.md5(server.content).hexdigest(), 64: "0" * 32}
+        )
+        monkeypatch.setitem(medmnist.REGISTRY, "breastmnist", facts)
+        monkeypatch.setattr(medmnist, "PUBLISHED", server.address("ok"))
+        monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+        monkeypatch.delenv("TSYND_DATA", raising=False)
+        monkeypatch.delenv("TSYND_MIRROR", raising=False)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def unavailable(folder: Path, download: bool = True) -> str:
+    with pytest.raises(DataUnavailable) as caught:
+        load("breastmnist", root=folder, download=download)
+    assert list(folder.iterdir()) == []
+    return str(caught.value)
+
+
+def test_downloaded_once(server: Server, tmp_path: Path) -> None:
+    lines: list[str] = []
+    made = load("breastmnist", progress=lines.append)
+    assert (made.name, made.classes, len(made.train)) == ("breastmnist", ("malignant", "normal, benign"), 8)
+    assert [path.name for path in (tmp_path / "home" / ".medmnist").iterdir()] == ["breastmnist.npz"]
+    assert lines[0] == f"downloading {server.address('ok')}/breastmnist.npz (0.0 MB)"
+    assert lines[-1].endswith(": 100 %")
+    again: list[str] = []
+    load("breastmnist", progress=again.append)
+    assert again == []
+
+
+def test_the_mirror_comes_first_then_the_published_record(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setenv("TSYND_MIRROR", server.address("missing") + "/")
+    load("breastmnist", root=tmp_path / "one", progress=lines.append)
+    assert lines[0].startswith(f"downloading {server.address('ok')}")
+    monkeypatch.setenv("TSYND_MIRROR", server.address("ok"))
+    monkeypatch.setattr(medmnist, "PUBLISHED", server.address("missing"))
+    assert len(load("breastmnist", root=tmp_path / "two").train) == 8
+
+
+@pytest.mark.parametrize(("way", "reason"), [("missing", "HTTP 404"), ("wrong", "has MD5"), ("cut", "ChunkedEncodingError")])
+def test_a_failed_download_leaves_nothing_and_says_what_to_do(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, reason: str
+) -> None:
+    monkeypatch.setattr(medmnist, "PUBLISHED", server.address(way))
+    message = unavailable(tmp_path / "data")
+    assert reason in message
+    assert "\n" not in message
+    assert f"put {server.address(way)}/breastmnist.npz into {tmp_path / 'data'}, or use --data phantom" in message
+
+
+def test_no_server_and_no_download(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(medmnist, "PUBLISHED", "http://127.0.0.1:9/files")
+    assert "ConnectionError" in unavailable(tmp_path)
+    message = unavailable(tmp_path, download=False)
+    assert f"is not in {tmp_path}, and download is off" in message
+    assert "--data phantom" in message
+
+
+def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataUnavailable, match=r"could not be downloaded .*(File exists|Not a directory)"):
+        load("breastmnist", root=tmp_path / "file")
+
+
+def test_folders_are_looked_through_in_order(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "breastmnist.npz").write_bytes(server.content)
+    monkeypatch.setenv("TSYND_DATA", os.pathsep.join(str(tmp_path / name) for name in ("first", "second")))
+    assert load("breastmnist", download=False).source == str(tmp_path / "second" / "breastmnist.npz")
+
+
+def test_a_damaged_file_is_not_used(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "breastmnist.npz").write_bytes(server.content[:-50])
+    with pytest.raises(TsyndError, match=r"damaged or another file: its MD5 is .*, the published one .*delete it"):
+        load("breastmnist", root=tmp_path)
+
+
+def test_sizes(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailable, match=r"breastmnist_64\.npz is not in"):
+        load("breastmnist", 64, tmp_path, download=False)
+    with pytest.raises(TsyndError, match="breastmnist is published at 28, 64 px: size must be one of these, got 32"):
+        load("breastmnist", size=32)
+    with pytest.raises(TsyndError, match="did you mean 'retinamnist'"):
+        medmnist.load_medmnist("retinaminst")
+
+
+def test_counts_are_the_published_ones(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(medmnist.REGISTRY, "breastmnist", replace(medmnist.REGISTRY["breastmnist"], counts=(1, 2, 3)))
+    with pytest.raises(TsyndError, match=r"has \(8, 4, 6\) images in train, val and test, the published set \(1, 2, 3\)"):
+        load("breastmnist")
+
+
+@pytest.mark.parametrize("name", ["breastmnist", "pneumoniamnist", "retinamnist"])
+def test_the_official_files(real: Path, name: str) -> None:
+    made, facts = load(name, root=real, download=False), medmnist.REGISTRY[name]
+    assert (made.size, made.channels, made.classes) == (28, facts.channels, facts.classes)
+    smallest = int(made.train.labels.bincount().min())
+    assert made.subset(smallest, seed=0).train.labels.bincount().tolist() == [smallest] * len(made.classes)
+    own = load(real / f"{name}.npz")
+    assert (own.train.images == made.train.images).all()
+    assert own.channels == facts.channels

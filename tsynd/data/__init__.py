@@ -1,0 +1,6 @@
+"""Images and labels come in: MedMNIST, a folder of your own, a file in MedMNIST layout, phantoms; small training sets."""
+
+from tsynd.data.dataset import Dataset, Split
+from tsynd.data.loading import load
+
+__all__ = ["Dataset", "Split", "load"]

@@ -1,0 +1,82 @@
+"""One door for every data set: by name, by folder, by file."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tsynd.data.dataset import Dataset
+from tsynd.data.folder import read_folder
+from tsynd.data.medmnist import REGISTRY, load_medmnist
+from tsynd.data.npz import read_npz
+from tsynd.data.phantom import OPTIONS, phantom
+from tsynd.errors import DataUnavailable, TsyndError, unknown
+
+DEFAULT_SIZE = 28
+
+
+def load(
+    name: str | os.PathLike[str],
+    size: int | None = None,
+    root: str | os.PathLike[str] | None = None,
+    download: bool = True,
+    *,
+    progress: Callable[[str], None] | None = None,
+    **phantom_options: Any,
+) -> Dataset:
+    """Load a data set: train, val and test images and labels, with classes, task and licence.
+
+    Args:
+        name: a MedMNIST set (`breastmnist`, `pneumoniamnist`, `retinamnist`); `phantom`, with options if need be, as in
+            `phantom:seed=1,count=500`; a folder with one folder of images per class; or an `.npz` in MedMNIST layout.
+            A name comes before a folder that is called the same: write `./phantom` for the folder.
+        size: height and width in pixels. None means 28, for an `.npz` its own size. Files and folders are resized to
+            any size, MedMNIST has files at 28, 64, 128 and 224.
+        root: the only folder to look for MedMNIST files in and to download them to, instead of the folders in the
+            environment variable TSYND_DATA and `~/.medmnist`.
+        download: False never touches the network.
+        progress: called with lines of text during a download.
+        phantom_options: for `phantom` only: the same options as in its name.
+
+    Raises:
+        TsyndError: the name, size or an option is unknown, or the data are not as they should be.
+        DataUnavailable: the data are not there and cannot be downloaded.
+
+    >>> load("phantom", count=20, seed=1).name
+    'phantom:seed=1,count=20'
+    """
+    text = os.fspath(name)
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        raise TsyndError(f"size must be a whole number of pixels, got {size!r}")
+    if text == "phantom" or text.startswith("phantom:"):
+        return phantom(size=DEFAULT_SIZE if size is None else size, **_options(text, phantom_options))
+    if phantom_options:
+        raise TsyndError(f"options {', '.join(phantom_options)} are for phantoms only, got them with {text!r}")
+    if text in REGISTRY:
+        return load_medmnist(text, DEFAULT_SIZE if size is None else size, root, download, progress)
+    path = Path(text).expanduser()
+    if text and path.is_dir():
+        return read_folder(path, DEFAULT_SIZE if size is None else size)
+    if path.is_file():
+        if path.suffix.lower() != ".npz":
+            raise TsyndError(f"a data file must be an .npz in MedMNIST layout, got {text}")
+        return read_npz(path, size)
+    if path.suffix or len(path.parts) > 1:
+        raise DataUnavailable(f"no such file or folder: {text}")
+    raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
+
+
+def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
+    """The options in `phantom:seed=1,count=500` and the keywords together; all are whole numbers."""
+    options: dict[str, Any] = {}
+    pairs = [pair.partition("=") for pair in name.partition(":")[2].split(",") if pair]
+    for key, value in [(key.strip(), value) for key, _, value in pairs] + list(keywords.items()):
+        if key not in OPTIONS:
+            raise unknown("phantom option", key, OPTIONS)
+        if key in options:
+            raise TsyndError(f"phantom option {key!r} is given twice, with {name!r}")
+        try:
+            options[key] = int(str(value))
+        except ValueError:
+            raise TsyndError(f"phantom option {key!r} must be a whole number, got {value!r}") from None
+    return options

@@ -1,0 +1,131 @@
+"""Files in MedMNIST layout: six arrays, read by numpy without pickle and checked before anything is made of them."""
+
+import zipfile
+import zlib
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
+from tsynd.errors import DataUnavailable, TsyndError
+
+UNKNOWN_LICENCE = "not stated"
+
+
+def read_npz(path: Path, size: int | None = None) -> Dataset:
+    """Read a data set from an `.npz` in MedMNIST layout; its name is the file's, its classes are "0", "1", ….
+
+    The six arrays are `{train,val,test}_images`, uint8 of (N, H, W) or (N, H, W, 3), and `{train,val,test}_labels`,
+    integers of (N,) or (N, 1): binary or multi-class; or of (N, L), each 0 or 1: multi-label. Others are ignored.
+
+    Args:
+        path: the file.
+        size: in pixels; another size than the file's resizes, antialiased. None keeps the file's own.
+
+    Raises:
+        TsyndError: the file is not there, truncated, pickled, or its arrays are not as above.
+    """
+    splits = read_splits(path, size)
+    labels = splits["train"].labels
+    if labels.ndim == 2:
+        classes, task = tuple(str(label) for label in range(labels.shape[1])), "multi-label"
+    else:
+        present = labels.unique()
+        if not torch.equal(present, torch.arange(len(present))):
+            found = ", ".join(str(label) for label in present[:10].tolist())
+            raise TsyndError(f"{path}: train_labels must be 0, 1, … without a gap, found {found}{', …' * (len(present) > 10)}")
+        classes, task = tuple(map(str, present.tolist())), "binary" if len(present) == 2 else "multi-class"
+    return Dataset(path.stem, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path))
+
+
+def read_splits(path: Path, size: int | None = None) -> dict[str, Split]:
+    """The three splits of an `.npz` in MedMNIST layout, by name, as tensors; see `read_npz`."""
+    arrays = _read_arrays(path)
+    return {split: _split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], size) for split in SPLITS}
+
+
+def resize(images_BCHW: Tensor, size: int) -> Tensor:
+    """Resize 8-bit images to `size` x `size` px, bicubic and antialiased; images of that size come back as they are.
+
+    >>> resize(torch.full((2, 1, 64, 64), 7, dtype=torch.uint8), 28).shape
+    torch.Size([2, 1, 28, 28])
+    """
+    if size < SMALLEST:
+        raise TsyndError(f"size must be at least {SMALLEST} px, got {size}")
+    if tuple(images_BCHW.shape[-2:]) == (size, size):
+        return images_BCHW
+    parts = [
+        F.interpolate(part.float(), (size, size), mode="bicubic", antialias=True).round().clamp(0, 255).to(torch.uint8)
+        for part in images_BCHW.split(256)
+    ]
+    return torch.cat(parts)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    names = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
+    if not path.is_file():
+        raise DataUnavailable(f"no such file: {path}")
+    try:
+        # The file is opened here, since numpy leaves it open when it is no zip file.
+        with path.open("rb") as opened, closing(_npz(path, opened)) as file:
+            missing = [name for name in names if name not in file.files]
+            if missing:
+                raise TsyndError(f"{path} lacks {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}")
+            return {name: file[name] for name in names}
+    except TsyndError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError) as error:
+        raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise TsyndError(
+                f"{path} is no .npz, or holds Python objects (a pickle), which are never opened: save plain uint8 arrays"
+            ) from error
+        raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
+
+
+def _npz(path: Path, opened: BinaryIO) -> np.lib.npyio.NpzFile:
+    file = np.load(opened, allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise TsyndError(f"{path} is a single array, not an .npz of named arrays")
+    return file
+
+
+def _split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, size: int | None) -> Split:
+    name = f"{path}: {split}_images"
+    if images.dtype != np.uint8:
+        found = str(images.dtype)
+        if np.issubdtype(images.dtype, np.floating) and np.isnan(images).any():
+            found += ", with NaN"
+        raise TsyndError(f"{name} must be 8-bit (uint8, 0 to 255), got {found}")
+    if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))):
+        raise TsyndError(f"{name} must be (N, H, W), grey, or (N, H, W, 3), RGB, got {images.shape}")
+    if len(images) == 0:
+        raise TsyndError(f"{name} is empty")
+    if images.shape[1] != images.shape[2] or images.shape[1] == 0:
+        raise TsyndError(f"{name} must be square, got {images.shape[1]} x {images.shape[2]} px: pad or crop them first")
+    tensor_BHWC = torch.from_numpy(images.reshape(*images.shape[:3], -1))
+    tensor_BCHW = tensor_BHWC.permute(0, 3, 1, 2).contiguous()
+    return Split(tensor_BCHW if size is None else resize(tensor_BCHW, size), _labels(path, split, labels, len(images)))
+
+
+def _labels(path: Path, split: str, labels: np.ndarray, count: int) -> Tensor:
+    name = f"{path}: {split}_labels"
+    if labels.dtype.kind not in "iub":
+        found = f"{labels.dtype}, with NaN" if labels.dtype.kind == "f" and np.isnan(labels).any() else str(labels.dtype)
+        raise TsyndError(f"{name} must be integers, got {found}")
+    if labels.ndim not in (1, 2) or 0 in labels.shape:
+        raise TsyndError(f"{name} must be (N,) or (N, 1), one class each, or (N, L), multi-label, got {labels.shape}")
+    if len(labels) != count:
+        raise TsyndError(f"{name} has {len(labels)} labels for {count} images")
+    if labels.min() < 0 or (labels.ndim == 2 and labels.shape[1] > 1 and labels.max() > 1):
+        wanted = "0 or 1 (multi-label)" if labels.ndim == 2 and labels.shape[1] > 1 else "at least 0"
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise TsyndError(f"{name} must be {wanted}, found {wrong}")
+    values = torch.from_numpy(labels.astype(np.int64))
+    return values.flatten() if values.ndim == 1 or values.shape[1] == 1 else values
