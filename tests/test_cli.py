@@ -1,0 +1,81 @@
+"""The command line, as a user meets it: in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = ["--data", "phantom:count=30", "--per-class", "20", "--budget", "smoke", "--device", "cpu"]
+
+
+def tsynd(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `tsynd` without data folders of the environment, and with no way to download."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("TSYND_DATA", "TSYND_MIRROR")}
+    environment |= {"OMP_NUM_THREADS": "1", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    if home:
+        environment["HOME"] = environment["USERPROFILE"] = str(home)
+    program = [sys.executable, "-c", "from tsynd.cli import main; main()"]
+    return subprocess.run([*program, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+
+def test_run_says_what_it_does_and_where_the_report_is(tmp_path: Path) -> None:
+    done = tsynd("run", *TINY, "--arm", "guarded", "--out", str(tmp_path / "a run"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0] == "load: phantom:count=30"
+    assert "autoencoder: 80 steps" in lines
+    assert lines[-1] == f"report: {tmp_path / 'a run' / 'report.html'}"
+    assert "\x1b" not in done.stdout
+    assert (tmp_path / "a run" / "report.html").exists()
+    again = tsynd("run", *TINY, "--arm", "guarded", "--out", str(tmp_path / "a run"))
+    assert again.returncode == 2
+    assert "finished: use --force" in again.stderr
+
+
+def test_quiet_prints_nothing(tmp_path: Path) -> None:
+    done = tsynd("run", *TINY, "--arm", "none", "--out", str(tmp_path / "run"), "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--arm", "gaurded"], "unknown arm 'gaurded': did you mean 'guarded'?"),
+        (["--budget", "cpuu"], "unknown budget 'cpuu': did you mean 'cpu'?"),
+        (["--data", "brestmnist"], "did you mean 'breastmnist'?"),
+        (["--data", "./nowhere"], "no such file or folder"),
+        (["--per-class", "-3"], "per_class must be >= 1 or all, got -3"),
+        (["--per-class", "some"], "--per-class must be a whole number or all, got 'some'"),
+        (["--per-class", "31"], "at most 30"),
+        (["--seed", "x"], "Invalid value for '--seed'"),
+        (["--nonsense", "1"], "No such option: --nonsense"),
+    ],
+)
+def test_bad_input_is_one_plain_line_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = tsynd("run", *TINY, "--out", str(tmp_path / "run"), *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_cannot_be_downloaded(tmp_path: Path) -> None:
+    done = tsynd("run", "--data", "breastmnist", "--out", str(tmp_path / "run"), "--quiet", home=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    for part in ("breastmnist.npz", "zenodo.org", ".medmnist", "--data phantom"):
+        assert part in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_version_and_help_are_quick_to_ask_for() -> None:
+    import tsynd as package
+
+    assert tsynd("--version").stdout.strip() == package.__version__
+    assert "--per-class" in tsynd("run", "--help").stdout
+    assert tsynd("run").returncode == 2

@@ -1,0 +1,134 @@
+"""Training: arms and their names, one loop that is the same twice, the bank, mixup."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from tsynd.autoencoding import build_autoencoder, train_autoencoder
+from tsynd.classification import Classifier, build_classifier
+from tsynd.errors import TsyndError
+from tsynd.targeting import Synthesis
+from tsynd.training import ARMS, Bank, History, Recipe, mixup, parse_arm, train_classifier
+
+QUICK = Recipe(steps=12, batch_size=8, refresh_every=3, refresh_count=6, capacity=12, samples=8, ascent_steps=2)
+LABELS = torch.arange(12) % 2
+IMAGES = (torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.5 * LABELS.view(-1, 1, 1, 1)).clamp(
+    0, 1
+)
+
+
+def train(arm: str, seed: int = 0, recipe: Recipe = QUICK) -> tuple[Classifier, History, Synthesis | None]:
+    autoencoder = build_autoencoder(1, 28, seed=1).eval()
+    autoencoder.standardise(IMAGES)
+    classifier = build_classifier(1, 28, 2, seed=2)
+    history, synthesis = train_classifier(classifier, IMAGES, LABELS, parse_arm(arm), recipe, autoencoder=autoencoder, seed=seed)
+    return classifier, history, synthesis
+
+
+def digest(classifier: Classifier) -> str:
+    return hashlib.sha256(b"".join(t.numpy().tobytes() for t in classifier.state_dict().values())).hexdigest()
+
+
+@pytest.mark.parametrize("arm", [*ARMS, "guarded+mixup", "random+label-smoothing"])
+def test_every_arm_trains_and_is_the_same_twice(arm: str) -> None:
+    classifier, history, synthesis = train(arm)
+    again, _, _ = train(arm)
+    assert digest(classifier) == digest(again)
+    assert len(history.loss) == 12
+    assert not classifier.training
+    assert (synthesis is None) == (parse_arm(arm).objective is None)
+    assert history.refresh_step == ([3, 6, 9] if synthesis else [])
+    assert all(parameter.requires_grad for parameter in classifier.parameters())
+
+
+def test_arms_and_seeds_differ() -> None:
+    weights = {digest(train(arm, seed)[0]) for arm in ARMS for seed in (0, 1)}
+    assert len(weights) == 2 * len(ARMS)
+
+
+def test_global_random_state_is_untouched() -> None:
+    before = torch.get_rng_state()
+    train("guarded+mixup")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_global_random_state_does_not_matter() -> None:
+    torch.manual_seed(1)
+    first = digest(train("guarded+mixup")[0])
+    torch.manual_seed(2)
+    assert digest(train("guarded+mixup")[0]) == first
+
+
+def test_bank_keeps_the_latest_and_says_where_they_come_from() -> None:
+    autoencoder, classifier = build_autoencoder(1, 28, seed=1), build_classifier(1, 28, 2, seed=2)
+    bank = Bank(parse_arm("tsynd"), QUICK, seed=0)
+    assert bank.content() is None
+    for _ in range(4):
+        bank.refresh(IMAGES, LABELS, autoencoder, classifier)
+    content = bank.content()
+    assert content is not None
+    assert len(bank) == len(content) == 12
+    assert torch.equal(content.labels_B, LABELS[content.source_B])
+    assert ((content.images_BCHW >= 0) & (content.images_BCHW <= 1)).all()
+
+
+def test_share_of_each_batch_comes_from_the_bank() -> None:
+    autoencoder, classifier = build_autoencoder(1, 28, seed=1), build_classifier(1, 28, 2, seed=2)
+    bank = Bank(parse_arm("tsynd"), replace(QUICK, share=0.25), seed=0)
+    bank.refresh(IMAGES, LABELS, autoencoder, classifier)
+    mixed, labels = bank.mix_in(IMAGES[:8], LABELS[:8], torch.Generator().manual_seed(0))
+    assert torch.equal(mixed[:6], IMAGES[:6])
+    for image, label in zip(mixed[6:], labels[6:], strict=True):
+        same = (bank.parts[0].images_BCHW == image).all(dim=(1, 2, 3))
+        assert same.any()
+        assert (bank.parts[0].labels_B[same] == label).all()
+
+
+def test_reconstruction_arm_trains_on_reconstructions() -> None:
+    _, _, synthesis = train("reconstruction")
+    assert synthesis is not None
+    assert (synthesis.latent_displacement_B == 0).all()
+
+
+def test_mixup_mixes_images_and_targets_alike() -> None:
+    targets = torch.nn.functional.one_hot(LABELS, 2).float()
+    flat = LABELS.float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4)  # an image that is its label
+    mixed, mixed_targets = mixup(flat, targets, 1.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mixed[:, 0, 0, 0], mixed_targets[:, 1])
+    torch.testing.assert_close(mixed_targets.sum(dim=1), torch.ones(12))
+    assert ((mixed_targets > 0.05) & (mixed_targets < 0.95)).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gaurded", "did you mean 'guarded'"),
+        ("guarded+guarded", "names a part twice"),
+        ("none+mixup", "'none' combines with nothing"),
+        ("tsynd+random", "one at most"),
+        ("", "unknown arm ''"),
+    ],
+)
+def test_bad_arms_are_refused(name: str, message: str) -> None:
+    with pytest.raises(TsyndError, match=message):
+        parse_arm(name)
+
+
+def test_synthesis_without_an_autoencoder_is_refused() -> None:
+    with pytest.raises(TsyndError, match="needs an autoencoder"):
+        train_classifier(build_classifier(1, 28, 2, seed=0), IMAGES, LABELS, parse_arm("tsynd"), QUICK)
+
+
+def test_autoencoder_learns_and_is_the_same_twice() -> None:
+    def trained() -> tuple[list[float], Tensor]:
+        autoencoder = build_autoencoder(1, 28, seed=0)
+        losses = train_autoencoder(autoencoder, IMAGES, steps=15, batch_size=8, seed=0)
+        with torch.no_grad():
+            return losses, autoencoder(IMAGES)
+
+    (losses, images), (_, again) = trained(), trained()
+    assert losses[-1] < losses[0]
+    assert torch.equal(images, again)

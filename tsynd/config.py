@@ -1,0 +1,117 @@
+"""What a run is: a pure function of this configuration, written out in full beside its results."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from tsynd.errors import TsyndError, unknown
+from tsynd.training import Recipe, parse_arm
+
+# Raised by hand when the numbers of a run may change; results of different versions are never compared.
+METHOD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How much is measured: draws of test-time augmentation, PGD steps, and at most how many images under shifts and attack.
+
+    `limit=None` means all of them. Clean performance is always measured on all.
+    """
+
+    draws: int = 10
+    attack_steps: int = 20
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One meaning of smoke, cpu and gpu everywhere: the recipe of training and the extent of evaluation."""
+
+    recipe: Recipe
+    evaluation: Evaluation
+
+
+BUDGETS: dict[str, Budget] = {
+    # Seconds: to see that everything works. Its numbers mean nothing.
+    "smoke": Budget(
+        Recipe(steps=80, autoencoder_steps=80, refresh_count=32, capacity=128), Evaluation(draws=2, attack_steps=20, limit=64)
+    ),
+    # A few minutes on one core: small networks, trained to the end.
+    "cpu": Budget(Recipe(), Evaluation()),
+    # Minutes on a GPU: the same networks, trained longer.
+    "gpu": Budget(Recipe(steps=3000, autoencoder_steps=4000), Evaluation(draws=20)),
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run.
+
+    Args:
+        data: a data set's name (`breastmnist`, `phantom`, `phantom:seed=1`), a folder, or an `.npz` file.
+        arm: how to train; parts combine with `+` (see `tsynd.training.ARMS`).
+        per_class: training images of each class, or None for all.
+        size: side of the images in px; None for 28, or a file's own size.
+        seed: of the subset, the initialisation and all that is drawn.
+        budget: `smoke`, `cpu` or `gpu`.
+        evaluate: the split that is evaluated, `test` or `val`.
+        device: `auto` (cuda, then mps, then cpu) or the name of a torch device.
+
+    Raises:
+        TsyndError: when a value is not one of these.
+    """
+
+    data: str
+    arm: str = "guarded"
+    per_class: int | None = None
+    size: int | None = None
+    seed: int = 0
+    budget: str = "cpu"
+    evaluate: str = "test"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        parse_arm(self.arm)
+        if self.budget not in BUDGETS:
+            raise unknown("budget", self.budget, BUDGETS)
+        if self.evaluate not in ("test", "val"):
+            raise unknown("split", self.evaluate, ["test", "val"])
+        if self.per_class is not None and self.per_class < 1:
+            raise TsyndError(f"per_class must be >= 1 or all, got {self.per_class}")
+        if self.size is not None and not 16 <= self.size <= 1024:
+            raise TsyndError(f"size must be between 16 and 1024 px, got {self.size}")
+        if self.seed < 0:
+            raise TsyndError(f"seed must be >= 0, got {self.seed}")
+
+    def resolved(self) -> dict[str, Any]:
+        """The configuration with every default of the method written out: what `config.json` holds."""
+        budget = BUDGETS[self.budget]
+        return {
+            **asdict(self),
+            "method_version": METHOD_VERSION,
+            "recipe": asdict(budget.recipe),
+            "evaluation": asdict(budget.evaluation),
+        }
+
+    def on(self, data_size: int) -> "RunConfig":
+        """The same run with the size that the data turned out to have."""
+        return replace(self, size=data_size)
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device of a name; `auto` is cuda, then mps, then cpu.
+
+    Raises:
+        TsyndError: when torch does not know the device or this machine does not have it.
+    """
+    if name == "auto":
+        best = torch.accelerator.current_accelerator()
+        return best if best is not None and torch.accelerator.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise TsyndError(f"device {name!r} cannot be used here: use auto or cpu ({reason})") from error
+    return device

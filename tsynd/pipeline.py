@@ -1,0 +1,243 @@
+"""The whole of TSynD, from images to a report: load, autoencode, train with targeted images, evaluate, write."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tsynd import store
+from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
+from tsynd.classification import Classifier, build_classifier
+from tsynd.config import BUDGETS, RunConfig, find_device
+from tsynd.data import Dataset, load
+from tsynd.files import write_json
+from tsynd.posterior import HeadDropout
+from tsynd.randomness import generator_for, seed_for
+from tsynd.robustness import evaluate
+from tsynd.targeting import Synthesis
+from tsynd.training import History, parse_arm, train_classifier
+from tsynd.versions import device_name, versions
+
+STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation", "report")
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with (stage, steps done, steps in all or 0 when unknown, what is going on)."""
+
+
+@dataclass
+class Run:
+    """One run: its configuration, the networks, what they were trained on, and what was measured.
+
+    config: as in `config.json`. data: the whole data set. chosen: which images of `data.train` were trained on;
+    `synthesis.source_B` counts in `data.train` too. autoencoder and synthesis are None for arms without synthetic images.
+    metrics: as in `metrics.json`.
+    """
+
+    config: dict[str, Any]
+    data: Dataset
+    chosen: Tensor
+    classifier: Classifier
+    autoencoder: ConvAutoencoder | None
+    synthesis: Synthesis | None
+    history: History
+    autoencoder_loss: list[float]
+    metrics: dict[str, Any]
+
+
+def run(
+    config: RunConfig,
+    out: str | Path | None = None,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Run TSynD once: a pure function of the configuration, with its files in `out` when a folder is given.
+
+    An unfinished run of the same configuration in `out` goes on after its last finished stage.
+
+    Args:
+        config: what to run.
+        out: folder for config.json, autoencoder.safetensors, classifier.safetensors, synthetic.npz, metrics.json and
+            report.html; nothing is written without one.
+        force: replace another run's files in `out`.
+        progress: called as stages advance.
+
+    Raises:
+        TsyndError: for bad input, before anything is computed or replaced.
+    """
+    say = progress or (lambda stage, done, total, text: None)
+    seconds = dict.fromkeys(STAGES, 0.0)
+    folder = Path(out) if out is not None else None
+    device = find_device(config.device)
+    with _clock(seconds, "load"):
+        say("load", 0, 0, config.data)
+        data = load(config.data, size=config.size, progress=lambda text: say("load", 0, 0, text))
+        chosen = data.subset_index(config.per_class, config.seed)
+    settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
+    if folder:
+        store.open_folder(folder, settings, force)
+    images_BCHW, labels_B = data.train.images[chosen].to(device).float() / 255, data.train.labels[chosen].to(device)
+
+    autoencoder: ConvAutoencoder | None = None
+    autoencoder_loss: list[float] = []
+    if parse_arm(config.arm).objective:
+        autoencoder, autoencoder_loss = _autoencoder(config, data, images_BCHW, folder, seconds, say)
+    classifier, history, synthesis = _classifier(config, data, chosen, images_BCHW, labels_B, autoencoder, folder, seconds, say)
+
+    with _clock(seconds, "evaluation"):
+        metrics = _evaluate(config, data, classifier, synthesis, say)
+    metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device)}
+    finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics)
+    if folder:
+        with _clock(seconds, "report"):
+            say("report", 0, 0, "drawing")
+            from tsynd.viz.report import write_report  # pyplot takes seconds to import
+
+            write_report(folder / store.REPORT, finished)
+        write_json(folder / store.METRICS, {"schema": 1, "config": settings} | metrics)
+    return finished
+
+
+def load_run(folder: str | Path) -> Run:
+    """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
+
+    Raises:
+        TsyndError: when the folder holds no finished run, or one of its files is damaged.
+        DataUnavailable: when its data are no longer to be found.
+    """
+    folder = Path(folder)
+    settings, metrics = store.read_json(folder / store.CONFIG), store.read_json(folder / store.METRICS)
+    data = load(settings["data"], size=settings["size"])
+    chosen = data.subset_index(settings["per_class"], settings["seed"])
+    classifier = Classifier(data.channels, data.size, len(data.classes))
+    store.load_weights(folder / store.CLASSIFIER, classifier)
+    notes = store.load_notes(folder / store.CLASSIFIER) or {}
+    autoencoder, loss = None, []
+    if parse_arm(settings["arm"]).objective:
+        autoencoder = ConvAutoencoder(data.channels, data.size)
+        store.load_weights(folder / store.AUTOENCODER, autoencoder)
+        loss = (store.load_notes(folder / store.AUTOENCODER) or {})["loss"]
+    synthesis = store.load_synthesis(folder / store.SYNTHETIC)
+    return Run(settings, data, chosen, classifier, autoencoder, synthesis, History(**notes["history"]), loss, metrics)
+
+
+def fingerprint(data: Dataset) -> str:
+    """A short hash of all images and labels, so that a result says which data it was made from."""
+    digest = hashlib.blake2b(digest_size=8)
+    for split in (data.train, data.val, data.test):
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _autoencoder(
+    config: RunConfig, data: Dataset, images_BCHW: Tensor, folder: Path | None, seconds: dict[str, float], say: Progress
+) -> tuple[ConvAutoencoder, list[float]]:
+    """Train the autoencoder, or take it from an unfinished run."""
+    recipe = BUDGETS[config.budget].recipe
+    autoencoder = build_autoencoder(data.channels, data.size, seed_for(config.seed, "initialise autoencoder"))
+    path = folder / store.AUTOENCODER if folder else None
+    if path and (notes := store.load_notes(path)):
+        store.load_weights(path, autoencoder)
+        seconds["autoencoder"] = notes["seconds"]
+        return autoencoder.to(images_BCHW.device), notes["loss"]
+    with _clock(seconds, "autoencoder"):
+        loss = train_autoencoder(
+            autoencoder.to(images_BCHW.device),
+            images_BCHW,
+            steps=recipe.autoencoder_steps,
+            latent_noise=recipe.latent_noise,
+            seed=config.seed,
+            progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
+        )
+    if path:
+        store.save_network(path, autoencoder, {"seconds": seconds["autoencoder"], "loss": loss})
+    return autoencoder, loss
+
+
+def _classifier(
+    config: RunConfig,
+    data: Dataset,
+    chosen: Tensor,
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    autoencoder: ConvAutoencoder | None,
+    folder: Path | None,
+    seconds: dict[str, float],
+    say: Progress,
+) -> tuple[Classifier, History, Synthesis | None]:
+    """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
+    recipe = BUDGETS[config.budget].recipe
+    classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
+    path = folder / store.CLASSIFIER if folder else None
+    if folder and path and (notes := store.load_notes(path)):
+        store.load_weights(path, classifier)
+        history, synthesis = History(**notes["history"]), store.load_synthesis(folder / store.SYNTHETIC)
+    else:
+        history, synthesis = train_classifier(
+            classifier.to(images_BCHW.device),
+            images_BCHW,
+            labels_B,
+            parse_arm(config.arm),
+            recipe,
+            autoencoder=autoencoder,
+            seed=config.seed,
+            progress=lambda step, loss: say("training", step + 1, recipe.steps, f"loss {loss:.4f}"),
+        )
+        if synthesis:
+            synthesis = replace(synthesis, source_B=chosen[synthesis.source_B.cpu()])
+        if folder and path:
+            if synthesis:
+                store.save_synthesis(folder / store.SYNTHETIC, synthesis)
+            store.save_network(path, classifier, {"history": asdict(history)})
+    seconds |= history.seconds
+    return classifier.to(images_BCHW.device), history, synthesis
+
+
+def _evaluate(
+    config: RunConfig, data: Dataset, classifier: Classifier, synthesis: Synthesis | None, say: Progress
+) -> dict[str, Any]:
+    """The measured sections of `metrics.json`."""
+    budget, split = BUDGETS[config.budget], getattr(data, config.evaluate)
+    posterior = HeadDropout.of(classifier, budget.recipe.samples, generator_for(config.seed, "evaluation masks"))
+    measured = evaluate(
+        classifier,
+        split.images,
+        split.labels,
+        data.task,
+        posterior=posterior,
+        seed=config.seed,
+        draws=budget.evaluation.draws,
+        attack_steps=budget.evaluation.attack_steps,
+        limit=budget.evaluation.limit,
+        progress=lambda text: say("evaluation", 0, 0, text),
+    )
+    return {"split": config.evaluate, "n": len(split)} | measured | {"synthesis": _summary(synthesis), "subgroups": {}}
+
+
+def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
+    """What the search did, averaged over the bank at the end of training; None where there are no synthetic images."""
+    columns = {
+        "mutual_information_before": "information_before_B",
+        "mutual_information_after": "information_after_B",
+        "latent_displacement": "latent_displacement_B",
+        "pixel_displacement": "pixel_displacement_B",
+        "log_prob_fall": "log_prob_fall_B",
+    }
+    if synthesis is None:
+        return {"count": 0} | dict.fromkeys(columns)
+    means = {name: getattr(synthesis, column).double().mean().item() for name, column in columns.items()}
+    return {"count": len(synthesis)} | means
+
+
+@contextmanager
+def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the wall-clock time of the block to a stage."""
+    started = time.perf_counter()
+    yield
+    seconds[stage] += time.perf_counter() - started

@@ -1,0 +1,50 @@
+"""Progress on the command line: bars in a terminal, one plain line a stage anywhere else, nothing when quiet."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tsynd.pipeline import Progress as Callback
+
+
+@contextmanager
+def reporter(quiet: bool) -> Iterator[Callback | None]:
+    """A progress callback for `tsynd.pipeline.run` that suits where the output goes."""
+    if quiet:
+        yield None
+    elif sys.stdout.isatty():
+        columns = (SpinnerColumn(), TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}")) as bars:
+            yield _Bars(bars)
+    else:
+        yield _Lines()
+
+
+class _Bars:
+    """One bar a stage; a stage whose length is unknown has a moving one."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int, text: str) -> None:
+        if stage not in self.tasks:
+            for earlier in self.tasks.values():  # they are over: their bars are full
+                length = self.bars._tasks[earlier].total or 1
+                self.bars.update(earlier, total=length, completed=length)
+            self.tasks[stage] = self.bars.add_task(stage, total=total or None, text=text)
+        self.bars.update(self.tasks[stage], completed=done, text=text)
+
+
+class _Lines:
+    """A line when a stage begins, and a line for each part of a stage whose length is unknown."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+
+    def __call__(self, stage: str, done: int, total: int, text: str) -> None:
+        if stage != self.stage or not total:
+            print(f"{stage}: {text}" if not total else f"{stage}: {total} steps", flush=True)
+        self.stage = stage

@@ -1,0 +1,153 @@
+"""A run's folder: what is in it, when it may be written to, and how a finished stage is found again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from tsynd.errors import TsyndError
+from tsynd.files import whole, write_json, write_npz
+from tsynd.targeting import Synthesis
+
+CONFIG, AUTOENCODER, CLASSIFIER = "config.json", "autoencoder.safetensors", "classifier.safetensors"
+SYNTHETIC, METRICS, REPORT = "synthetic.npz", "metrics.json", "report.html"
+FILES = (METRICS, REPORT, CLASSIFIER, SYNTHETIC, AUTOENCODER, CONFIG)
+
+_PICTURES = ("images", "reconstructions")
+_COLUMNS = {
+    "labels_B": "labels",
+    "source_B": "source_index",
+    "information_before_B": "mutual_information_before",
+    "information_after_B": "mutual_information_after",
+    "objective_before_B": "objective_before",
+    "objective_after_B": "objective_after",
+    "log_prob_fall_B": "log_prob_fall",
+    "latent_displacement_B": "latent_displacement",
+    "pixel_displacement_B": "pixel_displacement",
+}
+
+
+def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
+    """Make a run's folder ready: new, or left unfinished by a run of the same configuration.
+
+    A finished run, or one of another configuration, is replaced with `force` only; files that are not a run's own
+    are never touched.
+
+    Raises:
+        TsyndError: when the folder may not be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise TsyndError(f"--out {folder} is a file: name a folder")
+    present = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.exists() else []
+    if present and not force:
+        if CONFIG not in present:
+            raise TsyndError(f"--out {folder} is not empty and holds no run: name a new folder, or add --force")
+        if differing := _differences(read_json(folder / CONFIG), config):
+            raise TsyndError(f"--out {folder} holds a run of another configuration ({differing}): use --force to replace it")
+        if METRICS in present:
+            raise TsyndError(f"--out {folder} holds this run, finished: use --force to run it again")
+        return
+    try:
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        write_json(folder / CONFIG, config)
+    except OSError as error:
+        raise TsyndError(f"--out {folder} cannot be written: {error.strerror}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        TsyndError: when the file is missing or is not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TsyndError(f"{path} is missing: {path.parent} is not a run's folder, or the run did not get that far") from error
+    except (OSError, ValueError) as error:
+        raise TsyndError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise TsyndError(f"{path} must hold a JSON object, found {type(value).__name__}")
+    return value
+
+
+def save_network(path: Path, network: nn.Module, notes: dict[str, Any]) -> None:
+    """Write a network's weights as safetensors, with what must be known of it as JSON in the file's header."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with whole(path) as temporary:
+        save_file(tensors, temporary, metadata={"tsynd": json.dumps(notes)})
+
+
+def load_notes(path: Path) -> dict[str, Any] | None:
+    """The notes that `save_network` wrote, or None when there is no such file."""
+    return _read(path)[0] if path.exists() else None
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load the weights of `path` into a network of the same architecture.
+
+    Raises:
+        TsyndError: when the file is damaged or holds another network.
+    """
+    try:
+        network.load_state_dict(_read(path)[1])
+    except RuntimeError as error:
+        raise TsyndError(f"{path} holds the weights of another network: {str(error).splitlines()[0]}") from error
+    network.eval()
+
+
+def save_synthesis(path: Path, synthesis: Synthesis) -> None:
+    """Write a synthesis as `.npz`: images and reconstructions uint8 (N, H, W) or (N, H, W, 3) as in MedMNIST, the rest (N,)."""
+    pictures = {name: _to_file(getattr(synthesis, f"{name}_BCHW")) for name in _PICTURES}
+    columns = {key: getattr(synthesis, name).cpu().numpy() for name, key in _COLUMNS.items()}
+    write_npz(path, **pictures, **columns)
+
+
+def load_synthesis(path: Path) -> Synthesis | None:
+    """Read what `save_synthesis` wrote, or None when there is no such file.
+
+    Raises:
+        TsyndError: when the file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            pictures = {f"{name}_BCHW": _from_file(arrays[name]) for name in _PICTURES}
+            columns = {name: torch.from_numpy(arrays[key]) for name, key in _COLUMNS.items()}
+    except Exception as error:  # numpy raises a different one for each kind of damage
+        raise TsyndError(f"{path} is not a whole synthetic.npz: {error}") from error
+    return Synthesis(**pictures, **columns)
+
+
+def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:
+    images = (images_BCHW * 255).round().to(torch.uint8).cpu().permute(0, 2, 3, 1).numpy()
+    return images[..., 0] if images.shape[-1] == 1 else images
+
+
+def _from_file(images: np.ndarray) -> torch.Tensor:
+    tensor = torch.from_numpy(images).float() / 255
+    return tensor.unsqueeze(1) if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = json.loads((file.metadata() or {})["tsynd"])
+            return notes, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError as error:
+        raise TsyndError(f"{path} is missing") from error
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise TsyndError(f"{path} is not a network that tsynd wrote, or is damaged: {error}") from error
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """The first few settings that differ, as `name: found, not wanted`."""
+    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    return "; ".join(f"{key}: {found.get(key)!r}, not {wanted.get(key)!r}" for key in keys[:3])

@@ -1,0 +1,1 @@
+"""Figures: one style, and one function for each figure of a report. Each returns a matplotlib figure."""

@@ -1,0 +1,154 @@
+"""The figures of one run: what was synthesised, what it did to uncertainty, how training went, and how well it stands up."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from tsynd.pipeline import Run
+from tsynd.viz.style import COLOURS, MARKERS, styled
+
+ROWS = ("source", "start", "targeted", "difference")
+
+
+def examples(run: Run, count: int = 8) -> Tensor:
+    """Rows of the synthesis to show: one for each source, the classes in turn, the largest gain in information first."""
+    synthesis = run.synthesis
+    assert synthesis is not None
+    gain_B = (synthesis.information_after_B - synthesis.information_before_B).cpu()
+    order = gain_B.argsort(descending=True, stable=True).tolist()
+    queues: dict[int, list[int]] = {}
+    seen: set[int] = set()
+    for row in order:
+        source = int(synthesis.source_B[row])
+        if source not in seen:
+            seen.add(source)
+            queues.setdefault(int(synthesis.labels_B[row]), []).append(row)
+    turns = [row for turn in range(count) for _, queue in sorted(queues.items()) for row in queue[turn : turn + 1]]
+    return torch.tensor(sorted(turns[:count], key=lambda row: int(synthesis.labels_B[row])))
+
+
+@styled
+def pairs(run: Run, count: int = 8) -> Figure:
+    """Real images, what the search started from, the targeted images, and what the search changed.
+
+    A search starts from the reconstruction of the augmented source. The difference is targeted minus start, so that it
+    shows the search and neither the augmentation nor the autoencoder's blur.
+    """
+    synthesis = run.synthesis
+    assert synthesis is not None
+    chosen = examples(run, count)
+    sources_BCHW = run.data.train.images[synthesis.source_B[chosen].cpu()].float() / 255
+    copies_BCHW, targeted_BCHW = synthesis.reconstructions_BCHW[chosen].cpu(), synthesis.images_BCHW[chosen].cpu()
+    change_BHW = (targeted_BCHW - copies_BCHW).mean(dim=1)
+    limit = max(float(change_BHW.abs().max()), 1e-3)
+    figure = Figure(figsize=(1.15 * len(chosen) + 1.2, 5.4))
+    axes = figure.subplots(4, len(chosen), squeeze=False)
+    shown = None
+    for column, row in enumerate(chosen.tolist()):
+        for line, image_CHW in enumerate((sources_BCHW[column], copies_BCHW[column], targeted_BCHW[column])):
+            image = image_CHW.permute(1, 2, 0).squeeze(-1).numpy()
+            axes[line, column].imshow(image, cmap="gray", vmin=0, vmax=1)
+        shown = axes[3, column].imshow(change_BHW[column].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        before, after = float(synthesis.information_before_B[row]), float(synthesis.information_after_B[row])
+        axes[0, column].set_title(_short(run.data.classes[int(synthesis.labels_B[row])]), fontsize=9)
+        axes[3, column].set_xlabel(f"{before:.3f} → {after:.3f}", fontsize=9)
+    for line, name in enumerate(ROWS):
+        axes[line, 0].set_ylabel(name)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
+    assert shown is not None
+    figure.colorbar(shown, ax=axes[3, :].tolist(), label="intensity", shrink=0.9, aspect=12)
+    figure.supxlabel("mutual information, before → after (nats)", fontsize=10)
+    return figure
+
+
+@styled
+def information(run: Run) -> Figure:
+    """Mutual information of each synthetic image before and after the search, on posterior samples that it has not seen."""
+    synthesis = run.synthesis
+    assert synthesis is not None
+    figure = Figure(figsize=(8, 3.4))
+    scatter, over_time = figure.subplots(1, 2)
+    before, after = synthesis.information_before_B.cpu(), synthesis.information_after_B.cpu()
+    top = 1.05 * max(float(before.max()), float(after.max()), 1e-3)
+    scatter.plot([0, top], [0, top], color="#777777", linewidth=1, linestyle="--", label="no change")
+    for label, name in enumerate(run.data.classes):
+        of_class = (synthesis.labels_B == label).cpu()
+        style = {"color": COLOURS[label % 8], "marker": MARKERS[label % 8]}
+        scatter.scatter(before[of_class], after[of_class], s=14, alpha=0.6, label=_short(name), **style)
+    scatter.set(xlabel="before the search (nats)", ylabel="after (nats)", title="images in the bank at the end")
+    scatter.legend(fontsize=8)
+    steps = run.history.refresh_step
+    over_time.plot(steps, run.history.information_before, color=COLOURS[0], marker="o", markersize=3, label="before")
+    over_time.plot(steps, run.history.information_after, color=COLOURS[1], marker="s", markersize=3, label="after")
+    over_time.set(xlabel="optimiser step", ylabel="mutual information (nats)", title="as training goes on")
+    over_time.set_ylim(bottom=0)
+    over_time.legend()
+    return figure
+
+
+@styled
+def curves(run: Run) -> Figure:
+    """Training curves: the loss of the classifier and, where there is one, of the autoencoder."""
+    figure = Figure(figsize=(8, 2.9))
+    losses = [("classifier: cross-entropy (nats)", run.history.loss)]
+    if run.autoencoder_loss:
+        losses.append(("autoencoder: squared error", run.autoencoder_loss))
+    for axis, (name, loss) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses, strict=True):
+        axis.plot(loss, color="#BBBBBB", linewidth=0.8, label="each step")
+        width = max(1, len(loss) // 40)
+        smooth = np.convolve(loss, np.ones(width) / width, mode="valid")
+        axis.plot(np.arange(len(smooth)) + width - 1, smooth, color=COLOURS[0], label=f"mean of {width} steps")
+        axis.set(xlabel="optimiser step", ylabel=name, yscale="log")
+        if run.history.refresh_step and axis.get_subplotspec().colspan.start == 0:
+            axis.axvline(run.history.refresh_step[0], color=COLOURS[1], linestyle=":", label="synthesis begins")
+        axis.legend(fontsize=8)
+    return figure
+
+
+@styled
+def performance(metrics: dict[str, Any]) -> Figure:
+    """How the classifier stands up: clean and augmented, corrupted by severity, attacked by strength."""
+    figure = Figure(figsize=(10, 3.6))
+    left, middle, right = figure.subplots(1, 3, sharey=True)
+    clean, augmented = metrics["clean"]["balanced_accuracy"], metrics["test_time_augmentation"]
+    _augmentation(left, clean, augmented)
+    for position, (name, by_severity) in enumerate(metrics["corruptions"].items()):
+        style = {"color": COLOURS[position % 8], "marker": MARKERS[position % 8], "markersize": 4}
+        levels = sorted(by_severity, key=int)
+        middle.plot([0, *map(int, levels)], [clean, *(by_severity[level] for level in levels)], label=_spaced(name), **style)
+    middle.set(xlabel="severity (0: clean)", title="corrupted")
+    middle.legend(fontsize=7, ncols=2, loc="lower left")
+    attack = metrics["attacks"]["pgd"]
+    eps = sorted(attack, key=float)
+    right.plot([float(e) * 255 for e in eps], [attack[e] for e in eps], color=COLOURS[1], marker="s")
+    right.set(xlabel="size of the attack, eps (1/255)", ylabel="accuracy", title="attacked (PGD)")
+    right.yaxis.set_tick_params(labelleft=True)
+    left.set(ylabel="balanced accuracy", ylim=(0, 1.02))
+    return figure
+
+
+def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:
+    """Mean and worst draw, inside and outside the training range, against clean."""
+    axis.axhline(clean, color="#777777", linewidth=1, linestyle="--", label="clean")
+    for offset, (name, marker, colour) in enumerate((("mean", "o", COLOURS[0]), ("worst", "v", COLOURS[1]))):
+        heights = [augmented[where][name] for where in ("inside", "outside")]
+        axis.plot([0 + 0.1 * offset, 1 + 0.1 * offset], heights, marker=marker, linestyle="none", color=colour, label=name)
+    axis.set_xticks([0.05, 1.05], ["inside the\ntraining range", "outside"])
+    axis.set(xlim=(-0.4, 1.5), title="randomly augmented")
+    axis.legend(fontsize=8, loc="lower left")
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _short(name: str, width: int = 16) -> str:
+    return name if len(name) <= width else name[: width - 1] + "…"

@@ -1,0 +1,198 @@
+"""`report.html`: one page about one run, without any other file, for light and dark screens, wide and narrow."""
+
+import shlex
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tsynd.files import write_text
+from tsynd.pipeline import Run
+from tsynd.viz import figures
+from tsynd.viz.style import data_uri
+
+NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score", "ece": "ECE"}
+PAIRS = """The images that gained most. Source: the real image. Start: its augmented copy, encoded and decoded. Targeted: what
+the search found. Difference: targeted minus start."""
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --quiet: #5b6675; --line: #d8dee6; --page: #ffffff; --card: #f4f6f9; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8ecf1; --quiet: #a7b1bf; --line: #38414d; --page: #14181d; --card: #1e242b; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--ink);
+       font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; }
+p { margin: .4rem 0 .8rem; max-width: 46rem; } .quiet { color: var(--quiet); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0; padding: 0; }
+.tiles div { background: var(--card); border-radius: .6rem; padding: .7rem .9rem; }
+.tiles dd { font-size: 1.5rem; font-weight: 600; margin: 0; } .tiles dt { font-size: .85rem; color: var(--quiet); }
+img { width: 100%; height: auto; background: #fff; border-radius: .6rem; padding: .4rem; border: 1px solid var(--line); }
+figure { margin: .8rem 0; } figcaption { font-size: .9rem; color: var(--quiet); }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); } th:first-child { text-align: left; }
+th { font-weight: 500; } thead th { color: var(--quiet); }
+pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; }
+.tables { display: flex; flex-wrap: wrap; gap: 1rem 3rem; }
+"""
+
+
+def write_report(path: Path, run: Run) -> None:
+    """Write the report of a run, whole or not at all."""
+    write_text(path, render(run))
+
+
+def command(config: dict[str, Any]) -> str:
+    """The command that makes this run again.
+
+    >>> command({"data": "phantom", "size": 28, "per_class": None, "arm": "none", "seed": 0, "budget": "cpu",
+    ...          "evaluate": "test", "device": "auto"})
+    'tsynd run --data phantom --size 28 --per-class all --arm none --seed 0 --budget cpu --evaluate test --device auto --out DIR'
+    """
+    per_class = "all" if config["per_class"] is None else config["per_class"]
+    options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
+    words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
+    return shlex.join(["tsynd", "run", *(word.replace("_", "-") if word[:2] == "--" else word for word in words), "--out", "DIR"])
+
+
+def render(run: Run) -> str:
+    """The report of a run as one page of HTML."""
+    config, data = run.config, run.data
+    subset = "all" if config["per_class"] is None else f"{config['per_class']} per class"
+    title = f"{config['arm']} on {data.name}"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} – tsynd report</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{escape(title)}</h1>
+<p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the {run.metrics["n"]} images of
+{escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
+For research and teaching, not for clinical use.</p>
+{_budget_warning(config)}
+{_tiles(run.metrics)}
+{_synthesis(run)}
+{_performance(run.metrics)}
+{_training(run)}
+{_provenance(run)}
+</main>
+</body>
+</html>
+"""
+
+
+def _budget_warning(config: dict[str, Any]) -> str:
+    if config["budget"] != "smoke":
+        return ""
+    return "<p><strong>Budget smoke: this run shows that everything works. Its numbers mean nothing.</strong></p>"
+
+
+def _tiles(metrics: dict[str, Any]) -> str:
+    """The six numbers to look at first."""
+    corrupted = [value for levels in metrics["corruptions"].values() for value in levels.values()]
+    seconds = metrics["seconds"]
+    tiles = {
+        "AUROC": _number(metrics["clean"]["auroc"]),
+        "balanced accuracy": _number(metrics["clean"]["balanced_accuracy"]),
+        "randomly augmented, outside the training range": _number(metrics["test_time_augmentation"]["outside"]["mean"]),
+        "corrupted, mean": _number(sum(corrupted) / len(corrupted)),
+        "accuracy under PGD 4/255": _number(metrics["attacks"]["pgd"]["0.0157"]),
+        "classifier's training": f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s",
+    }
+    return (
+        '<dl class="tiles">' + "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in tiles.items()) + "</dl>"
+    )
+
+
+def _synthesis(run: Run) -> str:
+    """Sources beside their targeted images, and what the search did to uncertainty."""
+    if run.synthesis is None:
+        return "<h2>Synthetic images</h2><p>This arm trains on real images only.</p>"
+    summary = run.metrics["synthesis"]
+    change = f"{summary['mutual_information_before']:.3f} to {summary['mutual_information_after']:.3f} nats"
+    fall = summary["log_prob_fall"]
+    text = (
+        f"The bank held {summary['count']} images at the end of training. The search moved them by "
+        f"{summary['latent_displacement']:.2f} standard deviations per latent dimension and {summary['pixel_displacement']:.3f} "
+        f"of the intensity range per pixel. Mean mutual information, on posterior samples that the search had not seen, went "
+        f"from {change}; the log-probability of the copied label {'fell' if fall >= 0 else 'rose'} by {abs(fall):.2f} nats."
+    )
+    alt_pairs = f"Real images, where the search started, targeted images and their difference; information went from {change}"
+    alt_information = f"Mutual information of each synthetic image before and after the search; on average from {change}"
+    return f"""<h2>What was synthesised</h2>
+<p>{text}</p>
+{_figure(figures.pairs(run), alt_pairs, PAIRS)}
+<h2>What the classifier did not know</h2>
+{_figure(figures.information(run), alt_information, "Left: each image in the bank. Right: means whenever images were added.")}"""
+
+
+def _performance(metrics: dict[str, Any]) -> str:
+    """Clean, augmented, corrupted and attacked: one figure and the numbers behind it."""
+    clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
+    augmented = metrics["test_time_augmentation"]
+    rows = {NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items()}
+    shifts = {
+        f"augmented {where}": [_number(augmented[where][key]) for key in ("mean", "worst", "consistency")]
+        for where in ("inside", "outside")
+    }
+    corrupted = {
+        name.replace("_", " "): [_number(levels[level]) for level in sorted(levels, key=int)]
+        for name, levels in metrics["corruptions"].items()
+    }
+    attacked = {f"{float(eps) * 255:.0f}/255": [_number(value)] for eps, value in pgd.items()}
+    alt = (
+        f"Balanced accuracy {_number(clean['balanced_accuracy'])} clean and {_number(augmented['outside']['mean'])} augmented "
+        f"outside the training range; accuracy {_number(pgd['0.0157'])} under PGD 4/255"
+    )
+    note = "ECE: 15 bins of equal mass. Consistency: how many images keep their class. Corruptions are MedMNIST-C-like."
+    return f"""<h2>How it stands up</h2>
+{_figure(figures.performance(metrics), alt, note)}
+<div class="tables">
+{_table("clean", [""], rows)}
+{_table("test-time augmentation", ["mean", "worst", "consistency"], shifts)}
+{_table("PGD, eps", ["accuracy"], attacked)}
+{_table("corruption, severity", ["1", "2", "3", "4", "5"], corrupted)}
+</div>
+<p>Mutual information tells the classifier's errors from its right answers with an AUROC of
+{_number(metrics["uncertainty"]["error_auroc"])} (.5 is chance).</p>"""
+
+
+def _training(run: Run) -> str:
+    seconds = run.metrics["seconds"]
+    costs = {stage: [f"{value:.1f}"] for stage, value in seconds.items() if stage != "report"}
+    alt = f"The classifier's loss over {len(run.history.loss)} optimiser steps, falling to {run.history.loss[-1]:.3f}"
+    return f"""<h2>How it was trained, and what that cost</h2>
+{_figure(figures.curves(run), alt, "Note the logarithmic axes.")}
+{_table("stage", ["seconds"], costs)}"""
+
+
+def _provenance(run: Run) -> str:
+    versions = {name: [escape(value)] for name, value in run.metrics["versions"].items()}
+    data = run.data
+    return f"""<h2>How to make it again</h2>
+<pre>{escape(command(run.config))}</pre>
+<p class="quiet">Data: {escape(data.name)}, {escape(data.licence)}, fingerprint {escape(run.config["data_fingerprint"])}.
+{escape(data.citation)} Device: {escape(run.metrics["device"])}.</p>
+{_table("version", [""], versions)}"""
+
+
+def _figure(figure: Figure, alt: str, caption: str) -> str:
+    return f'<figure><img src="{data_uri(figure)}" alt="{escape(alt)}"><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [corner, *columns])
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for name, cells in rows.items()
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
