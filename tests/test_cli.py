@@ -26,7 +26,7 @@ def test_run_says_what_it_does_and_where_the_report_is(tmp_path: Path) -> None:
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert lines[0] == "load: phantom:count=30"
-    assert "autoencoder: 80 steps" in lines
+    assert "autoencoder: 160 steps" in lines
     assert lines[-1] == f"report: {tmp_path / 'a run' / 'report.html'}"
     assert "\x1b" not in done.stdout
     assert (tmp_path / "a run" / "report.html").exists()

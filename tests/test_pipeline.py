@@ -14,6 +14,7 @@ import tsynd
 from tsynd import config as configuration
 from tsynd.config import Budget, Evaluation, RunConfig
 from tsynd.errors import TsyndError
+from tsynd.files import write_npz
 from tsynd.pipeline import Run
 from tsynd.training import Recipe
 
@@ -45,12 +46,12 @@ def measured(folder: Path) -> dict[str, Any]:
 
 def npz(path: Path, channels: int = 3, classes: int = 5, size: int = 28) -> Path:
     generator = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for split, per_class in (("train", 25), ("val", 2), ("test", 4)):
         labels = np.repeat(np.arange(classes), per_class)[:, None]
         shape = (len(labels), size, size, 3) if channels == 3 else (len(labels), size, size)
         arrays |= {f"{split}_images": generator.integers(0, 256, shape, dtype=np.uint8), f"{split}_labels": labels}
-    np.savez(path, **arrays)
+    write_npz(path, **arrays)
     return path
 
 

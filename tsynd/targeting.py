@@ -81,7 +81,7 @@ def target(
     posterior: Posterior,
     *,
     objective: str | Objective = "mutual_information",
-    radius: float = 0.25,
+    radius: float = 0.4,
     steps: int = 5,
     step_size: float | None = None,
     noise: float = 0.1,

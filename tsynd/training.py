@@ -56,7 +56,7 @@ class Recipe:
     refresh_every: int = 8
     refresh_count: int = 64
     capacity: int = 256
-    radius: float = 0.25
+    radius: float = 0.4
     ascent_steps: int = 5
     samples: int = 64
     guard_weight: float = 3.0

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from tsynd.data import Dataset
 from tsynd.pipeline import Run
-from tsynd.viz.style import COLOURS, MARKERS, styled
+from tsynd.viz.style import COLOURS, MARKERS, Picture, styled
 
 ROWS = ("source", "start", "targeted", "difference")
 
@@ -45,7 +46,7 @@ def pairs(run: Run, count: int = 8) -> Figure:
     copies_BCHW, targeted_BCHW = synthesis.reconstructions_BCHW[chosen].cpu(), synthesis.images_BCHW[chosen].cpu()
     change_BHW = (targeted_BCHW - copies_BCHW).mean(dim=1)
     limit = max(float(change_BHW.abs().max()), 1e-3)
-    figure = Figure(figsize=(1.15 * len(chosen) + 1.2, 5.4))
+    figure = Picture(figsize=(1.15 * len(chosen) + 1.2, 5.4))
     axes = figure.subplots(4, len(chosen), squeeze=False)
     shown = None
     for column, row in enumerate(chosen.tolist()):
@@ -58,11 +59,7 @@ def pairs(run: Run, count: int = 8) -> Figure:
         axes[3, column].set_xlabel(f"{before:.3f} → {after:.3f}", fontsize=9)
     for line, name in enumerate(ROWS):
         axes[line, 0].set_ylabel(name)
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.grid(False)
-        axis.spines[:].set_visible(False)
+    _bare(axes)
     assert shown is not None
     figure.colorbar(shown, ax=axes[3, :].tolist(), label="intensity", shrink=0.9, aspect=12)
     figure.supxlabel("mutual information, before → after (nats)", fontsize=10)
@@ -74,7 +71,7 @@ def information(run: Run) -> Figure:
     """Mutual information of each synthetic image before and after the search, on posterior samples that it has not seen."""
     synthesis = run.synthesis
     assert synthesis is not None
-    figure = Figure(figsize=(8, 3.4))
+    figure = Picture(figsize=(8, 3.4))
     scatter, over_time = figure.subplots(1, 2)
     before, after = synthesis.information_before_B.cpu(), synthesis.information_after_B.cpu()
     top = 1.05 * max(float(before.max()), float(after.max()), 1e-3)
@@ -97,7 +94,7 @@ def information(run: Run) -> Figure:
 @styled
 def curves(run: Run) -> Figure:
     """Training curves: the loss of the classifier and, where there is one, of the autoencoder."""
-    figure = Figure(figsize=(8, 2.9))
+    figure = Picture(figsize=(8, 2.9))
     losses = [("classifier: cross-entropy (nats)", run.history.loss)]
     if run.autoencoder_loss:
         losses.append(("autoencoder: squared error", run.autoencoder_loss))
@@ -116,7 +113,7 @@ def curves(run: Run) -> Figure:
 @styled
 def performance(metrics: dict[str, Any]) -> Figure:
     """How the classifier stands up: clean and augmented, corrupted by severity, attacked by strength."""
-    figure = Figure(figsize=(10, 3.6))
+    figure = Picture(figsize=(10, 3.6))
     left, middle, right = figure.subplots(1, 3, sharey=True)
     clean, augmented = metrics["clean"]["balanced_accuracy"], metrics["test_time_augmentation"]
     _augmentation(left, clean, augmented)
@@ -133,6 +130,53 @@ def performance(metrics: dict[str, Any]) -> Figure:
     right.yaxis.set_tick_params(labelleft=True)
     left.set(ylabel="balanced accuracy", ylim=(0, 1.02))
     return figure
+
+
+@styled
+def comparison(metrics: dict[str, dict[str, Any]]) -> Figure:
+    """Several runs side by side: clean, augmented and corrupted on the left, attacked on the right.
+
+    Args:
+        metrics: `run.metrics` by the name that the legend shows.
+    """
+    figure = Picture(figsize=(9, 3.6))
+    shifts, attacks = figure.subplots(1, 2, width_ratios=(3, 2))
+    names = ["clean", "augmented,\ninside", "augmented,\noutside", *map(_spaced, next(iter(metrics.values()))["corruptions"])]
+    for position, (name, measured) in enumerate(metrics.items()):
+        style: Any = {"color": COLOURS[position % 8], "marker": MARKERS[position % 8], "label": name}
+        augmented = [measured["test_time_augmentation"][where]["mean"] for where in ("inside", "outside")]
+        corrupted = [sum(levels.values()) / len(levels) for levels in measured["corruptions"].values()]
+        across = np.arange(len(names)) + 0.15 * (position - (len(metrics) - 1) / 2)
+        shifts.plot(across, [measured["clean"]["balanced_accuracy"], *augmented, *corrupted], linestyle="none", **style)
+        eps = sorted(measured["attacks"]["pgd"], key=float)
+        attacks.plot([float(e) * 255 for e in eps], [measured["attacks"]["pgd"][e] for e in eps], **style)
+    shifts.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
+    shifts.set(ylabel="balanced accuracy", ylim=(0, 1.02), title="clean and shifted (mean over draws or severities)")
+    shifts.legend(loc="lower left")
+    attacks.set(xlabel="size of the attack, eps (1/255)", ylabel="accuracy", ylim=(0, 1.02), title="attacked (PGD)")
+    return figure
+
+
+@styled
+def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
+    """The first training images of each class, a row a class."""
+    figure = Picture(figsize=(1.3 * per_class + 1, 1.35 * len(data.classes)))
+    axes = figure.subplots(len(data.classes), per_class, squeeze=False)
+    for label, name in enumerate(data.classes):
+        axes[label, 0].set_ylabel(_short(name))
+        for axis, image_CHW in zip(axes[label], data.train.images[data.train.labels == label], strict=False):
+            axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+    _bare(axes)
+    return figure
+
+
+def _bare(axes: Any) -> None:
+    """Take ticks, grid and frame from axes that hold images."""
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
 
 
 def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:

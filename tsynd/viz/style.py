@@ -4,10 +4,13 @@ import base64
 import io
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from tsynd.files import whole
 
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
@@ -28,6 +31,13 @@ SETTINGS: Any = {  # matplotlib types each name of a setting
 Parameters = ParamSpec("Parameters")
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself, without pyplot and its list of open figures."""
+
+    def _repr_png_(self) -> bytes:
+        return _render(self, "png", dpi=110)
+
+
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     """Draw a figure in the house style, and leave matplotlib's own settings as they were."""
 
@@ -39,11 +49,19 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     return inner
 
 
-def data_uri(figure: Figure, kind: str = "svg") -> str:
-    """A figure as a `data:` address, for a page that needs no other file; `kind` is svg or png."""
+def data_uri(figure: Figure) -> str:
+    """A figure as a `data:` address (SVG), for a page that needs no other file."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(_render(figure, 'svg', dpi=160)).decode()}"
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG or PNG, by the name's ending, whole or not at all; the same figure gives the same bytes."""
+    with whole(path) as temporary:
+        temporary.write_bytes(_render(figure, path.suffix[1:], dpi=160))
+
+
+def _render(figure: Figure, kind: str, dpi: int) -> bytes:
     buffer = io.BytesIO()
     with matplotlib.rc_context(SETTINGS):
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
-    mime = "image/svg+xml" if kind == "svg" else "image/png"
-    return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata={"Date" if kind == "svg" else "Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,73 @@
+# Two set-up commands: `make book` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+# Processes for the unit tests.
+JOBS ?= 2
+# Where torch comes from, if not from your package index: on Linux without a GPU, PyTorch's CPU index saves gigabytes.
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/installed.stamp
+UNFINISHED := $(VENV)/unfinished.stamp
+NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+
+# One thread a process: two on a busy two-core machine can be several times slower.
+export OMP_NUM_THREADS := 1
+
+.PHONY: help install book test test-units test-notebooks test-gpu notebooks lint clean
+
+help: ## list these commands (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+
+install: $(READY) ## make .venv with the package, the book's tools and the test tools, at the pinned versions
+
+# The stamp appears only when everything is installed; an interrupted install is thrown away by the next one.
+# Torch is its own step, so that pip takes a CPU wheel where one is at hand, or TORCH_INDEX.
+$(READY): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null 2>&1 \
+		|| { echo "error: no '$(PYTHON)' on this machine: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: $$("$(PYTHON)" --version) is too old: tsynd needs Python 3.11 or newer, e.g. make PYTHON=python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "error: $(PYTHON) has no venv module: install it (Debian and Ubuntu: the package python3-venv)" >&2; exit 1; }
+	@echo "Installing tsynd and its tools in $(VENV) (once: a minute or two)"
+	@if [ -e $(UNFINISHED) ]; then echo "The last install was interrupted: starting afresh"; rm -rf $(VENV); fi
+	@rm -f $(READY)
+	"$(PYTHON)" -m venv $(VENV)
+	@touch $(UNFINISHED)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --editable '.[book,dev]' --constraint constraints.txt
+	@mv $(UNFINISHED) $(READY)
+
+# From nothing each time: Sphinx repeats no warning for a page that it has already read.
+book: $(READY) ## build the book in _build/html, from the committed notebooks; every warning is an error
+	@rm -rf _build
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "The book is built. Open file://$(CURDIR)/_build/html/index.html"
+
+test: test-units test-notebooks ## the unit tests, then every notebook: do its outputs still come out the same?
+
+test-units: $(READY) ## the unit tests and the examples in docstrings
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not gpu' -rs
+
+test-notebooks: $(READY) ## run every notebook and compare with its committed outputs
+	@[ -n "$(NOTEBOOKS)" ] || { echo "error: no notebook in notebooks/" >&2; exit 1; }
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--nbval-sanitize-with tools/nbval_sanitize.cfg -rs $(NOTEBOOKS)
+
+test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
+	$(BIN)/pytest -m gpu -rs
+
+notebooks: $(READY) ## re-execute every notebook and write it in canonical form
+	$(BIN)/python tools/run_notebooks.py
+
+lint: $(READY) ## style, formatting, types, and the form of the notebooks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python tools/run_notebooks.py --check
+
+clean: ## remove the venv, the built book and all caches
+	rm -rf $(VENV) _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,197 @@
+"""tools/run_notebooks.py: the canonical form, and each rule broken once and found."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from run_notebooks import canonical, findings, main
+
+ALT = "A line that rises and falls again"
+
+
+def image(mime: str = "image/png") -> NotebookNode:
+    return new_output("display_data", data={mime: "iVBORw0KGgo/tmp/AAAA" if mime == "image/png" else "<svg/>"})
+
+
+def good() -> NotebookNode:
+    """A notebook with one cell of each kind that the rules speak of."""
+    return new_notebook(
+        metadata={"tsynd": {"title": "A title"}, "accelerator": "GPU", "widgets": {"state": "random"}},
+        cells=[
+            new_markdown_cell("# A title"),
+            new_code_cell("print(1)", execution_count=7, outputs=[new_output("stream", name="stdout", text="1\n")]),
+            new_code_cell("plot()", execution_count=9, outputs=[image()], metadata={"mystnb": {"image": {"alt": ALT}}}),
+            new_code_cell("train()", metadata={"tags": ["skip-execution", "nbval-skip"]}),
+            new_code_cell("replaced", execution_count=10, metadata={"tags": ["setup"]}),
+        ],
+    )
+
+
+def write(folder: Path, notebook: NotebookNode, *, as_is: bool = False) -> Path:
+    path = folder / "a.ipynb"
+    path.write_text(nbformat.writes(notebook) if as_is else canonical(notebook), encoding="utf-8")
+    return path
+
+
+def test_a_canonical_notebook_has_no_findings(tmp_path: Path) -> None:
+    assert findings(write(tmp_path, good())) == []
+
+
+def test_canonical_form_is_stable_and_keeps_what_means_something() -> None:
+    text = canonical(good())
+    assert canonical(nbformat.reads(text, as_version=4)) == text
+    assert text.endswith("}\n")
+    form = json.loads(text)
+    assert [cell["id"] for cell in form["cells"]] == ["cell-01", "cell-02", "cell-03", "cell-04", "cell-05"]
+    assert [cell.get("execution_count") for cell in form["cells"]] == [None, 1, 2, None, 3]
+    assert set(form["metadata"]) == {"kernelspec", "language_info", "tsynd", "accelerator"}
+
+
+def test_canonical_form_joins_what_was_printed_and_drops_live_widgets() -> None:
+    streams = [new_output("stream", name="stdout", text=text) for text in ("a", "b\n")]
+    widget = new_output(
+        "display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "random"}, "text/html": "<p>static</p>"}
+    )
+    only_live = new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "random"}})
+    cell = new_code_cell("f()", execution_count=1, outputs=[*streams, widget, only_live, *streams])
+    outputs = nbformat.reads(canonical(new_notebook(cells=[cell])), as_version=4).cells[0].outputs
+    assert [output.get("text") for output in outputs] == ["ab\n", None, "ab\n"]
+    assert set(outputs[1].data) == {"text/html"}
+
+
+def set_source(notebook: NotebookNode) -> None:
+    notebook.cells[0].source = " "
+
+
+def set_tag(notebook: NotebookNode) -> None:
+    notebook.cells[3].metadata.tags = ["skip-execution"]
+
+
+def set_other_tag(notebook: NotebookNode) -> None:
+    notebook.cells[1].metadata.tags = ["nbval-skip"]
+
+
+def set_alt(notebook: NotebookNode) -> None:
+    notebook.cells[2].metadata.mystnb.image.alt = "A line"
+
+
+def set_svg(notebook: NotebookNode) -> None:
+    notebook.cells[1].outputs.append(image("image/svg+xml"))
+
+
+def set_stderr(notebook: NotebookNode) -> None:
+    notebook.cells[1].outputs.append(new_output("stream", name="stderr", text="UserWarning: old\n"))
+
+
+def set_error(notebook: NotebookNode) -> None:
+    notebook.cells[1].outputs.append(new_output("error", ename="ValueError", evalue="bad", traceback=[]))
+
+
+def set_path(notebook: NotebookNode) -> None:
+    notebook.cells[1].outputs[0].text = "saved in /home/somebody/runs\n"
+
+
+def set_path_in_html(notebook: NotebookNode) -> None:
+    notebook.cells[1].outputs.append(new_output("display_data", data={"text/html": "<a href='/tmp/x'>x</a>"}))
+
+
+def set_address(notebook: NotebookNode) -> None:
+    notebook.cells[1].outputs[0].text = "<object at 0x7f91e266f240>\n"
+
+
+def set_count(notebook: NotebookNode) -> None:
+    notebook.cells[1].execution_count = None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (set_source, "cell 1: empty"),
+        (set_tag, "cell 4: the tags skip-execution and nbval-skip go together"),
+        (set_other_tag, "cell 2: the tags skip-execution and nbval-skip go together"),
+        (set_alt, "cell 3: an image needs metadata mystnb.image.alt"),
+        (set_svg, "cell 2: an image needs metadata mystnb.image.alt"),
+        (set_stderr, "cell 2: output on stderr: 'UserWarning: old'"),
+        (set_error, "cell 2: it failed: ValueError"),
+        (set_path, "cell 2: a path of one machine in its output: /home/somebody"),
+        (set_path_in_html, "cell 2: a path of one machine in its output: /tmp/x"),
+        (set_address, "cell 2: a memory address"),
+        (set_count, "execution counts are [None, 1, 2], not 1..3"),
+    ],
+)
+def test_each_broken_rule_is_the_one_finding(tmp_path: Path, spoil: Callable[[NotebookNode], None], message: str) -> None:
+    notebook = good()
+    spoil(notebook)
+    lines = findings(write(tmp_path, notebook))
+    assert len(lines) == 1
+    assert lines[0].startswith(f"a.ipynb: {message}")
+
+
+def test_form_counts_and_files_that_are_no_notebooks(tmp_path: Path) -> None:
+    lines = findings(write(tmp_path, good(), as_is=True))
+    assert [line.split(" (")[0] for line in lines] == [
+        "a.ipynb: execution counts are [7, 9, 10], not 1..3: nbval would skip cells",
+        "a.ipynb: not in canonical form",
+    ]
+    path = tmp_path / "a.ipynb"
+    for text in ("not json", "[]", '{"a": 1}'):
+        path.write_text(text, encoding="utf-8")
+        assert findings(path) == ["a.ipynb: not a notebook"]
+        assert main([], tmp_path) == 1
+
+
+def test_the_set_up_cell_is_generated_and_missed(tmp_path: Path) -> None:
+    notebook = nbformat.reads(canonical(good()), as_version=4)
+    url = yaml.safe_load((Path(__file__).parent.parent / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+    assert f"%pip install --quiet git+{url}@" in notebook.cells[4].source
+    del notebook.cells[4]
+    assert findings(write(tmp_path, notebook)) == ["a.ipynb: no set-up cell (a code cell with the tag setup)"]
+
+
+def test_addresses_on_the_web_are_not_local_paths(tmp_path: Path) -> None:
+    notebook = good()
+    notebook.cells[1].outputs[0].text = "https://example.org/home/page and a/b and ~/.medmnist and 1/2\n"
+    assert findings(write(tmp_path, notebook)) == []
+
+
+def test_check_exits_with_1_on_findings_and_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, good())
+    assert main(["--check"], tmp_path) == 0
+    write(tmp_path, good(), as_is=True)
+    capsys.readouterr()
+    assert main(["--check", "--only", "a"], tmp_path) == 1
+    assert capsys.readouterr().out.count("\n") == 2
+
+
+def test_unknown_and_missing_notebooks_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([], tmp_path) == 2
+    write(tmp_path, good())
+    capsys.readouterr()
+    assert main(["--only", "b"], tmp_path) == 2
+    assert "no notebook 'b'" in capsys.readouterr().err
+
+
+def test_a_run_writes_outputs_twice_the_same(tmp_path: Path) -> None:
+    code = "import os, sys\nprint('a'); sys.stdout.flush()\nprint(os.environ['OMP_NUM_THREADS'])"
+    setup = new_code_cell("replaced", metadata={"tags": ["setup"]})
+    path = write(tmp_path, new_notebook(cells=[setup, new_code_cell(code), new_code_cell("1 + 1")]))
+    assert main([], tmp_path) == 0
+    first = path.read_bytes()
+    assert findings(path) == []
+    assert nbformat.reads(first.decode(), as_version=4).cells[1].outputs[0].text == "a\n1\n"
+    assert main([], tmp_path) == 0
+    assert path.read_bytes() == first
+
+
+def test_a_failing_notebook_is_left_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, new_notebook(cells=[new_code_cell("raise ValueError('told you')")]))
+    before = path.read_bytes()
+    assert main([], tmp_path) == 1
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    assert capsys.readouterr().err == "error: a.ipynb failed: ValueError: told you\n"
