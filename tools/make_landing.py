@@ -23,13 +23,14 @@ TITLES = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST"}
 ARMS = ("none", "guarded", "mixup", "guarded+mixup")
 COLUMNS = {
     "auroc": "AUROC",
-    "augmented": "augmented",
-    "corrupted": "corrupted",
-    "pgd_2_255": "PGD 2/255",
-    "pgd_4_255": "PGD 4/255",
+    "augmented": "augm.",
+    "corrupted": "corr.",
+    "pgd_2_255": "PGD 2",
+    "pgd_4_255": "PGD 4",
     "nll": "NLL",
-    "seconds": "seconds",
+    "seconds": "time",
 }
+PLACES = {"nll": 2, "seconds": 1}
 
 
 def main() -> None:
@@ -56,20 +57,23 @@ def values(rows: list[dict[str, Any]], data: str, arm: str, column: str) -> dict
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Means over the seeds as Markdown; a set is left out until every arm has the same number of seeds."""
-    lines = ["| arm | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    """Means over the seeds, a Markdown table for each set; a set is left out until every arm has the same number of seeds."""
+    lines = []
     for data in TITLES:
         counts = {len(values(rows, data, arm, "auroc")) for arm in ARMS}
         if len(counts) > 1 or counts == {0}:
             continue
         per_class = next(row["per_class"] for row in rows if row["data"] == data)
-        blanks = " |" * len(COLUMNS)
-        lines.append(f"| **{TITLES[data]}**, {per_class} per class, {counts.pop()} seed(s) |{blanks}")
+        lines += [f"**{TITLES[data]}**, {per_class} images of each class, {counts.pop()} seeds:", ""]
+        lines += ["| arm | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
         for arm in ARMS:
             means = {column: fmean(values(rows, data, arm, column).values()) for column in COLUMNS}
-            cells = [f"{mean:.0f}" if column == "seconds" else f"{mean:.3f}" for column, mean in means.items()]
-            lines.append(f"| `{arm}` | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            means["seconds"] /= fmean(values(rows, data, "none", "seconds").values())
+            lines.append(
+                f"| `{arm}` | " + " | ".join(f"{mean:.{PLACES.get(column, 3)}f}" for column, mean in means.items()) + " |"
+            )
+        lines.append("")
+    return "\n".join(lines)
 
 
 @styled

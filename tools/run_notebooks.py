@@ -127,7 +127,7 @@ def canonical(notebook: NotebookNode) -> str:
 def setup_source() -> str:
     """The set-up cell, the same in every notebook; the repository's address comes from the book's configuration."""
     repository = yaml.safe_load(BOOK.read_text(encoding="utf-8"))["repository"]
-    return f"""# Set-up: installs tsynd in Colab and leaves its torch and numpy as they are; does nothing where tsynd is there.
+    return f"""# Set-up: in Colab, installs tsynd beside Colab's own torch and numpy.
 try:
     import tsynd
 except ModuleNotFoundError:

@@ -1,0 +1,76 @@
+"""Figures and report: what is chosen to be shown, one look, the same bytes twice, the command that makes a run again."""
+
+import shlex
+from pathlib import Path
+
+import matplotlib
+import pytest
+import torch
+
+import tsynd
+from tsynd import config as configuration
+from tsynd.config import Budget, Evaluation, RunConfig
+from tsynd.pipeline import Run
+from tsynd.training import Recipe
+from tsynd.viz import figures
+from tsynd.viz.report import command, render
+from tsynd.viz.style import save
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    recipe = Recipe(steps=12, batch_size=8, refresh_count=16, refresh_every=4, capacity=32, samples=4, autoencoder_steps=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(configuration.BUDGETS, "smoke", Budget(recipe, Evaluation(draws=1, attack_steps=1, limit=10)))
+        return tsynd.run(RunConfig("phantom:count=12", per_class=8, budget="smoke", device="cpu"))
+
+
+def test_examples_are_the_largest_gains_of_different_sources_from_each_class(run: Run) -> None:
+    synthesis = run.synthesis
+    assert synthesis is not None
+    rows = figures.examples(run, count=6)
+    assert len(set(synthesis.source_B[rows].tolist())) == 6
+    assert synthesis.labels_B[rows].tolist() == [0, 0, 0, 1, 1, 1]
+    gain = synthesis.information_after_B - synthesis.information_before_B
+    for label in (0, 1):
+        best = gain.masked_fill(synthesis.labels_B != label, -torch.inf).argmax()
+        assert best in rows
+
+
+def test_figures_leave_matplotlib_as_it_was_and_are_the_same_twice(run: Run, tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    for name in ("a", "b"):
+        save(figures.performance(run.metrics), tmp_path / f"{name}.svg")
+        save(figures.comparison({"one": run.metrics, "two": run.metrics}), tmp_path / f"{name}.png")
+    assert dict(matplotlib.rcParams) == before
+    for kind in ("svg", "png"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+@pytest.mark.parametrize("draw", [figures.pairs, figures.information, figures.curves])
+def test_every_axis_says_what_it_shows(run: Run, draw: object) -> None:
+    figure = draw(run)  # type: ignore[operator]
+    plots = [axis for axis in figure.axes if axis.lines]
+    assert all(axis.get_xlabel() and axis.get_ylabel() for axis in plots)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_contact_sheet_shows_each_class(run: Run) -> None:
+    figure = figures.contact_sheet(run.data, per_class=3)
+    assert [axis.get_ylabel() for axis in figure.axes[::3]] == list(run.data.classes)
+    assert all(axis.images for axis in figure.axes)
+
+
+def test_the_report_escapes_names_and_stands_alone(run: Run) -> None:
+    page = render(run)
+    assert page.count("<h1>guarded on phantom:count=12</h1>") == 1
+    assert "<script" not in page
+    assert "src=" in page
+    assert page.count("src=") == page.count('src="data:')
+    assert "Its numbers mean nothing" in page
+
+
+def test_the_command_makes_the_same_run(run: Run) -> None:
+    words = shlex.split(command(run.config | {"data": "my images"}))
+    assert words[:4] == ["tsynd", "run", "--data", "my images"]
+    assert words[words.index("--per-class") + 1] == "8"
