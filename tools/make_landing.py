@@ -18,7 +18,7 @@ from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "first-look" / "runs.csv"
-TABLE = ROOT / "book" / "first_look_table.md"
+TABLE = RESULTS.parent / "table.md"
 TITLES = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST"}
 ARMS = ("none", "guarded", "mixup", "guarded+mixup")
 COLUMNS = {
