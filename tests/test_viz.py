@@ -62,7 +62,7 @@ def test_contact_sheet_shows_each_class(run: Run) -> None:
 
 
 def test_the_report_escapes_names_and_stands_alone(run: Run) -> None:
-    page = render(run)
+    page = render(run, Path("runs/a"))
     assert page.count("<h1>guarded on phantom:count=12</h1>") == 1
     assert "<script" not in page
     assert "src=" in page
@@ -71,6 +71,7 @@ def test_the_report_escapes_names_and_stands_alone(run: Run) -> None:
 
 
 def test_the_command_makes_the_same_run(run: Run) -> None:
-    words = shlex.split(command(run.config | {"data": "my images"}))
+    words = shlex.split(command(run.config | {"data": "my images"}, Path("runs/a")))
     assert words[:4] == ["tsynd", "run", "--data", "my images"]
     assert words[words.index("--per-class") + 1] == "8"
+    assert words[-2:] == ["--out", "runs/a"]

@@ -19,6 +19,7 @@ from tsynd.files import write_json
 from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness import evaluate
+from tsynd.robustness.metrics import check_task
 from tsynd.targeting import Synthesis
 from tsynd.training import History, parse_arm, train_classifier
 from tsynd.versions import device_name, versions
@@ -77,6 +78,7 @@ def run(
     with _clock(seconds, "load"):
         say("load", 0, 0, config.data)
         data = load(config.data, size=config.size, progress=lambda text: say("load", 0, 0, text))
+        check_task(data.task)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
     if folder:

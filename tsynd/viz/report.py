@@ -39,24 +39,26 @@ pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; overfl
 
 def write_report(path: Path, run: Run) -> None:
     """Write the report of a run, whole or not at all."""
-    write_text(path, render(run))
+    write_text(path, render(run, path.parent))
 
 
-def command(config: dict[str, Any]) -> str:
+def command(config: dict[str, Any], out: Path) -> str:
     """The command that makes this run again.
 
-    >>> command({"data": "phantom", "size": 28, "per_class": None, "arm": "none", "seed": 0, "budget": "cpu",
-    ...          "evaluate": "test", "device": "auto"})
-    'tsynd run --data phantom --size 28 --per-class all --arm none --seed 0 --budget cpu --evaluate test --device auto --out DIR'
+    >>> config = {"data": "phantom", "size": 28, "per_class": None, "arm": "none", "seed": 0}
+    >>> command(config | {"budget": "cpu", "evaluate": "test", "device": "auto"}, Path("a"))
+    'tsynd run --data phantom --size 28 --per-class all --arm none --seed 0 --budget cpu --evaluate test --device auto --out a'
     """
     per_class = "all" if config["per_class"] is None else config["per_class"]
     options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
-    return shlex.join(["tsynd", "run", *(word.replace("_", "-") if word[:2] == "--" else word for word in words), "--out", "DIR"])
+    return shlex.join(
+        ["tsynd", "run", *(word.replace("_", "-") if word[:2] == "--" else word for word in words), "--out", str(out)]
+    )
 
 
-def render(run: Run) -> str:
-    """The report of a run as one page of HTML."""
+def render(run: Run, out: Path) -> str:
+    """The report of a run as one page of HTML; `out` is the run's folder."""
     config, data = run.config, run.data
     subset = "all" if config["per_class"] is None else f"{config['per_class']} per class"
     title = f"{config['arm']} on {data.name}"
@@ -79,7 +81,7 @@ For research and teaching, not for clinical use.</p>
 {_synthesis(run)}
 {_performance(run.metrics)}
 {_training(run)}
-{_provenance(run)}
+{_provenance(run, out)}
 </main>
 </body>
 </html>
@@ -171,11 +173,11 @@ def _training(run: Run) -> str:
 {_table("stage", ["seconds"], costs)}"""
 
 
-def _provenance(run: Run) -> str:
+def _provenance(run: Run, out: Path) -> str:
     versions = {name: [escape(value)] for name, value in run.metrics["versions"].items()}
     data = run.data
     return f"""<h2>How to make it again</h2>
-<pre>{escape(command(run.config))}</pre>
+<pre>{escape(command(run.config, out))}</pre>
 <p class="quiet">Data: {escape(data.name)}, {escape(data.licence)}, fingerprint {escape(run.config["data_fingerprint"])}.
 {escape(data.citation)} Device: {escape(run.metrics["device"])}.</p>
 {_table("version", [""], versions)}"""
