@@ -43,10 +43,21 @@ def main() -> None:
         for data, per_class in SETS:
             for arm in ARMS:
                 folder = options.runs / f"{data}-{arm}-{seed}"
+                config = RunConfig(data, arm=arm, per_class=per_class, seed=seed, device="cpu")
                 if not (folder / "metrics.json").exists():
-                    tsynd.run(RunConfig(data, arm=arm, per_class=per_class, seed=seed, device="cpu"), folder)
+                    tsynd.run(config, folder)
                     print(folder, file=sys.stderr, flush=True)
+                check(folder, config)
                 write_tables(options.runs, options.out)
+
+
+def check(folder: Path, config: RunConfig) -> None:
+    """Refuse a run of other settings than today's: results of different versions are never compared."""
+    found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    wanted = config.resolved()
+    for name in wanted.keys() - {"size"}:
+        if found.get(name) != wanted[name]:
+            sys.exit(f"error: {folder} was run with {name} = {found.get(name)!r}, now it is {wanted[name]!r}: remove it")
 
 
 def row(metrics: dict[str, Any]) -> dict[str, Any]:

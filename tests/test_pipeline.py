@@ -20,7 +20,7 @@ from tsynd.training import Recipe
 
 SECTIONS = {
     "schema", "config", "split", "n", "clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "synthesis",
-    "subgroups", "seconds", "versions", "device",
+    "subgroups", "seconds", "versions", "device", "method_version", "positive_class",
 }  # fmt: skip
 STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "report"}
 DATA = "phantom:count=30"
@@ -44,8 +44,8 @@ def measured(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in metrics.items() if key != "seconds"}
 
 
-def npz(path: Path, channels: int = 3, classes: int = 5, size: int = 28) -> Path:
-    generator = np.random.default_rng(0)
+def npz(path: Path, channels: int = 3, classes: int = 5, size: int = 28, seed: int = 0) -> Path:
+    generator = np.random.default_rng(seed)
     arrays: dict[str, np.ndarray] = {}
     for split, per_class in (("train", 25), ("val", 2), ("test", 4)):
         labels = np.repeat(np.arange(classes), per_class)[:, None]
@@ -121,6 +121,23 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path: Path, kept: list[s
     run(tmp_path)
     assert measured(tmp_path) == whole
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in kept} == before
+
+
+def test_a_classifier_without_its_synthetic_images_is_trained_again(tmp_path: Path) -> None:
+    run(tmp_path)
+    whole = measured(tmp_path)
+    for name in ("metrics.json", "synthetic.npz"):
+        (tmp_path / name).unlink()
+    run(tmp_path)
+    assert measured(tmp_path) == whole
+
+
+def test_data_that_changed_since_the_run_are_refused(tmp_path: Path) -> None:
+    path = npz(tmp_path / "a.npz", channels=1, classes=2)
+    run(tmp_path / "run", "none", data=str(path))
+    npz(path, channels=1, classes=2, seed=1)
+    with pytest.raises(TsyndError, match="has changed since the run"):
+        tsynd.load_run(tmp_path / "run")
 
 
 def test_load_run_gives_the_networks_back(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Targeting: the ball, the best iterate, the controls, the guard, and a plain reimplementation as reference."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from tsynd.autoencoding import ConvAutoencoder, build_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
-from tsynd.targeting import Guard, target
+from tsynd.targeting import Guard, _lowest_allowed, target
 from tsynd.uncertainty import mutual_information
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -67,10 +68,10 @@ def test_radius_is_respected(objective: str) -> None:
     assert (found.pixel_displacement_B > 0).all()
 
 
-@pytest.mark.parametrize("setting", [{"radius": 0.0}, {"steps": 0}])
-def test_no_radius_or_no_steps_is_the_reconstruction(setting: dict[str, float]) -> None:
+@pytest.mark.parametrize("setting", [{"radius": 0.0}, {"steps": 0}, {"objective": "reconstruction"}])
+def test_no_radius_or_no_steps_is_the_reconstruction(setting: dict[str, Any]) -> None:
     autoencoder, classifier = networks()
-    found = target(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8, seeded()), generator=seeded(), **setting)  # type: ignore[arg-type]
+    found = target(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8, seeded()), generator=seeded(), **setting)
     with torch.no_grad():
         torch.testing.assert_close(found.images_BCHW, autoencoder(IMAGES), atol=0, rtol=0)
     assert (found.latent_displacement_B == 0).all()
@@ -164,6 +165,33 @@ def test_random_keeps_the_length_of_the_ascent_and_not_its_direction() -> None:
     assert (found["random"].images_BCHW - found["mutual_information"].images_BCHW).abs().max() > 1e-3
 
 
+def test_what_is_reported_is_measured_on_samples_that_the_search_has_not_seen() -> None:
+    autoencoder, classifier = networks()
+    posterior = HeadDropout.of(classifier, 8, seeded())
+    found = target(IMAGES, LABELS, autoencoder, posterior, radius=0.5, generator=seeded())
+    with torch.no_grad():
+        reported_on = mutual_information(posterior(found.images_BCHW))  # the samples held now
+        torch.testing.assert_close(found.information_after_B, reported_on, atol=1e-6, rtol=1e-4)
+        generator = seeded()
+        torch.randn(5, 256, generator=generator)
+        posterior.resample(generator)  # those that were held during the search
+        searched_on = mutual_information(posterior(found.images_BCHW))
+    assert ((found.information_after_B - searched_on).abs() > 1e-3 * searched_on).any()
+
+
+def test_the_guard_s_bound_is_free_for_images_that_start_right_and_not_for_the_others() -> None:
+    log_probs_BKC = torch.tensor([[[0.7, 0.3], [0.9, 0.1]], [[0.2, 0.8], [0.4, 0.6]]]).log()
+    floor_B = _lowest_allowed(log_probs_BKC, torch.tensor([0, 0]), Guard(weight=1.0, bound=0.5))
+    torch.testing.assert_close(floor_B, torch.tensor([math.log(0.8) - 0.5, math.log(0.3)]))
+
+
+def test_tiny_gradients_still_make_steps_of_fixed_length() -> None:
+    toy, start = Line(), torch.zeros(1, 1, 1, 2)
+    faint = lambda log_probs_BKC, labels_B: 1e-30 * log_probs_BKC[:, 0, 0]  # noqa: E731
+    found = target(start, torch.zeros(1).long(), toy, toy, objective=faint, radius=1.0, steps=1, noise=0.0)
+    torch.testing.assert_close(found.latent_displacement_B, torch.tensor([0.4]))
+
+
 def test_guard_holds_the_label_where_the_plain_search_loses_it() -> None:
     autoencoder, classifier = networks()
     with torch.no_grad():
@@ -207,7 +235,9 @@ def test_networks_come_back_as_they_were_also_after_an_exception() -> None:
     ("setting", "message"),
     [
         ({"radius": -0.5}, "radius must be >= 0, got -0.5"),
+        ({"radius": float("nan")}, "radius must be >= 0, got nan"),
         ({"steps": -1}, "steps must be >= 0, got -1"),
+        ({"step_size": -0.1}, "step_size must be >= 0, got -0.1"),
         ({"objective": "entrpy"}, "did you mean 'entropy'"),
     ],
 )

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
+from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError
-from tsynd.targeting import Synthesis
+from tsynd.targeting import Synthesis, concatenate
 from tsynd.training import ARMS, Bank, History, Recipe, mixup, parse_arm, train_classifier
 
 QUICK = Recipe(steps=12, batch_size=8, refresh_every=3, refresh_count=6, capacity=12, samples=8, ascent_steps=2)
+GOLDEN = [0.72075, 0.46495, 0.01250, 0.51174]
 LABELS = torch.arange(12) % 2
 IMAGES = (torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.5 * LABELS.view(-1, 1, 1, 1)).clamp(
     0, 1
@@ -73,6 +75,41 @@ def test_bank_keeps_the_latest_and_says_where_they_come_from() -> None:
     assert len(bank) == len(content) == 12
     assert torch.equal(content.labels_B, LABELS[content.source_B])
     assert ((content.images_BCHW >= 0) & (content.images_BCHW <= 1)).all()
+
+
+def test_sources_are_augmented_and_the_same_for_every_arm() -> None:
+    """The order decides the robustness to attack: see book/choices.md."""
+    autoencoder, classifier = build_autoencoder(1, 28, seed=1).eval(), build_classifier(1, 28, 2, seed=2)
+    contents = {}
+    for arm in ("tsynd", "guarded", "entropy", "random", "reconstruction"):
+        bank = Bank(parse_arm(arm), replace(QUICK, refresh_count=30, capacity=60), seed=0)
+        bank.refresh(IMAGES, LABELS, autoencoder, classifier)
+        bank.refresh(IMAGES, LABELS, autoencoder, classifier)
+        contents[arm] = concatenate(bank.parts)
+    for content in contents.values():
+        assert torch.equal(content.source_B, contents["tsynd"].source_B)
+        torch.testing.assert_close(content.reconstructions_BCHW, contents["tsynd"].reconstructions_BCHW)
+    start, source = contents["tsynd"].reconstructions_BCHW, contents["tsynd"].source_B
+    with torch.no_grad():
+        plain = autoencoder(IMAGES[source])
+    assert ((start - plain).abs().amax(dim=(1, 2, 3)) > 1e-6).all()
+    twice = (source == source[0]).nonzero().flatten()
+    assert len(twice) > 1
+    assert not torch.equal(start[twice[0]], start[twice[1]])
+
+
+def test_numbers_change_only_with_the_method_version() -> None:
+    """When this fails on purpose, raise METHOD_VERSION and write the new numbers here."""
+    _, history, synthesis = train("guarded+mixup")
+    assert synthesis is not None
+    numbers = [
+        history.loss[0],
+        history.loss[-1],
+        float(synthesis.pixel_displacement_B.mean()),
+        float(synthesis.images_BCHW.mean()),
+    ]
+    assert METHOD_VERSION == 1
+    assert numbers == pytest.approx(GOLDEN, rel=0.02)
 
 
 def test_share_of_each_batch_comes_from_the_bank() -> None:

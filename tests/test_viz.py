@@ -74,4 +74,4 @@ def test_the_command_makes_the_same_run(run: Run) -> None:
     words = shlex.split(command(run.config | {"data": "my images"}, Path("runs/a")))
     assert words[:4] == ["tsynd", "run", "--data", "my images"]
     assert words[words.index("--per-class") + 1] == "8"
-    assert words[-2:] == ["--out", "runs/a"]
+    assert words[-3:] == ["--out", "runs/a", "--force"]

@@ -23,6 +23,7 @@ TITLES = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST"}
 ARMS = ("none", "guarded", "mixup", "guarded+mixup")
 COLUMNS = {
     "auroc": "AUROC",
+    "balanced_accuracy": "bal. acc.",
     "augmented": "augm.",
     "corrupted": "corr.",
     "pgd_2_255": "PGD 2",

@@ -23,9 +23,9 @@ def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
 class Classifier(nn.Module):
     """A small residual network: `trunk` (images to features), then `head` (features to logits, with dropout).
 
-    The trunk pads the images by replication to a multiple of 16 px, halves them until 16 to 31 px are left, and ends in
-    global average pooling: 64 features. The head is 64-64-C with dropout of .5 before each linear layer; it is the
-    only stochastic part, so a posterior over it costs one trunk pass (see `tsynd.posterior.HeadDropout`).
+    The trunk pads the images by replication to a multiple of 16 px, halves them at least once and until fewer than 32 px
+    are left, and ends in global average pooling: 64 features. The head is 64-64-C with dropout of .5 before each linear
+    layer; it is the only stochastic part, so a posterior over it costs one trunk pass (`tsynd.posterior.HeadDropout`).
 
     Args:
         channels: 1 (grey) or 3 (RGB).

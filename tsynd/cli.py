@@ -9,7 +9,7 @@ import typer
 from tsynd import __version__
 from tsynd.errors import TsyndError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 # What typer raises for a wrong command line; which module it comes from depends on typer's version.
@@ -26,6 +26,10 @@ def main() -> None:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted: the same command goes on after the last finished stage", 130)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        _fail("out of memory: use a smaller --size or fewer images", 2)
     except OSError as error:
         _fail(f"{error.strerror or error}: {error.filename or 'no file named'}", 2)
     sys.exit(code if isinstance(code, int) else 0)
@@ -33,12 +37,14 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def tsynd(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
     """TSynD: targeted synthetic data for small sets of medical images. For research and teaching, not for clinical use."""
     if version:
         typer.echo(__version__)
-        raise typer.Exit()
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """What a run is: a pure function of this configuration, written out in full beside its results."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -92,10 +92,6 @@ class RunConfig:
             "evaluation": asdict(budget.evaluation),
         }
 
-    def on(self, data_size: int) -> "RunConfig":
-        """The same run with the size that the data turned out to have."""
-        return replace(self, size=data_size)
-
 
 def find_device(name: str) -> torch.device:
     """The torch device of a name; `auto` is cuda, then mps, then cpu.
@@ -108,7 +104,7 @@ def find_device(name: str) -> torch.device:
         return best if best is not None and torch.accelerator.is_available() else torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise TsyndError(f"device {name!r} cannot be used here: use auto or cpu ({reason})") from error

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from torch import Tensor
 from tsynd import store
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
-from tsynd.config import BUDGETS, RunConfig, find_device
+from tsynd.config import BUDGETS, METHOD_VERSION, RunConfig, find_device
 from tsynd.data import Dataset, load
+from tsynd.errors import TsyndError
 from tsynd.files import write_json
 from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness import evaluate
 from tsynd.robustness.metrics import check_task
-from tsynd.targeting import Synthesis
+from tsynd.targeting import Synthesis, on_cpu
 from tsynd.training import History, parse_arm, train_classifier
 from tsynd.versions import device_name, versions
 
@@ -93,7 +94,7 @@ def run(
 
     with _clock(seconds, "evaluation"):
         metrics = _evaluate(config, data, classifier, synthesis, say)
-    metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device)}
+    metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics)
     if folder:
         with _clock(seconds, "report"):
@@ -109,12 +110,16 @@ def load_run(folder: str | Path) -> Run:
     """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
 
     Raises:
-        TsyndError: when the folder holds no finished run, or one of its files is damaged.
+        TsyndError: when the folder holds no finished run, one of its files is damaged, or its data have changed since.
         DataUnavailable: when its data are no longer to be found.
     """
     folder = Path(folder)
     settings, metrics = store.read_json(folder / store.CONFIG), store.read_json(folder / store.METRICS)
+    if missing := {"data", "size", "per_class", "seed", "arm", "data_fingerprint"} - settings.keys():
+        raise TsyndError(f"{folder / store.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
     data = load(settings["data"], size=settings["size"])
+    if fingerprint(data) != settings["data_fingerprint"]:
+        raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
     classifier = Classifier(data.channels, data.size, len(data.classes))
     store.load_weights(folder / store.CLASSIFIER, classifier)
@@ -177,9 +182,11 @@ def _classifier(
     recipe = BUDGETS[config.budget].recipe
     classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
     path = folder / store.CLASSIFIER if folder else None
-    if folder and path and (notes := store.load_notes(path)):
+    synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
+    complete = synthesis is not None or not parse_arm(config.arm).objective
+    if folder and path and complete and (notes := store.load_notes(path)):
         store.load_weights(path, classifier)
-        history, synthesis = History(**notes["history"]), store.load_synthesis(folder / store.SYNTHETIC)
+        history = History(**notes["history"])
     else:
         history, synthesis = train_classifier(
             classifier.to(images_BCHW.device),
@@ -192,7 +199,7 @@ def _classifier(
             progress=lambda step, loss: say("training", step + 1, recipe.steps, f"loss {loss:.4f}"),
         )
         if synthesis:
-            synthesis = replace(synthesis, source_B=chosen[synthesis.source_B.cpu()])
+            synthesis = on_cpu(synthesis, chosen)
         if folder and path:
             if synthesis:
                 store.save_synthesis(folder / store.SYNTHETIC, synthesis)
@@ -219,7 +226,9 @@ def _evaluate(
         limit=budget.evaluation.limit,
         progress=lambda text: say("evaluation", 0, 0, text),
     )
-    return {"split": config.evaluate, "n": len(split)} | measured | {"synthesis": _summary(synthesis), "subgroups": {}}
+    positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
+    searched = {"synthesis": _summary(synthesis), "subgroups": {}}
+    return {"split": config.evaluate, "n": len(split)} | positive | measured | searched
 
 
 def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:

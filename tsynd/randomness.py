@@ -35,13 +35,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def uniform(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """Uniform numbers in [0, 1) drawn on the generator's device (CPU without one), as float on `like`'s device."""
-    return torch.rand(shape, generator=generator, device=_device(generator)).to(like.device)
+    """Uniform numbers in [0, 1) drawn on the generator's device (CPU without one), then of `like`'s device and type."""
+    return torch.rand(shape, generator=generator, device=_device(generator)).to(like)
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """Standard normal numbers drawn on the generator's device (CPU without one), as float on `like`'s device."""
-    return torch.randn(shape, generator=generator, device=_device(generator)).to(like.device)
+    """Standard normal numbers drawn on the generator's device (CPU without one), then of `like`'s device and type."""
+    return torch.randn(shape, generator=generator, device=_device(generator)).to(like)
 
 
 def _device(generator: torch.Generator | None) -> torch.device:

@@ -106,7 +106,9 @@ def save_synthesis(path: Path, synthesis: Synthesis) -> None:
     """Write a synthesis as `.npz`: images and reconstructions uint8 (N, H, W) or (N, H, W, 3) as in MedMNIST, the rest (N,)."""
     pictures = {name: _to_file(getattr(synthesis, f"{name}_BCHW")) for name in _PICTURES}
     columns = {key: getattr(synthesis, name).cpu().numpy() for name, key in _COLUMNS.items()}
-    write_npz(path, **pictures, **columns)
+    settings = {"radius": np.float64(synthesis.radius), "steps": np.int64(synthesis.steps)}
+    seed = {} if synthesis.seed is None else {"seed": np.uint64(synthesis.seed)}
+    write_npz(path, **pictures, **columns, **settings, **seed)
 
 
 def load_synthesis(path: Path) -> Synthesis | None:
@@ -121,9 +123,11 @@ def load_synthesis(path: Path) -> Synthesis | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             pictures = {f"{name}_BCHW": _from_file(arrays[name]) for name in _PICTURES}
             columns = {name: torch.from_numpy(arrays[key]) for name, key in _COLUMNS.items()}
+            radius, steps = float(arrays["radius"]), int(arrays["steps"])
+            seed = int(arrays["seed"]) if "seed" in arrays else None
     except Exception as error:  # numpy raises a different one for each kind of damage
         raise TsyndError(f"{path} is not a whole synthetic.npz: {error}") from error
-    return Synthesis(**pictures, **columns)
+    return Synthesis(**pictures, **columns, radius=radius, steps=steps, seed=seed)
 
 
 def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:

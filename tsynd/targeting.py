@@ -5,8 +5,8 @@ z0 = encode(x);  z <- project onto ball(z0, radius) [ z + step * grad U(decode(z
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,11 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 OBJECTIVES: dict[str, Objective] = {
     "mutual_information": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
     "entropy": lambda log_probs_BKC, labels_B: predictive_entropy(log_probs_BKC),
-    # The search is that of mutual_information; only the length of its displacement is kept, in a random direction.
+    "cross_entropy": lambda log_probs_BKC, labels_B: -_log_prob(log_probs_BKC, labels_B),
+    # The controls report mutual information. Random: the same search is run, but of its displacement only the length is
+    # kept. Reconstruction: no search.
     "random": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
+    "reconstruction": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
 }
 
 
@@ -55,7 +58,7 @@ class Synthesis:
     the reconstruction and of the image, on *fresh* posterior samples; information_before_B, information_after_B: their
     mutual information likewise, in nats. log_prob_fall_B: by how much log p(label) fell, in nats.
     latent_displacement_B: |z* - z0| / sqrt(D). pixel_displacement_B: root mean square difference to the reconstruction,
-    in [0, 1] intensity.
+    in [0, 1] intensity. radius, steps: of the search. seed: of the generator that it drew from, None for the global one.
     """
 
     images_BCHW: Tensor
@@ -69,9 +72,15 @@ class Synthesis:
     log_prob_fall_B: Tensor
     latent_displacement_B: Tensor
     pixel_displacement_B: Tensor
+    radius: float
+    steps: int
+    seed: int | None
 
     def __len__(self) -> int:
         return len(self.labels_B)
+
+
+_COLUMNS = tuple(column.name for column in fields(Synthesis) if column.name.endswith(("_B", "_BCHW")))
 
 
 def target(
@@ -97,8 +106,8 @@ def target(
         images_BCHW: (B, C, H, W) real images in [0, 1], and labels_B, their int64 classes.
         autoencoder: `encode` and `decode` between images and standardised codes.
         posterior: images to log_probs_BKC; its networks are frozen meanwhile and come back as they were.
-        objective: `mutual_information` (the paper), `entropy`, `random` (the control of equal latent displacement), or a
-            differentiable callable (log_probs_BKC, labels_B) -> (B,).
+        objective: `mutual_information` (the paper), `entropy`, `cross_entropy`, the controls `random` (equal latent
+            displacement) and `reconstruction` (none), or a differentiable callable (log_probs_BKC, labels_B) -> (B,).
         radius: of the ball around z0, as |z - z0| / sqrt(D), at least 0. With radius 0 or 0 steps the result is the
             reconstruction.
         steps: gradient steps, at least 0, of length step_size, in units of radius (default: .4 * radius).
@@ -115,8 +124,9 @@ def target(
     """
     if isinstance(objective, str) and objective not in OBJECTIVES:
         raise unknown("objective", objective, OBJECTIVES)
-    for name, value in {"radius": radius, "steps": steps, "noise": noise}.items():
-        if value < 0:
+    step_size = 0.4 * radius if step_size is None else step_size
+    for name, value in {"radius": radius, "steps": steps, "noise": noise, "step_size": step_size}.items():
+        if not value >= 0:
             raise TsyndError(f"{name} must be >= 0, got {value}")
     if labels_B.shape != images_BCHW.shape[:1]:
         raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
@@ -126,19 +136,21 @@ def target(
         with torch.no_grad():
             start_BD = autoencoder.encode(images_BCHW)
         length = start_BD.shape[1] ** 0.5  # of a vector whose displacement counts as 1
-        step = (0.4 * radius if step_size is None else step_size) * length
-        jitter_BD = _unit(normal(tuple(start_BD.shape), generator, start_BD)) * noise * radius * length
+        direction_BD = _unit(normal(tuple(start_BD.shape), generator, start_BD))
+        jitter_BD = direction_BD * noise * radius * length
         posterior.resample(generator)
-        if radius == 0 or steps == 0:
+        if radius == 0 or steps == 0 or objective == "reconstruction":
             found_BD = start_BD
         else:
-            found_BD = _ascend(start_BD, labels_B, autoencoder, posterior, score, radius * length, step, steps, jitter_BD, guard)
+            limit, step = radius * length, step_size * length
+            found_BD = _ascend(start_BD, labels_B, autoencoder, posterior, score, limit, step, steps, jitter_BD, guard)
         if objective == "random":
-            direction_BD = _unit(normal(tuple(start_BD.shape), generator, start_BD))
             found_BD = start_BD + (found_BD - start_BD).norm(dim=1, keepdim=True) * direction_BD
         posterior.resample(generator)
-        source_B = torch.arange(len(labels_B), device=labels_B.device) if source_B is None else source_B
-        return _describe(start_BD, found_BD, labels_B, source_B, autoencoder, posterior, score)
+        described = _describe(start_BD, found_BD, labels_B, autoencoder, posterior, score)
+    source_B = torch.arange(len(labels_B), device=labels_B.device) if source_B is None else source_B
+    seed = generator.initial_seed() if generator is not None else None
+    return Synthesis(**described, labels_B=labels_B, source_B=source_B, radius=radius, steps=steps, seed=seed)
 
 
 def _ascend(
@@ -180,27 +192,24 @@ def _describe(
     start_BD: Tensor,
     found_BD: Tensor,
     labels_B: Tensor,
-    source_B: Tensor,
     autoencoder: Autoencoder,
     posterior: Posterior,
     objective: Objective,
-) -> Synthesis:
-    """Decode what was found, and measure it on the posterior's present (fresh) samples."""
+) -> dict[str, Tensor]:
+    """Decode what was found, and measure it on the posterior's present (fresh) samples: columns of a `Synthesis`."""
     before_BCHW, after_BCHW = autoencoder.decode(start_BD), autoencoder.decode(found_BD)
     before_BKC, after_BKC = posterior(before_BCHW), posterior(after_BCHW)
-    return Synthesis(
-        images_BCHW=after_BCHW,
-        reconstructions_BCHW=before_BCHW,
-        labels_B=labels_B,
-        source_B=source_B,
-        objective_before_B=objective(before_BKC, labels_B),
-        objective_after_B=objective(after_BKC, labels_B),
-        information_before_B=mutual_information(before_BKC),
-        information_after_B=mutual_information(after_BKC),
-        log_prob_fall_B=_log_prob(before_BKC, labels_B) - _log_prob(after_BKC, labels_B),
-        latent_displacement_B=(found_BD - start_BD).norm(dim=1) / start_BD.shape[1] ** 0.5,
-        pixel_displacement_B=(after_BCHW - before_BCHW).square().mean(dim=(1, 2, 3)).sqrt(),
-    )
+    return {
+        "images_BCHW": after_BCHW,
+        "reconstructions_BCHW": before_BCHW,
+        "objective_before_B": objective(before_BKC, labels_B),
+        "objective_after_B": objective(after_BKC, labels_B),
+        "information_before_B": mutual_information(before_BKC),
+        "information_after_B": mutual_information(after_BKC),
+        "log_prob_fall_B": _log_prob(before_BKC, labels_B) - _log_prob(after_BKC, labels_B),
+        "latent_displacement_B": (found_BD - start_BD).norm(dim=1) / start_BD.shape[1] ** 0.5,
+        "pixel_displacement_B": (after_BCHW - before_BCHW).square().mean(dim=(1, 2, 3)).sqrt(),
+    }
 
 
 def _lowest_allowed(log_probs_BKC: Tensor, labels_B: Tensor, guard: Guard) -> Tensor:
@@ -216,10 +225,19 @@ def _log_prob(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
 
 
 def _unit(vectors_BD: Tensor) -> Tensor:
-    """Vectors of norm 1; a zero vector stays zero."""
-    return vectors_BD / vectors_BD.norm(dim=1, keepdim=True).clamp_min(torch.finfo(vectors_BD.dtype).tiny)
+    """Vectors of norm 1; a zero vector stays zero. Tiny ones are scaled up first, since their squares would round to 0."""
+    largest_B1 = vectors_BD.abs().amax(dim=1, keepdim=True)
+    scaled_BD = vectors_BD / torch.where((largest_B1 > 0) & (largest_B1 < 1e-12), largest_B1, 1.0)
+    return scaled_BD / scaled_BD.norm(dim=1, keepdim=True).clamp_min(torch.finfo(vectors_BD.dtype).tiny)
 
 
 def concatenate(parts: list[Synthesis]) -> Synthesis:
-    """Several syntheses as one, in order."""
-    return Synthesis(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Synthesis)})
+    """Several syntheses of one search's settings as one, in order."""
+    columns: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    return replace(parts[0], **columns)
+
+
+def on_cpu(synthesis: Synthesis, source_B: Tensor) -> Synthesis:
+    """The same synthesis on the CPU, with its sources counted anew: row i comes from image source_B[i] of what was given."""
+    columns: dict[str, Any] = {name: getattr(synthesis, name).cpu() for name in _COLUMNS}
+    return replace(synthesis, **columns | {"source_B": source_B[columns["source_B"]]})

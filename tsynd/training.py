@@ -40,7 +40,7 @@ ARMS: dict[str, Arm] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every number of a training, the same for all arms. Defaults: the budget `cpu`; METHOD of each in the book's choices.
+    """Every number of a training, the same for all arms. Defaults: the budget `cpu`. The reasons stand in book/choices.md.
 
     Steps are optimiser steps. `warmup` is the fraction of steps before the first synthesis. Every `refresh_every` steps
     `refresh_count` new images enter the bank, which keeps the last `capacity`; from then on `share` of each batch comes
@@ -197,6 +197,7 @@ class Bank:
         self.arm, self.recipe = arm, recipe
         self.generator = generator_for(seed, "bank")
         self.parts: list[Synthesis] = []
+        self._images_NCHW = self._labels_N = torch.empty(0)
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
@@ -209,15 +210,14 @@ class Bank:
         """
         recipe, device = self.recipe, images_BCHW.device
         source_B = torch.randint(len(images_BCHW), (recipe.refresh_count,), generator=self.generator).to(device)
-        searching = self.arm.objective != "reconstruction"
         new = target(
             augment(images_BCHW[source_B], INSIDE, self.generator),
             labels_B[source_B],
             autoencoder,
             HeadDropout.of(classifier, recipe.samples, self.generator),
-            objective=str(self.arm.objective) if searching else "mutual_information",
+            objective=str(self.arm.objective),
             radius=recipe.radius,
-            steps=recipe.ascent_steps if searching else 0,
+            steps=recipe.ascent_steps,
             guard=Guard(recipe.guard_weight, recipe.guard_bound) if self.arm.guard else None,
             source_B=source_B,
             generator=self.generator,
@@ -225,16 +225,17 @@ class Bank:
         self.parts.append(new)
         while len(self) - len(self.parts[0]) >= recipe.capacity:
             self.parts.pop(0)
+        self._images_NCHW = torch.cat([part.images_BCHW for part in self.parts])
+        self._labels_N = torch.cat([part.labels_B for part in self.parts])
         return new
 
     def mix_in(self, images_BCHW: Tensor, labels_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Replace the last `share` of a batch by images drawn from the bank."""
         count = round(self.recipe.share * len(images_BCHW))
         index = torch.randint(len(self), (count,), generator=generator).to(images_BCHW.device)
-        synthetic_BCHW = torch.cat([part.images_BCHW for part in self.parts])[index]
-        synthetic_B = torch.cat([part.labels_B for part in self.parts])[index]
         kept = len(images_BCHW) - count
-        return torch.cat([images_BCHW[:kept], synthetic_BCHW]), torch.cat([labels_B[:kept], synthetic_B])
+        mixed_BCHW = torch.cat([images_BCHW[:kept], self._images_NCHW[index]])
+        return mixed_BCHW, torch.cat([labels_B[:kept], self._labels_N[index]])
 
     def content(self) -> Synthesis | None:
         """The bank as one synthesis, oldest first; None when it is empty."""

@@ -70,6 +70,16 @@ def test_stays_in_the_ball_and_in_the_unit_interval(eps: float, steps: int, seed
         assert attacked.dtype == images.dtype
 
 
+def test_confidence_does_not_hide_from_the_attack(toy: tuple[nn.Sequential, Tensor, Tensor]) -> None:
+    """Logits a thousand times as large: the same decisions, but a cross-entropy that rounds to 0."""
+    model, images, labels = toy
+    attacked = [
+        pgd(lambda x, factor=factor: factor * model(x), images, labels, eps=0.09, generator=seeded())  # type: ignore[misc]
+        for factor in (1.0, 1000.0)
+    ]
+    assert accuracy(model, attacked[1], labels) <= accuracy(model, attacked[0], labels) < 0.95
+
+
 def test_eps_zero_returns_the_images(toy: tuple[nn.Sequential, Tensor, Tensor]) -> None:
     model, images, labels = toy
     assert torch.equal(pgd(model, images, labels, eps=0), images)

@@ -32,7 +32,8 @@ def pgd(
 ) -> Tensor:
     """Projected gradient descent: signed steps up the loss from a random start, kept within eps of the image and in [0, 1].
 
-    x <- clip(x + step_size * sign(d CE(model(x), y) / dx)), Madry et al., ICLR 2018 (arXiv 1706.06083), section 2.1. They
+    x <- clip(x + step_size * sign(d CE(model(x), y) / dx)), Madry et al., ICLR 2018 (arXiv 1706.06083), section 2.1;
+    the sign is computed so that it survives a cross-entropy that rounds to 0 (see `_loss`). They
     return the last iterate. We return, for each image, the worst one seen: misclassified before classified, then by
     highest loss. It costs one more forward pass and is never weaker.
 
@@ -101,14 +102,19 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
 
 
 def _loss(model: Model, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of each image, in fp32 or wider, and whether it is misclassified."""
+    """How far each image is from its label, in fp32 or wider, and whether it is misclassified.
+
+    The margin m = log sum_{j != y} exp(z_j) - z_y. Cross-entropy is softplus(m), so both rise in the same direction; but
+    cross-entropy and its gradient round to 0 for a confident classifier, and an attack that follows them stands still.
+    """
     logits = model(x)
     if logits.ndim != 2 or len(logits) != len(x):
         raise TsyndError(f"the model must return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}")
     if int(labels.max()) >= logits.shape[1]:
         raise TsyndError(f"labels must be below the model's {logits.shape[1]} classes, got {int(labels.max())}")
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return F.cross_entropy(logits, labels, reduction="none"), logits.detach().argmax(dim=1) != labels
+    others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -torch.inf).logsumexp(dim=1)
+    return others - logits.gather(1, labels[:, None]).squeeze(1), logits.detach().argmax(dim=1) != labels
 
 
 @contextmanager

@@ -59,7 +59,10 @@ INSIDE = Augmentation(rotation=(0, 10), translation=(0, 0.08), scale=(0, 0.08), 
 OUTSIDE = Augmentation(
     rotation=(15, 30), translation=(0.10, 0.18), scale=(0.15, 0.25), flip=0.5, brightness=(0.04, 0.10), contrast=(0.15, 0.30)
 )
-"""Beyond training: every draw lies outside `INSIDE` in rotation, translation, scale, brightness and contrast at once."""
+"""Beyond training: what is drawn lies outside `INSIDE` in rotation, translation, scale, brightness and contrast at once.
+
+A shift is drawn before rotation and scale, which may shorten it along one axis.
+"""
 
 
 def augment(images_BCHW: Tensor, ranges: Augmentation, generator: torch.Generator | None = None) -> Tensor:

@@ -79,7 +79,8 @@ def information(run: Run) -> Figure:
     for label, name in enumerate(run.data.classes):
         of_class = (synthesis.labels_B == label).cpu()
         style = {"color": COLOURS[label % 8], "marker": MARKERS[label % 8]}
-        scatter.scatter(before[of_class], after[of_class], s=14, alpha=0.6, label=_short(name), **style)
+        named = _short(name) if len(run.data.classes) <= len(COLOURS) else None  # more would fill the figure with names
+        scatter.scatter(before[of_class], after[of_class], s=14, alpha=0.6, label=named, **style)
     scatter.set(xlabel="before the search (nats)", ylabel="after (nats)", title="images in the bank at the end")
     scatter.legend(fontsize=8)
     steps = run.history.refresh_step

@@ -43,18 +43,17 @@ def write_report(path: Path, run: Run) -> None:
 
 
 def command(config: dict[str, Any], out: Path) -> str:
-    """The command that makes this run again.
+    """The command that makes this run again, in place of the one in the folder.
 
     >>> config = {"data": "phantom", "size": 28, "per_class": None, "arm": "none", "seed": 0}
-    >>> command(config | {"budget": "cpu", "evaluate": "test", "device": "auto"}, Path("a"))
-    'tsynd run --data phantom --size 28 --per-class all --arm none --seed 0 --budget cpu --evaluate test --device auto --out a'
+    >>> command(config | {"budget": "cpu", "evaluate": "test", "device": "cpu"}, Path("a")).partition(" --arm ")[2]
+    'none --seed 0 --budget cpu --evaluate test --device cpu --out a --force'
     """
     per_class = "all" if config["per_class"] is None else config["per_class"]
     options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
-    return shlex.join(
-        ["tsynd", "run", *(word.replace("_", "-") if word[:2] == "--" else word for word in words), "--out", str(out)]
-    )
+    words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
+    return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
 
 
 def render(run: Run, out: Path) -> str:
@@ -138,6 +137,8 @@ def _performance(metrics: dict[str, Any]) -> str:
     clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
     augmented = metrics["test_time_augmentation"]
     rows = {NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items()}
+    some = f" Shifts and attacks: {metrics['attacks']['n']} of the images." if metrics["attacks"]["n"] < metrics["n"] else ""
+    positive = f" Positive class: {metrics['positive_class']}." if "positive_class" in metrics else ""
     shifts = {
         f"augmented {where}": [_number(augmented[where][key]) for key in ("mean", "worst", "consistency")]
         for where in ("inside", "outside")
@@ -151,9 +152,9 @@ def _performance(metrics: dict[str, Any]) -> str:
         f"Balanced accuracy {_number(clean['balanced_accuracy'])} clean and {_number(augmented['outside']['mean'])} augmented "
         f"outside the training range; accuracy {_number(pgd['0.0157'])} under PGD 4/255"
     )
-    note = "ECE: 15 bins of equal mass. Consistency: how many images keep their class. Corruptions are MedMNIST-C-like."
+    note = "ECE: at most 15 bins of equal mass. Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
     return f"""<h2>How it stands up</h2>
-{_figure(figures.performance(metrics), alt, note)}
+{_figure(figures.performance(metrics), alt, note + positive + some)}
 <div class="tables">
 {_table("clean", [""], rows)}
 {_table("test-time augmentation", ["mean", "worst", "consistency"], shifts)}
