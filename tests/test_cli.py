@@ -1,6 +1,7 @@
 """The command line, as a user meets it: in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,7 @@ def test_quiet_prints_nothing(tmp_path: Path) -> None:
         (["--per-class", "31"], "at most 30"),
         (["--seed", "x"], "Invalid value for '--seed'"),
         (["--nonsense", "1"], "No such option: --nonsense"),
+        (["--device", "nonsense"], "device 'nonsense' cannot be used here: use auto or cpu"),
     ],
 )
 def test_bad_input_is_one_plain_line_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -79,3 +81,37 @@ def test_version_and_help_are_quick_to_ask_for() -> None:
     assert tsynd("--version").stdout.strip() == package.__version__
     assert "--per-class" in tsynd("run", "--help").stdout
     assert tsynd("run").returncode == 2
+
+
+def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) -> None:
+    program = [
+        sys.executable,
+        "-c",
+        "from tsynd.cli import main; main()",
+        "run",
+        *TINY,
+        "--arm",
+        "guarded",
+        "--out",
+        str(tmp_path),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        assert running.stdout is not None
+        while "training" not in running.stdout.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        _, error = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert error == "error: interrupted: the same command goes on after the last finished stage\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["autoencoder.safetensors", "config.json"]
+
+
+def test_a_file_s_name_cannot_break_the_line(tmp_path: Path) -> None:
+    for name in ("a/x.png", "b/y\n\x1b[31m.png"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text("no image")
+    done = tsynd("run", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--quiet")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr

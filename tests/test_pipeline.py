@@ -218,6 +218,9 @@ def test_weights_carry_no_pickle(tmp_path: Path) -> None:
         ({"per_class": 0}, "per_class must be >= 1 or all, got 0"),
         ({"size": 8}, "size must be between 16 and 1024 px, got 8"),
         ({"seed": -1}, "seed must be >= 0, got -1"),
+        ({"seed": "0"}, "seed must be a whole number, got '0'"),
+        ({"per_class": 2.5}, r"per_class must be a whole number, got 2\.5"),
+        ({"arm": None}, "arm must be a text, got None"),
     ],
 )
 def test_bad_configurations_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -146,7 +146,8 @@ def test_mixup_mixes_images_and_targets_alike() -> None:
         ("guarded+guarded", "names a part twice"),
         ("none+mixup", "'none' combines with nothing"),
         ("tsynd+random", "one at most"),
-        ("", "unknown arm ''"),
+        ("", "has an empty part"),
+        ("guarded+", "arm 'guarded\\+' has an empty part"),
     ],
 )
 def test_bad_arms_are_refused(name: str, message: str) -> None:

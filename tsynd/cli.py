@@ -16,16 +16,21 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """The entry point: one handler for every error that a user can cause."""
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer catches Ctrl-C by itself
+            raise KeyboardInterrupt
     except UsageError as error:
         _fail(" ".join(error.format_message().split()), 2)  # type: ignore[attr-defined]
     except TsyndError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted: the same command goes on after the last finished stage", 130)
+        _fail("interrupted: the same command goes on after the last finished stage", INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
@@ -58,7 +63,7 @@ def run(
     budget: Annotated[str, typer.Option(help="smoke (seconds), cpu (minutes) or gpu (longer training).")] = "cpu",
     evaluate: Annotated[str, typer.Option(help="The split that is evaluated: test, or val (all of it).")] = "test",
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Replace another run's files in --out.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete another run's files in --out, then run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Train with targeted synthetic images and write a robustness report."""
@@ -66,6 +71,8 @@ def run(
     from tsynd.pipeline import run as run_pipeline
     from tsynd.progress import reporter
 
+    if out == Path():
+        raise TsyndError("--out must name a folder of its own, got the current one")
     config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device)
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
@@ -77,7 +84,9 @@ def run(
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    """Print one plain line, whatever a file may be called, and stop."""
+    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    print(f"error: {plain}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,7 +1,7 @@
 """What a run is: a pure function of this configuration, written out in full beside its results."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -49,7 +49,7 @@ class RunConfig:
     Args:
         data: a data set's name (`breastmnist`, `phantom`, `phantom:seed=1`), a folder, or an `.npz` file.
         arm: how to train; parts combine with `+` (see `tsynd.training.ARMS`).
-        per_class: training images of each class, or None for all.
+        per_class: training images of each class; None or "all" for all.
         size: side of the images in px; None for 28, or a file's own size.
         seed: of the subset, the initialisation and all that is drawn.
         budget: `smoke`, `cpu` or `gpu`.
@@ -62,7 +62,7 @@ class RunConfig:
 
     data: str
     arm: str = "guarded"
-    per_class: int | None = None
+    per_class: int | Literal["all"] | None = None
     size: int | None = None
     seed: int = 0
     budget: str = "cpu"
@@ -70,12 +70,21 @@ class RunConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        for name in ("data", "arm", "budget", "evaluate", "device"):
+            if not isinstance(getattr(self, name), str):
+                raise TsyndError(f"{name} must be a text, got {getattr(self, name)!r}")
+        if self.per_class == "all":
+            object.__setattr__(self, "per_class", None)
+        for name in ("per_class", "size", "seed"):
+            value = getattr(self, name)
+            if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
+                raise TsyndError(f"{name} must be a whole number, got {value!r}")
         parse_arm(self.arm)
         if self.budget not in BUDGETS:
             raise unknown("budget", self.budget, BUDGETS)
         if self.evaluate not in ("test", "val"):
             raise unknown("split", self.evaluate, ["test", "val"])
-        if self.per_class is not None and self.per_class < 1:
+        if isinstance(self.per_class, int) and self.per_class < 1:
             raise TsyndError(f"per_class must be >= 1 or all, got {self.per_class}")
         if self.size is not None and not 16 <= self.size <= 1024:
             raise TsyndError(f"size must be between 16 and 1024 px, got {self.size}")
@@ -106,6 +115,5 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise TsyndError(f"device {name!r} cannot be used here: use auto or cpu ({reason})") from error
+        raise TsyndError(f"device {name!r} cannot be used here: use auto or cpu") from error
     return device

@@ -19,6 +19,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> TsyndError:
     "unknown arm 'gaurded': did you mean 'guarded'? (known: none, guarded)"
     """
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return TsyndError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(names)})")

@@ -78,7 +78,9 @@ def run(
     device = find_device(config.device)
     with _clock(seconds, "load"):
         say("load", 0, 0, config.data)
-        data = load(config.data, size=config.size, progress=lambda text: say("load", 0, 0, text))
+        data = load(
+            config.data, size=config.size, progress=lambda text, done, total: say("load", done, total if done else 0, text)
+        )
         check_task(data.task)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}

@@ -17,7 +17,11 @@ def reporter(quiet: bool) -> Iterator[Callback | None]:
     elif sys.stdout.isatty():
         columns = (SpinnerColumn(), TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn())
         with Progress(*columns, TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}")) as bars:
-            yield _Bars(bars)
+            shown = _Bars(bars)
+            try:
+                yield shown
+            finally:
+                shown.finish()
     else:
         yield _Lines()
 
@@ -31,15 +35,22 @@ class _Bars:
 
     def __call__(self, stage: str, done: int, total: int, text: str) -> None:
         if stage not in self.tasks:
-            for earlier in self.tasks.values():  # they are over: their bars are full
-                length = self.bars._tasks[earlier].total or 1
-                self.bars.update(earlier, total=length, completed=length)
-            self.tasks[stage] = self.bars.add_task(stage, total=total or None, text=text)
+            self.finish()
+            self.tasks[stage] = self.bars.add_task(stage, total=None, text=text)
+        if total:
+            self.bars.update(self.tasks[stage], total=total)
         self.bars.update(self.tasks[stage], completed=done, text=text)
+
+    def finish(self) -> None:
+        """Stop every bar where it is; one of unknown length is over, so it is full."""
+        for task in self.bars.tasks:
+            if task.total is None:
+                self.bars.update(task.id, total=1, completed=1)
+            self.bars.stop_task(task.id)
 
 
 class _Lines:
-    """A line when a stage begins, and a line for each part of a stage whose length is unknown."""
+    """A line when a stage begins, and a line for each part of a stage whose length is unknown or not yet known."""
 
     def __init__(self) -> None:
         self.stage = ""

@@ -92,6 +92,8 @@ def parse_arm(name: str) -> Arm:
         TsyndError: for an unknown or repeated part (the nearest known one is named), or two kinds of synthetic images.
     """
     parts = name.split("+")
+    if "" in parts:
+        raise TsyndError(f"arm {name!r} has an empty part: name arms, joined by '+'")
     for part in parts:
         if part not in ARMS:
             raise unknown("arm", part, ARMS)

@@ -1,13 +1,12 @@
 """One door for every data set: by name, by folder, by file."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tsynd.data.dataset import Dataset
 from tsynd.data.folder import read_folder
-from tsynd.data.medmnist import REGISTRY, load_medmnist
+from tsynd.data.medmnist import REGISTRY, Progress, load_medmnist
 from tsynd.data.npz import read_npz
 from tsynd.data.phantom import OPTIONS, phantom
 from tsynd.errors import DataUnavailable, TsyndError, unknown
@@ -21,7 +20,7 @@ def load(
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
     **phantom_options: Any,
 ) -> Dataset:
     """Load a data set: train, val and test images and labels, with classes, task and licence.
@@ -35,7 +34,7 @@ def load(
         root: the only folder to look for MedMNIST files in and to download them to, instead of the folders in the
             environment variable TSYND_DATA and `~/.medmnist`.
         download: False never touches the network.
-        progress: called with lines of text during a download.
+        progress: called during a download with what is downloaded and its size, bytes that came, and bytes in all.
         phantom_options: for `phantom` only: the same options as in its name.
 
     Raises:
@@ -61,7 +60,7 @@ def load(
         if path.suffix.lower() != ".npz":
             raise TsyndError(f"a data file must be an .npz in MedMNIST layout, got {text}")
         return read_npz(path, size)
-    if path.suffix or len(path.parts) > 1:
+    if path.suffix or path.name != text:
         raise DataUnavailable(f"no such file or folder: {text}")
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
 

@@ -15,6 +15,8 @@ from tsynd.data.npz import read_splits
 from tsynd.errors import DataUnavailable, TsyndError, unknown
 from tsynd.files import whole
 
+Progress = Callable[[str, int, int], None]
+
 PUBLISHED = "https://zenodo.org/records/10519652/files"
 # Seconds to connect, and seconds without a byte: without a network the answer comes soon.
 TIMEOUT = (10, 30)
@@ -104,7 +106,7 @@ def load_medmnist(
     size: int = 28,
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
     """Load one of the sets in `REGISTRY` at one of its published sizes; arguments as in `tsynd.load`."""
     if name not in REGISTRY:
@@ -135,7 +137,7 @@ def fetch(
     size: int = 28,
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Find the set's file, or download it, and verify its MD5.
 
@@ -148,7 +150,7 @@ def fetch(
         size: in pixels, one of the published ones.
         root: the only folder to use.
         download: False never touches the network.
-        progress: called with lines of text: the size first, then how much has come.
+        progress: called with what is downloaded and its size, bytes that came (0 at first), and bytes in all.
 
     Raises:
         TsyndError: a file was found, but its MD5 is not the published one.
@@ -192,7 +194,7 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _download(address: str, target: Path, md5: str, progress: Callable[[str], None] | None) -> None:
+def _download(address: str, target: Path, md5: str, progress: Progress | None) -> None:
     """Download to `target`, whole or not at all; every failure is an OSError (requests' own errors are too)."""
     import pooch  # only those who download need it
 
@@ -215,11 +217,10 @@ def _reason(error: OSError) -> str:
 
 
 class _Meter:
-    """What pooch's downloader reports to: turned into lines of text, the size first, then every tenth of it."""
+    """What pooch's downloader reports to: calls back with the address and the size, bytes that came, bytes in all."""
 
-    def __init__(self, address: str, progress: Callable[[str], None]) -> None:
-        self.address, self.progress = address, progress
-        self.done, self.tenths = 0, 0
+    def __init__(self, address: str, progress: Progress) -> None:
+        self.address, self.progress, self.done = address, progress, 0
 
     @property
     def total(self) -> int:
@@ -229,16 +230,13 @@ class _Meter:
     @total.setter
     def total(self, total: int) -> None:
         self._total = total
-        size = f"{total / 1e6:.1f} MB" if total else "size not stated"
-        self.progress(f"downloading {self.address} ({size})")
+        self.update(0)
 
     def update(self, count: int) -> None:
         """Count bytes that came, in chunks of which the last may be short."""
         self.done = min(self.done + count, self.total)
-        tenths = 10 * self.done // self.total if self.total else 0
-        if tenths > self.tenths:
-            self.tenths = tenths
-            self.progress(f"downloading {self.address}: {10 * tenths} %")
+        size = f"{self.total / 1e6:.1f} MB" if self.total else "size not stated"
+        self.progress(f"downloading {self.address} ({size})", self.done, self.total)
 
     def reset(self) -> None:
         """Start counting again: pooch does so once at the end, before it reports the total."""

@@ -114,7 +114,7 @@ def curves(run: Run) -> Figure:
 @styled
 def performance(metrics: dict[str, Any]) -> Figure:
     """How the classifier stands up: clean and augmented, corrupted by severity, attacked by strength."""
-    figure = Picture(figsize=(10, 3.6))
+    figure = Picture(figsize=(10, 4))
     left, middle, right = figure.subplots(1, 3, sharey=True)
     clean, augmented = metrics["clean"]["balanced_accuracy"], metrics["test_time_augmentation"]
     _augmentation(left, clean, augmented)
@@ -123,7 +123,7 @@ def performance(metrics: dict[str, Any]) -> Figure:
         levels = sorted(by_severity, key=int)
         middle.plot([0, *map(int, levels)], [clean, *(by_severity[level] for level in levels)], label=_spaced(name), **style)
     middle.set(xlabel="severity (0: clean)", title="corrupted")
-    middle.legend(fontsize=7, ncols=2, loc="lower left")
+    figure.legend(*middle.get_legend_handles_labels(), fontsize=8, ncols=8, loc="outside lower center", title="corruptions")
     attack = metrics["attacks"]["pgd"]
     eps = sorted(attack, key=float)
     right.plot([float(e) * 255 for e in eps], [attack[e] for e in eps], color=COLOURS[1], marker="s")

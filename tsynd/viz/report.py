@@ -26,9 +26,10 @@ h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; } h2 { font-size: 1
 p { margin: .4rem 0 .8rem; max-width: 46rem; } .quiet { color: var(--quiet); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0; padding: 0; }
 .tiles div { background: var(--card); border-radius: .6rem; padding: .7rem .9rem; }
+.tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
 .tiles dd { font-size: 1.5rem; font-weight: 600; margin: 0; } .tiles dt { font-size: .85rem; color: var(--quiet); }
 img { width: 100%; height: auto; background: #fff; border-radius: .6rem; padding: .4rem; border: 1px solid var(--line); }
-figure { margin: .8rem 0; } figcaption { font-size: .9rem; color: var(--quiet); }
+figure { margin: .8rem 0; } figure .wide img { min-width: 40rem; } figcaption { font-size: .9rem; color: var(--quiet); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); } th:first-child { text-align: left; }
 th { font-weight: 500; } thead th { color: var(--quiet); }
@@ -106,7 +107,7 @@ def _tiles(metrics: dict[str, Any]) -> str:
         "classifier's training": f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s",
     }
     return (
-        '<dl class="tiles">' + "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for name, value in tiles.items()) + "</dl>"
+        '<dl class="tiles">' + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items()) + "</dl>"
     )
 
 
@@ -185,7 +186,8 @@ def _provenance(run: Run, out: Path) -> str:
 
 
 def _figure(figure: Figure, alt: str, caption: str) -> str:
-    return f'<figure><img src="{data_uri(figure)}" alt="{escape(alt)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    image = f'<div class="wide"><img src="{data_uri(figure)}" alt="{escape(alt)}"></div>'
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
