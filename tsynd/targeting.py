@@ -139,18 +139,23 @@ def target(
         direction_BD = _unit(normal(tuple(start_BD.shape), generator, start_BD))
         jitter_BD = direction_BD * noise * radius * length
         posterior.resample(generator)
-        if radius == 0 or steps == 0 or objective == "reconstruction":
-            found_BD = start_BD
-        else:
-            limit, step = radius * length, step_size * length
-            found_BD = _ascend(start_BD, labels_B, autoencoder, posterior, score, limit, step, steps, jitter_BD, guard)
-        if objective == "random":
-            found_BD = start_BD + (found_BD - start_BD).norm(dim=1, keepdim=True) * direction_BD
-        posterior.resample(generator)
-        described = _describe(start_BD, found_BD, labels_B, autoencoder, posterior, score)
+        if radius == 0 or objective == "reconstruction":
+            steps = 0
+        limit, step = radius * length, step_size * length
+        found = _ascend(start_BD, labels_B, autoencoder, posterior, score, limit, step, steps, jitter_BD, guard)
+        found_BD, before_BCHW, after_BCHW = found
+        with torch.no_grad():
+            if objective == "random":
+                found_BD = start_BD + (found_BD - start_BD).norm(dim=1, keepdim=True) * direction_BD
+                after_BCHW = autoencoder.decode(found_BD)
+            posterior.resample(generator)
+            described = _describe(before_BCHW, after_BCHW, labels_B, posterior, score)
+        moved_B = (found_BD - start_BD).norm(dim=1) / length
     source_B = torch.arange(len(labels_B), device=labels_B.device) if source_B is None else source_B
     seed = generator.initial_seed() if generator is not None else None
-    return Synthesis(**described, labels_B=labels_B, source_B=source_B, radius=radius, steps=steps, seed=seed)
+    return Synthesis(
+        **described, labels_B=labels_B, source_B=source_B, latent_displacement_B=moved_B, radius=radius, steps=steps, seed=seed
+    )
 
 
 def _ascend(
@@ -164,40 +169,41 @@ def _ascend(
     steps: int,
     jitter_BD: Tensor,
     guard: Guard | None,
-) -> Tensor:
-    """Projected gradient ascent with normalised steps inside the ball of norm `limit`; the best code seen is returned."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Projected gradient ascent with normalised steps inside the ball of norm `limit`.
+
+    Returns the best code seen, and the decoded images of the start and of the best code.
+    """
     z_BD = best_BD = start_BD
+    start_BCHW = best_BCHW = torch.empty(0)
     best_B = floor_B = start_BD.new_full((len(start_BD),), -torch.inf)
     for t in range(steps + 1):
         z_BD = z_BD.detach().requires_grad_(t < steps)
         with torch.set_grad_enabled(t < steps):
-            log_probs_BKC = posterior(autoencoder.decode(z_BD))
+            images_BCHW = autoencoder.decode(z_BD)
+            log_probs_BKC = posterior(images_BCHW)
             score_B = objective(log_probs_BKC, labels_B)
             if guard is not None:
                 if t == 0:
                     floor_B = _lowest_allowed(log_probs_BKC.detach(), labels_B, guard)
                 score_B = score_B - guard.weight * (floor_B - _log_prob(log_probs_BKC, labels_B)).relu()
+        if t == 0:
+            start_BCHW = best_BCHW = images_BCHW.detach()
         better_B = score_B.detach() > best_B
         best_B = torch.where(better_B, score_B.detach(), best_B)
         best_BD = torch.where(better_B[:, None], z_BD.detach(), best_BD)
+        best_BCHW = torch.where(better_B[:, None, None, None], images_BCHW.detach(), best_BCHW)
         if t < steps:
             (gradient_BD,) = torch.autograd.grad(score_B.sum(), z_BD)
             offset_BD = z_BD.detach() + step * _unit(gradient_BD) + (jitter_BD if t == 0 else 0) - start_BD
             z_BD = start_BD + offset_BD * (limit / offset_BD.norm(dim=1, keepdim=True)).clamp_max(1.0)
-    return best_BD
+    return best_BD, start_BCHW, best_BCHW
 
 
-@torch.no_grad()
 def _describe(
-    start_BD: Tensor,
-    found_BD: Tensor,
-    labels_B: Tensor,
-    autoencoder: Autoencoder,
-    posterior: Posterior,
-    objective: Objective,
+    before_BCHW: Tensor, after_BCHW: Tensor, labels_B: Tensor, posterior: Posterior, objective: Objective
 ) -> dict[str, Tensor]:
-    """Decode what was found, and measure it on the posterior's present (fresh) samples: columns of a `Synthesis`."""
-    before_BCHW, after_BCHW = autoencoder.decode(start_BD), autoencoder.decode(found_BD)
+    """Measure what was found on the posterior's present (fresh) samples: columns of a `Synthesis`."""
     before_BKC, after_BKC = posterior(before_BCHW), posterior(after_BCHW)
     return {
         "images_BCHW": after_BCHW,
@@ -207,7 +213,6 @@ def _describe(
         "information_before_B": mutual_information(before_BKC),
         "information_after_B": mutual_information(after_BKC),
         "log_prob_fall_B": _log_prob(before_BKC, labels_B) - _log_prob(after_BKC, labels_B),
-        "latent_displacement_B": (found_BD - start_BD).norm(dim=1) / start_BD.shape[1] ** 0.5,
         "pixel_displacement_B": (after_BCHW - before_BCHW).square().mean(dim=(1, 2, 3)).sqrt(),
     }
 
