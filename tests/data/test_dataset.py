@@ -1,5 +1,6 @@
 """A data set is checked when it is made; its subset reduces the training split only."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,12 +26,31 @@ def test_a_good_one() -> None:
     assert "Split(4 images of 1 x 16 x 16)" in repr(made)
 
 
-def test_subset_leaves_val_and_test_whole() -> None:
-    made = dataset(train=split([0, 1] * 10))
+def test_a_subset_takes_val_in_proportion_and_leaves_test_whole() -> None:
+    made = dataset(train=split([0, 1] * 10), val=split([0, 1, 1, 1] * 5))
     small = made.subset(3, seed=0)
     assert torch.bincount(small.train.labels).tolist() == [3, 3]
-    assert (small.val is made.val, small.test is made.test, len(made.train)) == (True, True, 20)
+    assert torch.bincount(small.val.labels).tolist() == [2, 4]
+    assert (small.test is made.test, len(made.train)) == (True, 20)
     assert torch.equal(small.train.labels, made.train.labels[made.subset_index(3, seed=0)])
+    assert torch.bincount(made.subset(fraction=0.05, seed=0).val.labels).tolist() == [1, 1]
+    assert made.subset("all").val is made.val
+
+
+def test_groups_and_subgroups_stay_with_their_images() -> None:
+    groups, labels = torch.arange(20) // 2, torch.arange(20) % 2
+    images = torch.arange(20, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 16, 16)
+    made = dataset(train=Split(images, labels, groups, {"late": torch.arange(20) > 9}))
+    small = made.subset(fraction=0.2).train
+    assert small.groups is not None
+    assert small.groups.unique(return_counts=True)[1].tolist() == [2, 2]
+    assert torch.equal(small.groups, small.images[:, 0, 0, 0].long() // 2)
+    assert torch.equal(small.subgroups["late"], small.images[:, 0, 0, 0] > 9)
+
+
+def test_per_class_and_fraction_exclude_each_other() -> None:
+    with pytest.raises(TsyndError, match=r"not both: got per_class=2 and fraction=0\.5"):
+        dataset().subset(2, fraction=0.5)
 
 
 @pytest.mark.parametrize("everything", ["all", None])
@@ -47,11 +67,14 @@ def test_images_and_labels_stay_together() -> None:
 
 
 def test_multi_label() -> None:
-    parts = {name: split([[0, 1], [1, 0], [1, 1]]) for name in ("train", "val", "test")}
+    parts = {name: split([[0, 1], [1, 0], [1, 1], [0, 0]] * 3) for name in ("train", "val", "test")}
     made = dataset(**parts, task="multi-label")
-    assert len(made.subset("all", seed=0).train) == 3
-    with pytest.raises(TsyndError, match="multi-label data are not supported yet"):
-        made.subset(1, seed=0)
+    assert len(made.subset("all", seed=0).train) == 12
+    small = made.subset(2, seed=0)
+    assert min(small.train.labels.sum(0).tolist()) == 2
+    assert len(small.val) == len(small.train) < 12
+    with pytest.raises(TsyndError, match="at most 6, since class 'a' has 6 training images, got 7"):
+        made.subset(7)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +94,8 @@ def test_multi_label() -> None:
         ({"test": split([0, 2])}, "test labels must lie between 0 and 1, found 2"),
         ({"test": split([0, -1])}, "test labels must lie between 0 and 1, found -1"),
         ({"train": split([0, 0])}, r"class 1 \('b'\) has no image in train"),
+        ({"val": replace(split([0, 1]), groups=torch.zeros(3).long())}, r"val groups must be int64 of shape \(2,\), got"),
+        ({"val": replace(split([0, 1]), subgroups={"x": torch.zeros(2)})}, r"val subgroup 'x' must be bool of shape \(2,\), got"),
     ],
 )
 def test_anything_else_is_refused(changes: dict[str, Any], message: str) -> None:

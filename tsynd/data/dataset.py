@@ -1,12 +1,13 @@
 """What every data set looks like, wherever it comes from: three splits of 8-bit images with labels, checked once."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
-from tsynd.data.splits import stratified
+from tsynd.data.splits import proportional, stratified
 from tsynd.errors import TsyndError, unknown
 
 TASKS = ("binary", "multi-class", "ordinal", "multi-label")
@@ -22,16 +23,31 @@ class Split:
     Attributes:
         images: (N, C, H, W) uint8, 0 to 255.
         labels: (N,) int64 class numbers; for multi-label tasks (N, L) int64, each 0 or 1.
+        groups: (N,) int64, or None: images with the same number, of one patient say, belong together.
+        subgroups: by name, (N,) bool: parts of the images that are reported on their own.
+
+    `split[index]` takes images with all that belongs to them.
     """
 
     images: Tensor
     labels: Tensor
+    groups: Tensor | None = None
+    subgroups: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __repr__(self) -> str:
         return f"Split({len(self)} images of {' x '.join(map(str, self.images.shape[1:]))})"
+
+    def __getitem__(self, chosen: Tensor | slice) -> Self:
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            groups=None if self.groups is None else self.groups[chosen],
+            subgroups={name: members[chosen] for name, members in self.subgroups.items()},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +92,7 @@ class Dataset:
         for split in SPLITS:
             _check_images(f"{self.name}: {split}", getattr(self, split).images)
             _check_labels(f"{self.name}: {split}", getattr(self, split), count, self.task)
+            _check_companions(f"{self.name}: {split}", getattr(self, split))
             if getattr(self, split).images.shape[1:] != self.train.images.shape[1:]:
                 found = tuple(getattr(self, split).images.shape[1:])
                 raise TsyndError(f"{self.name}: {split} images are {found}, train images {tuple(self.train.images.shape[1:])}")
@@ -95,25 +112,43 @@ class Dataset:
         """Height, which is the width too, in pixels."""
         return int(self.train.images.shape[-1])
 
-    def subset(self, per_class: int | Literal["all"] | None, seed: int) -> "Dataset":
-        """The same data set with `per_class` training images of each class; `val` and `test` stay whole.
+    def subset(self, per_class: int | Literal["all"] | None = None, seed: int = 0, *, fraction: float | None = None) -> "Dataset":
+        """The same data set with a small training set, and a validation set that is smaller in proportion; `test` stays whole.
 
-        Stratified, the same on every platform, and nested: for the same seed, 25 per class contains 10 per class.
-        "all" or None keeps the whole training set.
+        Stratified, the same on every platform, and nested: for the same seed, 25 per class contains 10 per class. Images of
+        one group stay together. A multi-label image counts for each of its labels. Of `val` the same fraction is taken as of
+        `train`, by `tsynd.data.splits.proportional`, at least one image of each class that it has.
+
+        Args:
+            per_class: training images of each class, at least where groups or several labels an image make it more; "all"
+                or None for the whole set.
+            seed: which of the many possible subsets.
+            fraction: of the training images, above 0 and at most 1, in place of `per_class`: classes keep their shares.
 
         Raises:
-            TsyndError: `per_class` below 1 or larger than the smallest class, or a multi-label task.
-        """
-        chosen = self.subset_index(per_class, seed)
-        return replace(self, train=Split(self.train.images[chosen], self.train.labels[chosen]))
+            TsyndError: `per_class` below 1 or larger than the smallest class, a fraction out of range, or both given.
 
-    def subset_index(self, per_class: int | Literal["all"] | None, seed: int) -> Tensor:
-        """Where the images of `subset(per_class, seed)` stand in `train`: int64 positions, ascending. Raises as `subset`."""
+        >>> split = Split(torch.zeros(40, 1, 28, 28, dtype=torch.uint8), torch.arange(40) % 2)
+        >>> small = Dataset("toy", split, split, split, ("a", "b"), "binary", "CC BY 4.0").subset(fraction=0.25)
+        >>> len(small.train), len(small.val), len(small.test)
+        (10, 10, 40)
+        """
+        chosen = self.subset_index(per_class, seed, fraction=fraction)
+        share = len(chosen) / len(self.train)
+        val = proportional(self.val.labels, self.classes, share, seed, self.val.groups)
+        return replace(self, train=self.train[chosen], val=self.val if share == 1 else self.val[val])
+
+    def subset_index(
+        self, per_class: int | Literal["all"] | None = None, seed: int = 0, *, fraction: float | None = None
+    ) -> Tensor:
+        """Where the images of `subset` stand in `train`: int64 positions, ascending. Arguments and errors as in `subset`."""
+        if fraction is not None:
+            if per_class is not None:
+                raise TsyndError(f"give per_class or fraction, not both: got per_class={per_class!r} and fraction={fraction!r}")
+            return proportional(self.train.labels, self.classes, fraction, seed, self.train.groups)
         if per_class is None or per_class == "all":
             return torch.arange(len(self.train))
-        if self.task == "multi-label":
-            raise TsyndError(f"{self.name}: subsets of multi-label data are not supported yet, only per_class='all'")
-        return stratified(self.train.labels, self.classes, per_class, seed)
+        return stratified(self.train.labels, self.classes, per_class, seed, self.train.groups)
 
 
 def _check_images(where: str, images: Tensor) -> None:
@@ -136,3 +171,15 @@ def _check_labels(where: str, split: Split, count: int, task: str) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > largest:
         raise TsyndError(f"{where} labels must lie between 0 and {largest}, found {low if low < 0 else high}")
+
+
+def _check_companions(where: str, split: Split) -> None:
+    shape = (len(split),)
+    if split.groups is not None and (split.groups.dtype != torch.int64 or tuple(split.groups.shape) != shape):
+        raise TsyndError(
+            f"{where} groups must be int64 of shape {shape}, got {split.groups.dtype} of {tuple(split.groups.shape)}"
+        )
+    for name, members in split.subgroups.items():
+        if members.dtype != torch.bool or tuple(members.shape) != shape:
+            found = f"{members.dtype} of {tuple(members.shape)}"
+            raise TsyndError(f"{where} subgroup {name!r} must be bool of shape {shape}, got {found}")

@@ -1,10 +1,15 @@
-"""Small training sets: stratified, nested, and the same on every platform."""
+"""Small training sets: stratified, nested, group-safe, and the same on every platform."""
+
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.randomness import seed_for
+
+Done = Callable[[list[int], int], bool]
+"""Is a choice large enough? Asked with the number of images of each class that it holds, and of images in all."""
 
 
 def shuffled(names: list[str], seed: int) -> list[int]:
@@ -16,20 +21,22 @@ def shuffled(names: list[str], seed: int) -> list[int]:
     return sorted(range(len(names)), key=lambda position: (seed_for(seed, names[position]), names[position]))
 
 
-def stratified(labels_N: Tensor, classes: tuple[str, ...], per_class: int, seed: int) -> Tensor:
+def stratified(labels: Tensor, classes: tuple[str, ...], per_class: int, seed: int, groups_N: Tensor | None = None) -> Tensor:
     """Choose `per_class` images of every class; for the same seed a larger choice contains every smaller one.
 
-    The images of a class are ranked by a hash of the seed and their position in the training set, and the first
-    `per_class` are taken.
+    Images are ranked by a hash of the seed and their position, and taken one by one, always for the class that has the
+    fewest so far. Where an image has several labels, or groups stay together, a class can get more than `per_class`.
 
     Args:
-        labels_N: (N,) int64, 0 <= label < len(classes).
-        classes: the names of the classes, for the error message.
+        labels: (N,) int64, 0 <= label < C; or (N, C) of 0 and 1, multi-label, where an image counts for each of its
+            labels and images without any are a class of their own.
+        classes: the names of the C classes, for the error message.
         per_class: how many images of each class, at least 1.
         seed: which of the many possible choices.
+        groups_N: (N,) int64, such as a patient's number: images of one group are taken together or not at all.
 
     Returns:
-        (per_class * C,) int64 positions, ascending.
+        int64 positions, ascending: (per_class * C,) of them for one label an image without groups.
 
     Raises:
         TsyndError: `per_class` is below 1 or larger than the smallest class.
@@ -39,16 +46,93 @@ def stratified(labels_N: Tensor, classes: tuple[str, ...], per_class: int, seed:
     """
     if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
         raise TsyndError(f"per_class must be a whole number >= 1 or 'all', got {per_class!r}")
-    counts = torch.bincount(labels_N, minlength=len(classes))
-    smallest = int(counts.argmin())
+    members_NC = _members(labels, len(classes))
+    counts = members_NC.sum(0).tolist()
+    smallest = counts.index(min(counts[: len(classes)]))
     if per_class > counts[smallest]:
         raise TsyndError(
             f"per_class must be at most {counts[smallest]}, since class {classes[smallest]!r} has "
             f"{counts[smallest]} training images, got {per_class}"
         )
-    chosen = []
-    for label in range(len(classes)):
-        members = (labels_N == label).nonzero().flatten().tolist()
-        order = shuffled([f"subset {position}" for position in members], seed)
-        chosen += [members[place] for place in order[:per_class]]
+    wanted = [min(per_class, count) for count in counts]
+    return _choose(members_NC, [1] * len(counts), seed, groups_N, lambda held, _: all(map(int.__ge__, held, wanted)))
+
+
+def proportional(labels: Tensor, classes: tuple[str, ...], fraction: float, seed: int, groups_N: Tensor | None = None) -> Tensor:
+    """Choose a fraction of the images in which every class keeps its share, and has at least one if there is any.
+
+    Images are ranked as in `stratified`, and taken for the class of which the smallest part is taken so far (the greedy
+    idea of iterative stratification: Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011). Larger fractions contain smaller
+    ones. Arguments as in `stratified`; `fraction` is above 0 and at most 1.
+
+    Returns:
+        int64 positions, ascending: fraction * N of them, rounded, more where a group or a rare class needs it.
+
+    Raises:
+        TsyndError: the fraction is not in that range.
+
+    >>> proportional(torch.tensor([0, 0, 0, 0, 0, 0, 1, 1]), ("benign", "malignant"), fraction=0.5, seed=0)
+    tensor([0, 1, 5, 7])
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction <= 1:
+        raise TsyndError(f"fraction must be above 0 and at most 1, got {fraction!r}")
+    members_NC = _members(labels, len(classes))
+    counts = members_NC.sum(0).tolist()
+    total = round(fraction * len(labels))
+    return _choose(
+        members_NC,
+        counts,
+        seed,
+        groups_N,
+        lambda held, size: size >= total and all(one > 0 for one, count in zip(held, counts, strict=True) if count),
+    )
+
+
+def _members(labels: Tensor, count: int) -> Tensor:
+    """Which image counts for which class, (N, C) or (N, C + 1) of 0 and 1: the last column holds images without a label."""
+    if labels.ndim == 1:
+        return torch.nn.functional.one_hot(labels, count)
+    return torch.cat([labels, (labels.sum(1, keepdim=True) == 0).long()], 1)
+
+
+def _choose(members_NC: Tensor, weights: list[int], seed: int, groups_N: Tensor | None, done: Done) -> Tensor:
+    """Take images, or whole groups, in the order of `_ordered` until there are enough."""
+    if groups_N is None:
+        units = [[position] for position in range(len(members_NC))]
+        order, counts_UC = shuffled([f"subset {position}" for position in range(len(units))], seed), members_NC
+    else:
+        names, unit_N = groups_N.unique(return_inverse=True)
+        units = [[] for _ in names]
+        for position, unit in enumerate(unit_N.tolist()):
+            units[unit].append(position)
+        order = shuffled([f"subset group {name}" for name in names.tolist()], seed)
+        counts_UC = torch.zeros(len(units), members_NC.shape[1], dtype=torch.int64).index_add_(0, unit_N, members_NC)
+    chosen: list[int] = []
+    held = [0] * members_NC.shape[1]
+    for unit, counts in _ordered(counts_UC[order].tolist(), weights):
+        if done(held, len(chosen)):
+            break
+        chosen += units[order[unit]]
+        held = [one + more for one, more in zip(held, counts, strict=True)]
     return torch.tensor(sorted(chosen))
+
+
+def _ordered(counts_UC: list[list[int]], weights: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """All units, with their images of each class: always the first one left of the class with the lowest held / weight.
+
+    Of classes that are equally low the rarest comes first. The order does not depend on where the caller stops: so
+    larger choices contain smaller ones.
+    """
+    queues = [[unit for unit, counts in enumerate(counts_UC) if counts[label]] for label in range(len(weights))]
+    totals = [sum(counts[label] for counts in counts_UC) for label in range(len(weights))]
+    places, held, taken = [0] * len(weights), [0] * len(weights), [False] * len(counts_UC)
+    for _ in counts_UC:
+        for label, queue in enumerate(queues):
+            while places[label] < len(queue) and taken[queue[places[label]]]:
+                places[label] += 1
+        left = [label for label, queue in enumerate(queues) if places[label] < len(queue)]
+        label = min(left, key=lambda label: (held[label] / weights[label], totals[label], label))
+        unit = queues[label][places[label]]
+        taken[unit] = True
+        held = [one + more for one, more in zip(held, counts_UC[unit], strict=True)]
+        yield unit, counts_UC[unit]
