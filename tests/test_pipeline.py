@@ -80,6 +80,14 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
     assert report.count('alt="') == report.count("<img") == 4
 
 
+def test_subgroups_of_phantoms_are_reported() -> None:
+    data = "phantom:count=30,withheld=faint"
+    on_test, on_val = (run(None, "none", data, evaluate=split).metrics["subgroups"] for split in ("test", "val"))
+    assert set(on_test) == set(on_val) == {"small-irregular", "tall-smooth", "irregular-enhancing", "faint"}
+    assert all(0 <= value <= 1 for value in on_test.values())
+    assert on_val["faint"] is None
+
+
 def test_an_arm_without_synthesis_has_no_autoencoder(tmp_path: Path) -> None:
     finished = run(tmp_path, "none")
     assert not (tmp_path / "autoencoder.safetensors").exists()

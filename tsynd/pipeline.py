@@ -14,13 +14,15 @@ from tsynd import store
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.config import BUDGETS, METHOD_VERSION, RunConfig, find_device
-from tsynd.data import Dataset, load
+from tsynd.data import Dataset, Split, load
 from tsynd.errors import TsyndError
 from tsynd.files import write_json
+from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness import evaluate
-from tsynd.robustness.metrics import check_task
+from tsynd.robustness.batches import predict
+from tsynd.robustness.metrics import balanced_accuracy, check_task
 from tsynd.targeting import Synthesis, on_cpu
 from tsynd.training import History, parse_arm, train_classifier
 from tsynd.versions import device_name, versions
@@ -229,8 +231,18 @@ def _evaluate(
         progress=lambda text: say("evaluation", 0, 0, text),
     )
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
-    searched = {"synthesis": _summary(synthesis), "subgroups": {}}
+    inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
+    searched = {"synthesis": _summary(synthesis), "subgroups": inside}
     return {"split": config.evaluate, "n": len(split)} | positive | measured | searched
+
+
+def _inside(classifier: Classifier, split: Split) -> float | None:
+    """Balanced accuracy on one subgroup; None where it has no image, as a withheld one in `val`."""
+    if not len(split):
+        return None
+    with frozen(classifier):
+        logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
+    return balanced_accuracy(logits_BC, split.labels)
 
 
 def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:

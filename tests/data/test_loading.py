@@ -15,6 +15,7 @@ def test_phantom_options_in_the_name_or_as_keywords() -> None:
     assert named.name == keywords.name == "phantom:seed=1,count=10"
     assert (named.train.images == keywords.train.images).all()
     assert load("phantom:count=10,seed=0", 16).name == "phantom:count=10"
+    assert load("phantom: withheld=faint, classes=4", 16, count=9).name == "phantom:count=9,classes=4,withheld=faint"
 
 
 def test_files_keep_their_size_without_one(tmp_path: Path, six: dict[str, np.ndarray]) -> None:

@@ -38,7 +38,7 @@ class Split:
         return len(self.images)
 
     def __repr__(self) -> str:
-        return f"Split({len(self)} images of {' x '.join(map(str, self.images.shape[1:]))})"
+        return f"{type(self).__name__}({len(self)} images of {' x '.join(map(str, self.images.shape[1:]))})"
 
     def __getitem__(self, chosen: Tensor | slice) -> Self:
         return replace(

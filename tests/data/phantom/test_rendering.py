@@ -1,13 +1,14 @@
-"""Phantoms: the same seed gives the same images, the class follows the factors, the factors can be seen and climbed."""
+"""Drawing: the factors can be seen in the image and climbed, and what cannot be drawn is refused."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tsynd.data import load
-from tsynd.data.phantom import Factors, classify, draw_split, lesion_masks, malignancy, render, sample_factors
+from tsynd.data.phantom import Factors, lesion_masks, render, sample_factors
 from tsynd.errors import TsyndError
 
 
@@ -18,42 +19,6 @@ def seeded(seed: int = 0) -> torch.Generator:
 def drawn(factors: Factors, size: int = 28) -> Tensor:
     """The same tissue and speckle every time."""
     return render(factors, size, seeded(1))
-
-
-def test_the_same_seed_gives_the_same_images() -> None:
-    one, same, other = (load("phantom", count=5, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(one.train.images, same.train.images)
-    assert not torch.equal(one.train.images, other.train.images)
-    larger = load("phantom", count=6)
-    assert torch.equal(one.test.images, larger.test.images)
-    assert torch.equal(one.val.images, larger.val.images)
-
-
-def test_global_randomness_is_untouched() -> None:
-    before = torch.random.get_rng_state()
-    load("phantom", count=2)
-    assert torch.equal(before, torch.random.get_rng_state())
-
-
-def test_counts_classes_and_licence() -> None:
-    made = load("phantom", count=3, size=32)
-    assert [split.labels.bincount().tolist() for split in (made.train, made.val, made.test)] == [[3, 3], [200, 200], [500, 500]]
-    assert (made.name, made.classes, made.task, made.size) == ("phantom:count=3", ("benign", "malignant"), "binary", 32)
-
-
-def test_the_label_is_the_sign_of_the_score() -> None:
-    split, factors = draw_split(20, 16, seeded())
-    assert torch.equal(split.labels, classify(factors))
-    assert torch.equal(split.labels, (malignancy(factors) > 0).long())
-    assert malignancy(factors).abs().min() > 0.2
-
-
-@pytest.mark.parametrize("sign", ["irregularity", "aspect", "shadow"])
-def test_each_sign_makes_it_more_malignant_and_the_others_do_not(sign: str) -> None:
-    factors = sample_factors(10, seeded())
-    assert (malignancy(replace(factors, **{sign: getattr(factors, sign) + 0.1})) > malignancy(factors)).all()
-    moved = replace(factors, radius=factors.radius * 2, contrast=-factors.contrast, x=factors.x + 1, gain=factors.gain + 3)
-    assert torch.equal(malignancy(moved), malignancy(factors))
 
 
 @pytest.mark.parametrize("size", [16, 28, 128])
@@ -113,3 +78,40 @@ def test_gradients_are_right() -> None:
 
     inputs = [fields[name].clone().requires_grad_() for name in ("radius", "shadow")]
     assert torch.autograd.gradcheck(brightness, inputs)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"radus": 0.2}, "unknown factor 'radus': did you mean 'radius'"),
+        ({"outline": 0.2}, "unknown factor 'outline'"),
+        ({"radius": 0.6}, r"factor 'radius' must lie between 0\.02 and 0\.5, got 0\.6"),
+        ({"irregularity": -0.1}, r"factor 'irregularity' must lie between 0 and 1, got -0\.1"),
+        ({"gain": float("nan")}, "factor 'gain' must lie between -40 and 40, got nan"),
+    ],
+)
+def test_factors_that_are_refused(given: dict[str, float], message: str) -> None:
+    with pytest.raises(TsyndError, match=message) as caught:
+        sample_factors(3, None, **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_given_factors_leave_the_others_as_they_were() -> None:
+    given, free = sample_factors(5, seeded(), radius=torch.linspace(0.1, 0.2, 5)), sample_factors(5, seeded())
+    assert torch.equal(given.radius, torch.linspace(0.1, 0.2, 5))
+    assert torch.equal(given.outline, free.outline)
+
+
+def test_impossible_factors_are_not_drawn() -> None:
+    factors = sample_factors(2)
+    broken = replace(factors, aspect=factors.aspect * 0)
+    for draw in (lambda: render(broken, 28), lambda: lesion_masks(broken, 28)):
+        with pytest.raises(TsyndError, match=r"factor 'aspect' must lie between 0\.2 and 5, got 0"):
+            draw()
+
+
+def test_a_generator_on_another_device_is_refused() -> None:
+    elsewhere: Any = SimpleNamespace(device=torch.device("cuda:0"))
+    for draw in (lambda: sample_factors(2, elsewhere), lambda: render(sample_factors(2), 28, elsewhere)):
+        with pytest.raises(TsyndError, match="from a generator on the CPU, got one on cuda:0"):
+            draw()
