@@ -7,9 +7,7 @@ Runs go to `--runs`, one folder each; finished ones are not run again. `--out` g
 """
 
 import argparse
-import csv
 import hashlib
-import io
 import json
 import sys
 from pathlib import Path
@@ -17,10 +15,11 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from shared import write_csv
 
 import tsynd
 from tsynd.config import RunConfig
-from tsynd.files import write_json, write_text
+from tsynd.files import write_json
 
 SETS = (("breastmnist", 60), ("pneumoniamnist", 25))
 ARMS = ("none", "mixup", "guarded", "guarded+mixup")
@@ -106,11 +105,7 @@ def write_tables(runs: Path, out: Path) -> None:
     """Write `runs.csv` and `summary.json` from all finished runs."""
     rows = [row(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(runs.glob("*/metrics.json"))]
     rows.sort(key=lambda row: (row["data"], row["arm"], row["seed"]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(out / "runs.csv", text.getvalue())
+    write_csv(out / "runs.csv", rows)
     write_json(out / "summary.json", summarise(rows))
 
 
