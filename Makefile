@@ -15,7 +15,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # One thread a process: two on a busy two-core machine can be several times slower.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install book test test-units test-notebooks test-gpu notebooks lint clean
+.PHONY: help install book test test-units test-notebooks test-gpu notebooks artefacts lint clean
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 
 notebooks: $(READY) ## re-execute every notebook and write it in canonical form
 	$(BIN)/python tools/run_notebooks.py
+
+artefacts: $(READY) ## train the networks that come with the package (tsynd/examples) anew: some minutes
+	$(BIN)/python tools/make_artefacts.py
 
 lint: $(READY) ## style, formatting, types, and the form of the notebooks
 	$(BIN)/ruff check

@@ -7,6 +7,7 @@ from typing import Any
 
 import first_look
 import make_landing
+import oracle
 import phantom_claim
 import phantom_learning_curve
 import phantom_likeness
@@ -47,6 +48,7 @@ def test_differences_are_paired_by_seed() -> None:
         ("phantom-likeness", phantom_likeness, None),
         ("phantom-learning-curve", phantom_learning_curve, "counts"),
         ("phantom-claim", phantom_claim, "subgroups"),
+        ("oracle", oracle, None),
     ],
 )
 def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str | None) -> None:

@@ -59,7 +59,7 @@ def render(factors: Factors, size: int, generator: torch.Generator | None = None
     # What lies behind the lesion is weaker by the part of the lesion that the sound went through.
     height = 2 * factors.radius * factors.aspect.sqrt()
     path = inside.cumsum(1) / fine / _column(height)
-    level = level - _column(factors.shadow) * _smooth(path, 0.015, 0.03)
+    level = level - _column(factors.shadow) * smooth(path, 0.015, 0.03)
     level = level - (16 + 16 * uniform((count, 1, 1), generator, like).to(like)) * depth + _column(factors.gain)
     return F.avg_pool2d(_echo(level, generator).unsqueeze(1), detail)
 
@@ -132,11 +132,11 @@ def _echo(level: Tensor, generator: torch.Generator | None) -> Tensor:
     share = min(1.0, size / 150)
     even = torch.tensor([(2 - 2 * share) ** 0.5, 0.0], device=level.device).view(2, 1, 1)
     noise = normal((count, 2, size, size), generator, level).to(level) * share**0.5 + even
-    wave = _smooth(noise * (10 ** (level / 20)).unsqueeze(1), 0.6 / size, 1.0 / size)
+    wave = smooth(noise * (10 ** (level / 20)).unsqueeze(1), 0.6 / size, 1.0 / size)
     return ((10 * torch.log10(wave.square().sum(1) + NOISE_FLOOR) + BLACK) / DYNAMIC_RANGE).clamp(0, 1)
 
 
-def _smooth(maps: Tensor, down: float, across: float) -> Tensor:
+def smooth(maps: Tensor, down: float, across: float) -> Tensor:
     """Blur (…, H, W) maps with a Gaussian of these standard deviations, in fractions of the image side."""
     centres = _centres(maps.shape[-1], maps)
     blurs = [_bells(centres, centres, sigma) for sigma in (down, across)]

@@ -1,0 +1,119 @@
+"""The oracle: a network that recovers the factors of a phantom from its image, and so its true class."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tsynd.classification import Residual
+from tsynd.data.phantom.factors import LOBES, Factors, sample_factors
+from tsynd.data.phantom.rendering import render, smooth
+from tsynd.errors import TsyndError
+from tsynd.randomness import generator_for, seed_for, seeded, uniform
+
+SIZE = 28
+# What the network gives, as mean and standard deviation of its distribution: the network works in these units.
+UNITS = {
+    "radius": (0.185, 0.0375),
+    "aspect": (-0.2, 0.318),
+    "irregularity": (0.5, 0.289),
+    "contrast": (-16.0, 3.46),
+    "shadow": (5.0, 8.66),
+    "x": (0.5, 0.127),
+    "y": (0.425, 0.072),
+    "gain": (0.0, 4.0),
+}
+# Decoded images are smoother than phantoms: half of each batch is blurred by up to this, in pixels.
+BLUR = 1.2
+
+
+def train_oracle(
+    steps: int = 3000,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    progress: Callable[[int, float], None] | None = None,
+) -> "Oracle":
+    """Train an oracle on phantoms that are drawn anew for every step, half of them blurred, by mean squared error.
+
+    Args:
+        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
+        seed: of the initialisation and of all phantoms.
+        progress: called with (step, loss) after each step; the loss is in variances of the factors.
+    """
+    with seeded(seed_for(seed, "initialise oracle")):
+        oracle = Oracle()
+    generator = generator_for(seed, "oracle phantoms")
+    optimiser = torch.optim.AdamW(oracle.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
+    oracle.train()
+    for step in range(steps):
+        factors = sample_factors(batch_size, generator)
+        images_BCHW = render(factors, SIZE, generator)
+        sigma = BLUR * float(uniform((1,), generator, images_BCHW))
+        images_BCHW = torch.cat([blur(images_BCHW[::2], sigma), images_BCHW[1::2]])
+        order = torch.cat([torch.arange(0, batch_size, 2), torch.arange(1, batch_size, 2)])
+        loss = F.mse_loss(oracle(images_BCHW), _standardised(factors[order]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if progress:
+            progress(step, loss.item())
+    return oracle.eval()
+
+
+def blur(images_BCHW: Tensor, sigma: float) -> Tensor:
+    """Blur images with a Gaussian of `sigma` pixels; 0 leaves them as they are."""
+    side = images_BCHW.shape[-1]
+    return smooth(images_BCHW, sigma / side, sigma / side) if sigma > 0.05 else images_BCHW
+
+
+class Oracle(nn.Module):
+    """Recovers the factors of phantoms of 28 px: all but the shape of the outline.
+
+    It gives the mean of each factor that an image leaves possible, so what cannot be seen comes out as average. The
+    class follows by the rule: `classify(oracle.recover(images))`. How far to believe it: the book's page on phantoms.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            Residual(32, 32, 1),
+            Residual(32, 64, 2),
+            Residual(64, 64, 1),
+            nn.Conv2d(64, 16, 1),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.head = nn.Sequential(nn.Linear(16 * 7 * 7, 64), nn.ReLU(), nn.Linear(64, len(UNITS)))
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        """Images (B, 1, 28, 28) in [0, 1] to factors (B, 8) in the units of `UNITS`."""
+        if tuple(images_BCHW.shape[1:]) != (1, SIZE, SIZE):
+            raise TsyndError(f"the oracle knows grey images of {SIZE} px, (B, 1, {SIZE}, {SIZE}), got {tuple(images_BCHW.shape)}")
+        estimates: Tensor = self.head(self.features((images_BCHW - 0.35) / 0.2))
+        return estimates
+
+    def recover(self, images_BCHW: Tensor) -> Factors:
+        """The factors of images (B, 1, 28, 28) in [0, 1], with an outline of zeros; differentiable in the images.
+
+        Raises:
+            TsyndError: the images have another shape.
+        """
+        columns = {
+            name: column * deviation + mean
+            for (name, (mean, deviation)), column in zip(UNITS.items(), self(images_BCHW).unbind(1), strict=True)
+        }
+        columns["aspect"] = columns["aspect"].exp()
+        return Factors(**columns, outline=images_BCHW.new_zeros(len(images_BCHW), 2, len(LOBES)))
+
+
+def _standardised(factors: Factors) -> Tensor:
+    """Factors as the network gives them: (B, 8), the aspect as its logarithm."""
+    columns = {name: getattr(factors, name) for name in UNITS} | {"aspect": factors.aspect.log()}
+    return torch.stack([(columns[name] - mean) / deviation for name, (mean, deviation) in UNITS.items()], 1)
