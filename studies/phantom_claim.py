@@ -172,7 +172,7 @@ def claim(rows: list[dict[str, Any]]) -> Figure:
     """AUROC of each score for the subgroup, and balanced accuracy inside it, with the subgroup seen and withheld."""
     names = [name for name in SUBGROUPS if any(row["subgroup"] == name and row["withheld"] for row in rows)]
     figure = Picture(figsize=(9, 2.5 * len(names) + 0.5))
-    for (left, right), name in zip(figure.subplots(len(names), 2, squeeze=False), names, strict=True):
+    for (left, right), name in zip(figure.subplots(len(names), 2, squeeze=False, sharey="col"), names, strict=True):
         left.axhline(0.5, color="#777777", linewidth=1, linestyle="--")
         for axis, columns in (
             (left, {f"auroc_{score}": words for score, words in SCORES.items()}),
