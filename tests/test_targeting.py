@@ -57,7 +57,7 @@ def test_linear_objective_ends_at_the_ball_s_top(radius: float) -> None:
     torch.testing.assert_close(found.images_BCHW.flatten(), expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("objective", ["mutual_information", "entropy", "random"])
+@pytest.mark.parametrize("objective", ["mutual_information", "entropy", "cross_entropy", "random"])
 def test_radius_is_respected(objective: str) -> None:
     autoencoder, classifier = networks()
     found = target(

@@ -10,12 +10,9 @@ from tsynd import __version__
 from tsynd.errors import TsyndError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-
 # What typer raises for a wrong command line; which module it comes from depends on typer's version.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-
-
+# The exit code after Ctrl-C.
 INTERRUPTED = 130
 
 

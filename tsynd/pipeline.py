@@ -103,7 +103,7 @@ def run(
     if folder:
         with _clock(seconds, "report"):
             say("report", 0, 0, "drawing")
-            from tsynd.viz.report import write_report  # pyplot takes seconds to import
+            from tsynd.viz.report import write_report  # matplotlib takes a second to import
 
             write_report(folder / store.REPORT, finished)
         write_json(folder / store.METRICS, {"schema": 1, "config": settings} | metrics)

@@ -29,7 +29,6 @@ class Facts:
 
     name: str
     title: str
-    description: str
     task: str
     classes: tuple[str, ...]
     channels: int
@@ -49,7 +48,6 @@ REGISTRY = {
         Facts(
             name="breastmnist",
             title="BreastMNIST",
-            description="Breast ultrasound: malignant against benign or normal.",
             task="binary",
             classes=("malignant", "normal, benign"),
             channels=1,
@@ -66,7 +64,6 @@ REGISTRY = {
         Facts(
             name="pneumoniamnist",
             title="PneumoniaMNIST",
-            description="Chest X-rays of children: pneumonia against normal.",
             task="binary",
             classes=("normal", "pneumonia"),
             channels=1,
@@ -83,7 +80,6 @@ REGISTRY = {
         Facts(
             name="retinamnist",
             title="RetinaMNIST",
-            description="Fundus photographs: severity of diabetic retinopathy, five grades.",
             task="ordinal",
             classes=("0", "1", "2", "3", "4"),
             channels=3,
