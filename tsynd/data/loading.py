@@ -27,8 +27,8 @@ def load(
 
     Args:
         name: a MedMNIST set (`breastmnist`, `pneumoniamnist`, `retinamnist`); `phantom`, with options if need be, as in
-            `phantom:seed=1,count=500` or `phantom:classes=3,withheld=small-irregular`; a folder with one folder of images
-            per class; or an `.npz` in MedMNIST layout.
+            `phantom:seed=1,count=500` or `phantom:withheld=small-irregular,kept=0.1`; a folder with one folder of images per
+            class; or an `.npz` in MedMNIST layout.
             A name comes before a folder that is called the same: write `./phantom` for the folder.
         size: height and width in pixels. None means 28, for an `.npz` its own size. Files and folders are resized to
             any size, MedMNIST has files at 28, 64, 128 and 224.
@@ -67,7 +67,7 @@ def load(
 
 
 def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
-    """The options in `phantom:seed=1,count=500` and the keywords together; all but `withheld` are whole numbers."""
+    """The options in `phantom:seed=1,count=500` and the keywords together; numbers are read as such."""
     options: dict[str, Any] = {}
     pairs = [pair.partition("=") for pair in name.partition(":")[2].split(",") if pair]
     for key, value in [(key.strip(), value.strip()) for key, _, value in pairs] + list(keywords.items()):
@@ -75,12 +75,13 @@ def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
             raise unknown("phantom option", key, OPTIONS)
         if key in options:
             raise TsyndError(f"phantom option {key!r} is given twice, with {name!r}")
-        options[key] = value if key == "withheld" else _whole(key, value)
+        options[key] = value if key == "withheld" else _number(key, value)
     return options
 
 
-def _whole(key: str, value: Any) -> int:
+def _number(key: str, value: Any) -> int | float:
+    kind, words = (float, "a number") if key == "kept" else (int, "a whole number")
     try:
-        return int(str(value))
+        return kind(str(value))
     except ValueError:
-        raise TsyndError(f"phantom option {key!r} must be a whole number, got {value!r}") from None
+        raise TsyndError(f"phantom option {key!r} must be {words}, got {value!r}") from None

@@ -11,9 +11,9 @@ from tsynd.data.phantom.factors import Factors, sample_factors
 from tsynd.data.phantom.rendering import lesion_masks, render
 from tsynd.data.phantom.rule import CLASSES, SUBGROUPS, borderline, check_classes, classify, subgroup
 from tsynd.errors import TsyndError
-from tsynd.randomness import generator_for
+from tsynd.randomness import generator_for, uniform
 
-OPTIONS: dict[str, Any] = {"seed": 0, "count": 2000, "classes": 2, "withheld": None}
+OPTIONS: dict[str, Any] = {"seed": 0, "count": 2000, "classes": 2, "withheld": None, "kept": 0.0}
 VAL_PER_CLASS, TEST_PER_CLASS = 200, 500
 BATCH = 50
 
@@ -34,7 +34,13 @@ class PhantomSplit(Split):
 
 
 def phantom(
-    seed: int = 0, count: int = OPTIONS["count"], size: int = 28, *, classes: int = 2, withheld: str | None = None
+    seed: int = 0,
+    count: int = OPTIONS["count"],
+    size: int = 28,
+    *,
+    classes: int = 2,
+    withheld: str | None = None,
+    kept: float = 0.0,
 ) -> Dataset:
     """A data set of phantoms: `count` per class in train, 200 in val, 500 in test; the same seed, the same images.
 
@@ -45,7 +51,8 @@ def phantom(
         count: training images per class.
         size: height and width in pixels.
         classes: 2, 3 or 4: the rule is in `tsynd.data.phantom.rule`. Three and four are ordinal.
-        withheld: a name out of `SUBGROUPS`: absent in train and val, present in test.
+        withheld: a name out of `SUBGROUPS`: absent, or rare, in train and val; in test as common as ever.
+        kept: the share of the withheld subgroup that stays in train and val: 0 makes it absent, .1 rare.
 
     Raises:
         TsyndError: an option is out of range or unknown, or a class would be left without enough images.
@@ -56,15 +63,18 @@ def phantom(
     if count < 1:
         raise TsyndError(f"phantom option 'count' must be at least 1 image per class, got {count}")
     check_classes(classes)
+    if not 0 <= kept <= 1 or (kept and withheld is None):
+        allowed = "lie between 0 and 1" if withheld else "go with withheld, the subgroup of which a share is kept"
+        raise TsyndError(f"phantom option 'kept' must {allowed}, got {kept:g}")
     train, val, test = (
-        draw_split(number, size, generator_for(seed, f"phantom {split}"), classes=classes, withheld=absent)
+        draw_split(number, size, generator_for(seed, f"phantom {split}"), classes=classes, withheld=absent, kept=kept)
         for split, number, absent in (
             ("train", count, withheld),
             ("val", VAL_PER_CLASS, withheld),
             ("test", TEST_PER_CLASS, None),
         )
     )
-    chosen = {"seed": seed, "count": count, "classes": classes, "withheld": withheld}
+    chosen = {"seed": seed, "count": count, "classes": classes, "withheld": withheld, "kept": kept}
     options = ",".join(f"{key}={value}" for key, value in chosen.items() if value != OPTIONS[key])
     name = f"phantom:{options}" if options else "phantom"
     task = "binary" if classes == 2 else "ordinal"
@@ -78,13 +88,15 @@ def draw_split(
     *,
     classes: int = 2,
     withheld: str | None = None,
+    kept: float = 0.0,
 ) -> PhantomSplit:
-    """Draw phantoms with `per_class` of each class, in mixed order, without the withheld subgroup; arguments as in `phantom`."""
+    """Draw phantoms with `per_class` of each class, in mixed order, less a withheld subgroup; arguments as in `phantom`."""
     # Of lesions that are not borderline each class has at least a third (4 classes: a sixth): this is more than enough.
     drawn = sample_factors(3 * classes * per_class + 64, generator)
     drawn = drawn[~borderline(drawn, classes)]
     if withheld is not None:
-        drawn = drawn[~subgroup(drawn, withheld)]
+        chance = uniform((len(drawn),), generator, drawn.radius)
+        drawn = drawn[~subgroup(drawn, withheld) | (chance < kept)]
     labels = classify(drawn, classes)
     for label, left in enumerate(torch.bincount(labels, minlength=classes).tolist()):
         if left < per_class:

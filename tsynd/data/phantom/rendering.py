@@ -1,7 +1,7 @@
 """Drawing phantoms: scatterers, a lesion, depth, a point-spread function and a logarithm, differentiable in the factors.
 
 A phantom is made as a scanner makes an image. Point scatterers (complex Gaussian noise) reflect as strongly as the tissue
-they lie in: skin, layers, septa, and a lesion whose outline is a Fourier series. Depth attenuates them, the lesion shadows
+they lie in: skin, fat, layers, fasciae, and a lesion whose outline is a Fourier series. Depth attenuates them, the lesion shadows
 or enhances what lies behind it, a point-spread function blurs them into speckle, and the envelope is compressed to grey
 levels by a logarithm. It is a drawing of that process, made to be fast and differentiable, not a simulation of acoustics.
 """
@@ -16,9 +16,9 @@ from tsynd.errors import TsyndError
 from tsynd.randomness import normal, uniform
 
 # Decibels from black to white, the level of black below the tissue's, and the power of the receiver's noise.
-DYNAMIC_RANGE = 60.0
-BLACK = 35.0
-NOISE_FLOOR = 5e-4
+DYNAMIC_RANGE = 57.0
+BLACK = 32.0
+NOISE_FLOOR = 6.5e-4
 
 
 def lesion_masks(factors: Factors, size: int) -> Tensor:
@@ -97,21 +97,24 @@ def _outline(factors: Factors, count: int) -> Tensor:
 
 
 def _tissue(count: int, size: int, generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """Echo levels of healthy tissue in dB (B, size, size): skin, tilted and bent layers with septa between, a dark floor."""
-    unit = uniform((7, count, 1, 1), generator, like).to(like)
-    layers = _field(count, (0.06, 0.25), size, generator, like)
-    streaks = _field(count, (0.016, 0.1), size, generator, like)
-    lobules = _field(count, (0.022, 0.03), size, generator, like)
-    septa = torch.exp(-((layers + 0.6 * streaks) / 0.25).square())
-    level = 4 * layers + (1.5 + 4 * unit[0]) * streaks + (1.5 + 4 * unit[1]) * lobules + 9 * unit[2] * septa
+    """Echo levels of healthy tissue in dB (B, size, size): skin, fat, layers with fasciae between, lobules, a dark floor."""
+    unit = uniform((9, count, 1, 1), generator, like).to(like)
+    grains = ((0.05, 0.4), (0.014, 0.14), (0.025, 0.04), (0.035, 0.09), (0.035, 0.4), (0.2, 0.2))
+    layers, streaks, lobules, lumps, sheets, warp = (_field(count, grain, size, generator, like) for grain in grains)
+    # Fasciae are bright lines along the layers, thin and long: where a smooth field is near 0.
+    fasciae = torch.exp(-((sheets + 0.25 * streaks) / 0.15).square()) * torch.sigmoid(2 * layers)
+    level = 4 * layers + (1 + 3.5 * unit[0]) * streaks + (4 + 18 * unit[2].square()) * fasciae
+    level = level + (1.5 + 3 * unit[1].square()) * lobules + (1.5 + 3.5 * unit[1]) * lumps
+    # All of this is tilted, bent and warped, each image in its own way.
     centres = _centres(size, like)
     across, depth = centres.view(1, 1, -1) - 0.5, centres.view(1, -1, 1)
-    bend = 0.4 * (unit[3] - 0.5) * across + 0.7 * (unit[4] - 0.5) * across.square()
+    bend = 0.4 * (unit[3] - 0.5) * across + 0.7 * (unit[4] - 0.5) * across.square() + 0.02 * warp
     where = torch.stack(torch.broadcast_tensors(2 * across, 2 * (depth + bend) - 1), -1)
     level = F.grid_sample(level.unsqueeze(1), where, padding_mode="reflection", align_corners=False).squeeze(1)
     skin = 5 * torch.exp(-(depth / 0.05).square())
-    floor = 30 * unit[5].square() * torch.sigmoid((depth + bend - 0.6 - 0.35 * unit[6] + 0.03 * layers) / 0.06)
-    return level + skin - floor
+    fat = 8 * unit[7] * torch.exp(-((depth + bend - 0.12 - 0.1 * unit[8]) / 0.08).square())
+    floor = 22 * unit[5].square() * torch.sigmoid((depth + bend - 0.6 - 0.35 * unit[6] + 0.03 * layers) / 0.08)
+    return level + skin - fat - floor
 
 
 def _field(count: int, width: tuple[float, float], size: int, generator: torch.Generator | None, like: Tensor) -> Tensor:
@@ -132,7 +135,7 @@ def _echo(level: Tensor, generator: torch.Generator | None) -> Tensor:
     share = min(1.0, size / 150)
     even = torch.tensor([(2 - 2 * share) ** 0.5, 0.0], device=level.device).view(2, 1, 1)
     noise = normal((count, 2, size, size), generator, level).to(level) * share**0.5 + even
-    wave = smooth(noise * (10 ** (level / 20)).unsqueeze(1), 0.6 / size, 1.0 / size)
+    wave = smooth(noise * (10 ** (level / 20)).unsqueeze(1), 0.5 / size, 0.75 / size)
     return ((10 * torch.log10(wave.square().sum(1) + NOISE_FLOOR) + BLACK) / DYNAMIC_RANGE).clamp(0, 1)
 
 
