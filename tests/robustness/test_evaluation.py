@@ -19,7 +19,7 @@ QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
 
 
 def posterior_of(network: nn.Sequential) -> HeadDropout:
-    return HeadDropout(network[:4], nn.Sequential(*list(network)[4:]), (network,), 8, torch.Generator().manual_seed(0))
+    return HeadDropout.from_model(network, "4", samples=8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(

@@ -1,99 +1,165 @@
-"""Metrics agree with scikit-learn and with plain loops, and stay defined where a class is missing."""
+"""Metrics agree with scikit-learn and with plain loops, for every task, and stay defined where a class is missing."""
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
+from tests.robustness.toys import label_predictions, predictions
 from tsynd.errors import TsyndError
-from tsynd.robustness import metrics
+from tsynd.robustness import calibration, metrics
 
-
-def draw(count: int, classes: int, seed: int, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(classes, (count,), generator=generator)
-    logits = torch.randn(count, classes, generator=generator, dtype=torch.float64)
-    logits[torch.arange(count), labels] += 1
-    return (logits / temperature).softmax(dim=1), labels
+EVERYWHERE = {"accuracy", "balanced_accuracy", "auroc", "nll", "brier", "ece", "ece_interval", "aurc"}
 
 
 @pytest.mark.parametrize("classes", [2, 5])
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_scikit_learn(classes: int, seed: int) -> None:
     reference = pytest.importorskip("sklearn.metrics")
-    probs, labels = draw(200, classes, seed)
+    probs, labels = predictions(200, classes, seed)
     predicted, p, y = probs.argmax(dim=1).numpy(), probs.numpy(), labels.numpy()
     area = reference.roc_auc_score(y, p[:, 1]) if classes == 2 else reference.roc_auc_score(y, p, multi_class="ovr")
+    kappa = reference.cohen_kappa_score(y, predicted, weights="quadratic", labels=range(classes))
     assert metrics.auroc(probs, labels) == pytest.approx(area, abs=1e-6)
     assert metrics.accuracy(probs, labels) == pytest.approx(reference.accuracy_score(y, predicted), abs=1e-6)
     assert metrics.balanced_accuracy(probs, labels) == pytest.approx(reference.balanced_accuracy_score(y, predicted), abs=1e-6)
-    assert metrics.nll(probs, labels) == pytest.approx(reference.log_loss(y, p, labels=range(classes)), abs=1e-9)
+    assert metrics.quadratic_kappa(probs, labels) == pytest.approx(kappa, abs=1e-6)
     if classes == 2:
-        assert metrics.brier(probs, labels) == pytest.approx(2 * reference.brier_score_loss(y, p[:, 1]), abs=1e-9)
         false, true, _ = reference.roc_curve(y, p[:, 1], drop_intermediate=False)
         best = true[1 - false >= 0.9 - 1e-9].max()
         assert metrics.sensitivity_at_90_specificity(probs, labels) == pytest.approx(best, abs=1e-6)
 
 
-def test_an_absent_class_is_left_out_of_averages() -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_multi_label_agrees_with_scikit_learn(seed: int) -> None:
     reference = pytest.importorskip("sklearn.metrics")
-    probs, labels = draw(80, 5, seed=1, temperature=2.0)
+    probs, labels = label_predictions(150, 4, seed)
+    report = metrics.clean_metrics(probs, labels, "multi-label")
+    p, y = probs.numpy(), labels.numpy()
+    decided = p > 0.5
+    assert report["auroc_per_label"] == pytest.approx(list(reference.roc_auc_score(y, p, average=None)), abs=1e-6)
+    assert report["auroc"] == pytest.approx(reference.roc_auc_score(y, p, average="macro"), abs=1e-6)
+    assert report["accuracy"] == pytest.approx(1 - reference.hamming_loss(y, decided), abs=1e-6)
+    recalls = [reference.balanced_accuracy_score(y[:, k], decided[:, k]) for k in range(4)]
+    losses = [reference.log_loss(y[:, k], p[:, k]) for k in range(4)]
+    squares = [2 * reference.brier_score_loss(y[:, k], p[:, k]) for k in range(4)]
+    assert report["balanced_accuracy"] == pytest.approx(sum(recalls) / 4, abs=1e-6)
+    assert report["nll"] == pytest.approx(sum(losses), abs=1e-9)
+    assert report["brier"] == pytest.approx(sum(squares), abs=1e-9)
+
+
+def test_multi_label_calibration_is_that_of_all_decisions_and_resamples_images() -> None:
+    probs, labels = label_predictions(90, 4, seed=0)
+    report = metrics.clean_metrics(probs, labels, "multi-label")
+    confidence, wrong = torch.maximum(probs, 1 - probs).flatten(), ((probs > 0.5) != labels.bool()).flatten()
+    said, right = torch.stack([1 - confidence, confidence], dim=1), (~wrong).long()
+    assert report["ece"] == pytest.approx(calibration.ece(said, right), abs=1e-9)
+    assert report["aurc"] == pytest.approx(calibration.aurc(-confidence, wrong), abs=1e-9)
+    # Each label four times over: as many images, so as wide an interval, although there are four times the decisions.
+    low, high = metrics.clean_metrics(probs[:, :1], labels[:, :1], "multi-label")["ece_interval"]
+    again = metrics.clean_metrics(probs[:, [0] * 4], labels[:, [0] * 4], "multi-label")["ece_interval"]
+    assert again[1] - again[0] > 0.7 * (high - low)
+
+
+@pytest.mark.parametrize("single", [None, 0, 1])
+def test_one_label_is_the_binary_task(single: int | None) -> None:
+    probs, labels = label_predictions(80, 1, seed=3)
+    labels = labels if single is None else torch.full_like(labels, single)
+    both = torch.cat([1 - probs, probs], dim=1)
+    report = metrics.clean_metrics(probs, labels, "multi-label")
+    assert report.pop("auroc_per_label") == [report["auroc"]]
+    assert report == {key: metrics.clean_metrics(both, labels[:, 0], "binary")[key] for key in report}
+
+
+def test_a_label_without_both_values_is_left_out_of_the_area_and_a_half_is_no() -> None:
+    probs, labels = label_predictions(60, 3, seed=1)
+    labels[:, 1] = 0
+    report = metrics.clean_metrics(probs, labels, "multi-label")
+    first, missing, last = report["auroc_per_label"]
+    assert missing is None
+    assert report["auroc"] == pytest.approx((first + last) / 2)
+    json.dumps(report, allow_nan=False)
+    report = metrics.clean_metrics(torch.full((4, 2), 0.5), torch.tensor([[0, 0], [0, 0], [0, 0], [0, 1]]), "multi-label")
+    assert (report["accuracy"], report["auroc_per_label"]) == (0.875, [None, 0.5])
+
+
+def test_small_float32_probabilities_of_a_label_are_told_apart() -> None:
+    probs, labels = torch.tensor([[1e-9], [1e-8]]), torch.tensor([[0], [1]])  # in float32 both leave 1 for "no"
+    assert metrics.clean_metrics(probs, labels, "multi-label")["aurc"] == 0.25
+
+
+def test_an_absent_class_is_left_out_of_averages_but_keeps_its_place_among_grades() -> None:
+    reference = pytest.importorskip("sklearn.metrics")
+    probs, labels = predictions(80, 5, seed=1, temperature=2.0)
     kept = (labels != 3) & (labels != 0)
     probs, labels = probs[kept], labels[kept]
-    assert (probs.argmax(dim=1) == 3).any(), "the absent class must be predicted for this to be a test"
+    predicted = probs.argmax(dim=1)
+    assert (predicted == 3).any(), "the absent class must be predicted for this to be a test"
     areas = [reference.roc_auc_score(labels.numpy() == c, probs[:, c].numpy()) for c in (1, 2, 4)]
-    recalls = [float((probs.argmax(dim=1)[labels == c] == c).double().mean()) for c in (1, 2, 4)]
+    recalls = [float((predicted[labels == c] == c).double().mean()) for c in (1, 2, 4)]
     report = metrics.clean_metrics(probs, labels, "ordinal")
+    kappa = reference.cohen_kappa_score(labels.numpy(), predicted.numpy(), weights="quadratic", labels=range(5))
     assert report["auroc"] == pytest.approx(sum(areas) / 3, abs=1e-6)
     assert report["balanced_accuracy"] == pytest.approx(sum(recalls) / 3, abs=1e-6)
+    assert report["quadratic_kappa"] == pytest.approx(kappa, abs=1e-6)
 
 
-@pytest.mark.parametrize(("task", "classes"), [("binary", 2), ("multi-class", 4), ("ordinal", 3)])
-def test_keys_are_those_of_the_contract_and_json_safe(task: str, classes: int) -> None:
-    probs, labels = draw(64, classes, seed=0)
-    expected = {"accuracy", "balanced_accuracy", "auroc", "nll", "brier", "ece"}
-    expected |= {"sensitivity_at_90_specificity"} if task == "binary" else set()
+def test_kappa_looks_at_distance_and_is_undefined_for_a_single_class() -> None:
+    truth, near, far = torch.tensor([0, 1, 2, 3] * 5), torch.eye(4)[[0, 1, 2, 2] * 5], torch.eye(4)[[0, 1, 2, 0] * 5]
+    assert metrics.quadratic_kappa(torch.eye(4)[truth], truth) == 1
+    assert (metrics.quadratic_kappa(near, truth) or 0) > (metrics.quadratic_kappa(far, truth) or 0) + 0.3
+    assert metrics.quadratic_kappa(torch.eye(4)[[2, 2, 2]], torch.tensor([2, 2, 2])) is None
+    assert metrics.quadratic_kappa(torch.eye(4)[[2, 2, 1]], torch.tensor([2, 2, 2])) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "own"),
+    [
+        ("binary", 2, {"sensitivity_at_90_specificity"}),
+        ("multi-class", 4, set()),
+        ("ordinal", 3, {"quadratic_kappa"}),
+        ("multi-label", 3, {"auroc_per_label"}),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 64])
+def test_keys_are_those_of_the_contract_and_json_safe(task: str, classes: int, own: set[str], count: int) -> None:
+    probs, labels = (label_predictions if task == "multi-label" else predictions)(count, classes, seed=0)
     for some_labels in (labels, torch.ones_like(labels)):  # also with a single class: undefined is None
-        report = metrics.clean_metrics(probs.float(), some_labels, task)
-        assert set(report) == expected
-        json.dumps(report, allow_nan=False)
+        report = metrics.clean_metrics(probs.float().requires_grad_(), some_labels, task)
+        assert set(report) == EVERYWHERE | own
+        assert json.loads(json.dumps(report, allow_nan=False)) == report
+        assert all(0 <= end <= 1 for end in report["ece_interval"])
     assert report["auroc"] is None
 
 
-def test_certain_and_wrong_is_finite() -> None:
-    probs, labels = torch.tensor([[1.0, 0.0]]), torch.tensor([1])
-    assert math.isfinite(metrics.nll(probs, labels))
-    assert metrics.nll(probs, labels) > 700
-    assert metrics.brier(probs, labels) == 2
-    assert metrics.ece(probs, labels) == 1
+def test_the_interval_follows_the_seed_and_nothing_else_does() -> None:
+    probs, labels = predictions(60, 3, seed=0)
+    state = torch.get_rng_state()
+    one, other = (metrics.clean_metrics(probs, labels, "ordinal", seed=seed) for seed in (0, 1))
+    assert one == metrics.clean_metrics(probs, labels, "ordinal")
+    assert {key for key in one if one[key] != other[key]} == {"ece_interval"}
+    assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_ece_of_a_calibrated_and_of_an_overconfident_forecast() -> None:
-    labels = torch.tensor([0, 0, 0, 1] * 50)
-    assert metrics.ece(torch.tensor([[0.75, 0.25]] * 200), labels) == pytest.approx(0, abs=1e-9)
-    assert metrics.ece(torch.tensor([[1.0, 0.0]] * 200), labels) == pytest.approx(0.25, abs=1e-9)
-
-
-@given(count=st.integers(1, 80), classes=st.integers(2, 6), seed=st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
-def test_ece_is_bounded_ignores_order_and_equals_a_loop(count: int, classes: int, seed: int) -> None:
-    probs, labels = draw(count, classes, seed)
-    value = metrics.ece(probs, labels)
-    assert 0 <= value <= 1
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    assert metrics.ece(probs[order], labels[order]) == pytest.approx(value, abs=1e-9)
-    rows = sorted(zip(probs.max(dim=1).values.tolist(), (probs.argmax(dim=1) == labels).tolist(), strict=True))
-    bins = max(1, min(15, count // 10))
-    sizes = [count // bins + (index < count % bins) for index in range(bins)]
-    total = 0.0
-    for size in sizes:
-        part, rows = rows[:size], rows[size:]
-        total += abs(sum(right - confidence for confidence, right in part))
-    assert value == pytest.approx(total / count, abs=1e-9)
+@given(count=st.integers(1, 60), columns=st.integers(1, 5), seed=st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_order_of_images_and_labels_does_not_matter(count: int, columns: int, seed: int) -> None:
+    probs, labels = label_predictions(count, columns, seed)
+    probs = (probs * 8).round() / 8  # with ties, and with 0 and 1
+    report = metrics.clean_metrics(probs, labels, "multi-label")
+    generator = torch.Generator().manual_seed(seed)
+    rows, order = torch.randperm(count, generator=generator), torch.randperm(columns, generator=generator)
+    other = metrics.clean_metrics(probs[rows][:, order], labels[rows][:, order], "multi-label")
+    for key in EVERYWHERE - {"ece_interval"}:
+        assert other[key] == pytest.approx(report[key], abs=1e-6) or report[key] is other[key] is None
+    assert other["auroc_per_label"] == [report["auroc_per_label"][place] for place in order.tolist()]
+    assert all(0 <= report[key] <= 1 for key in ("accuracy", "balanced_accuracy", "ece", "aurc"))
+    assert 0 <= report["brier"] <= 2 * columns
+    assert math.isfinite(report["nll"])
 
 
 @given(seed=st.integers(0, 1000))
@@ -112,20 +178,31 @@ def test_error_auroc_counts_ordered_pairs(seed: int) -> None:
 
 
 def test_bad_input_is_refused() -> None:
-    probs, labels = draw(8, 3, seed=0)
-    with pytest.raises(TsyndError, match="multi-label"):
-        metrics.clean_metrics(probs, labels, "multi-label")
-    with pytest.raises(TsyndError, match="did you mean 'binary'"):
-        metrics.clean_metrics(probs, labels, "binry")
-    with pytest.raises(TsyndError, match="2 classes"):
-        metrics.clean_metrics(probs, labels, "binary")
-    with pytest.raises(TsyndError, match="must lie in 0"):
-        metrics.clean_metrics(probs, labels + 1, "ordinal")
-    with pytest.raises(TsyndError, match="sum to one"):
-        metrics.clean_metrics(probs.log(), labels, "ordinal")
-    with pytest.raises(TsyndError, match="sum to one"):
-        metrics.clean_metrics(probs * torch.nan, labels, "ordinal")
-    with pytest.raises(TsyndError, match="shape"):
-        metrics.clean_metrics(probs[:0], labels[:0], "ordinal")
-    with pytest.raises(TsyndError, match="int64"):
-        metrics.clean_metrics(probs, labels.float(), "ordinal")
+    probs, labels = predictions(8, 3, seed=0)
+    many, truth = label_predictions(8, 3, seed=0)
+    cases: list[tuple[Any, Any, str, str]] = [
+        (probs, labels, "binry", "did you mean 'binary'"),
+        (probs, labels, "multilabel", "did you mean 'multi-label'"),
+        (probs, labels, "binary", "2 classes"),
+        (probs, labels + 1, "ordinal", r"must lie in 0 \.\. 2, got 1 \.\. 3"),
+        (probs, labels - 1, "ordinal", r"must lie in 0 \.\. 2, got -1 \.\. 1"),
+        (probs.log(), labels, "ordinal", "sum to one"),
+        (probs * 0.9, labels, "multi-class", "sum to one"),
+        (probs * torch.nan, labels, "ordinal", "sum to one"),
+        (probs[:0], labels[:0], "ordinal", "shape"),
+        (probs[:, 0], labels, "binary", r"shape \(B, C\)"),
+        (probs, labels[:7], "ordinal", r"int64 of shape \(8,\), got torch.int64 of shape \(7,\)"),
+        (probs, labels.float(), "ordinal", "int64"),
+        (many * 1.5, truth, "multi-label", r"must lie in \[0, 1\], got 0\.\d+ to 1\.\d+"),
+        (-many, truth, "multi-label", r"must lie in \[0, 1\], got -0\.\d+ to -0\.\d+"),
+        (many * torch.nan, truth, "multi-label", r"must lie in \[0, 1\], got nan"),
+        (many, truth + 1, "multi-label", r"0 or 1, got 1 \.\. 2"),
+        (many, truth - 1, "multi-label", r"0 or 1, got -1 \.\. 0"),
+        (many, truth[:, 0], "multi-label", r"int64 of shape \(8, 3\), got torch.int64 of shape \(8,\)"),
+        (many, truth.bool(), "multi-label", r"int64 of shape \(8, 3\), got torch.bool"),
+        (many[:, :0], truth[:, :0], "multi-label", r"L >= 1, got \(8, 0\)"),
+        (many[:, 0], truth[:, 0], "multi-label", r"shape \(B, L\)"),
+    ]
+    for some_probs, some_labels, task, message in cases:
+        with pytest.raises(TsyndError, match=message):
+            metrics.clean_metrics(some_probs, some_labels, task)

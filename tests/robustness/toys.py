@@ -1,4 +1,4 @@
-"""Small networks and images that the tests of robustness share."""
+"""Small networks, images and predictions that the tests of robustness share."""
 
 import torch
 from torch import Tensor, nn
@@ -37,3 +37,21 @@ def trained(network: nn.Sequential, images: Tensor, labels: Tensor, steps: int =
         nn.functional.cross_entropy(network(images), labels).backward()
         optimiser.step()
     return network.eval()
+
+
+def predictions(count: int, classes: int, seed: int, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Probabilities of which the label's is often the largest; the lower the temperature, the surer."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (count,), generator=generator)
+    logits = torch.randn(count, classes, generator=generator, dtype=torch.float64)
+    logits[torch.arange(count), labels] += 1
+    return (logits / temperature).softmax(dim=1), labels
+
+
+def label_predictions(count: int, labels: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Multi-label: probabilities and labels of 0 or 1, (count, labels) each; later labels are rarer."""
+    generator = torch.Generator().manual_seed(seed)
+    share = torch.linspace(0.5, 0.2, labels, dtype=torch.float64)
+    truth = (torch.rand(count, labels, generator=generator, dtype=torch.float64) < share).long()
+    noise = torch.randn(count, labels, generator=generator, dtype=torch.float64)
+    return (2 * truth - 1 + noise).sigmoid(), truth

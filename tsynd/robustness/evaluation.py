@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.errors import TsyndError
+from tsynd.data.dataset import TASKS
+from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.posterior import Posterior
 from tsynd.randomness import generator_for, uniform
@@ -15,7 +16,7 @@ from tsynd.robustness.attacks import Model, pgd
 from tsynd.robustness.augmentation import test_time_augmentation
 from tsynd.robustness.batches import batches, predict
 from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
-from tsynd.robustness.metrics import balanced_accuracy, check_task, clean_metrics, error_auroc
+from tsynd.robustness.metrics import balanced_accuracy, clean_metrics, error_auroc
 from tsynd.uncertainty import mutual_information
 
 EPS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
@@ -76,7 +77,7 @@ def evaluate(
     with _eval_mode(model, posterior):
         say("clean")
         probs_BC = predict(model, images, batch_size, device).double().softmax(dim=1)
-        report: dict[str, Any] = {"clean": clean_metrics(probs_BC, labels, task)}
+        report: dict[str, Any] = {"clean": clean_metrics(probs_BC, labels, task, seed=seed)}
         right_B = probs_BC.argmax(dim=1) == labels
         chosen = _proportional(labels, limit)
         some, of_some = images[chosen], labels[chosen]
@@ -99,6 +100,15 @@ def evaluate(
         say("uncertainty")
         report["uncertainty"] = {"error_auroc": _error_auroc(posterior, images, ~right_B, batch_size, device)}
     return report
+
+
+def check_task(task: str) -> None:
+    """Raise a TsyndError unless a classifier for the task can be evaluated."""
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
+    if task == "multi-label":
+        others = ", ".join(known for known in TASKS if known != task)
+        raise TsyndError(f"task 'multi-label' cannot be evaluated yet: one of {others} would do")
 
 
 def _corrupted(

@@ -1,17 +1,22 @@
-"""How good are predicted probabilities: discrimination, calibration, and whether uncertainty finds the errors.
+"""How good are predicted probabilities: discrimination, whether uncertainty finds the errors, and all metrics of a task.
 
 All functions take `probs_BC` (B images, C >= 2 classes, rows sum to one) and `labels_B` (int64, 0 .. C - 1) and return
 a plain float. A small test set may lack a class: what is averaged over classes is averaged over those present, and what
 is undefined without a second class is None, never NaN. torchmetrics is imported where it is used: that takes seconds.
+Calibration, of which it has nothing that we use, is in `calibration`.
 """
+
+import math
+from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError, unknown
-
-TASKS = ("binary", "multi-class", "ordinal")
+from tsynd.randomness import generator_for
+from tsynd.robustness.calibration import aurc, brier, ece, ece_interval, nll
 
 
 def accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
@@ -57,36 +62,20 @@ def sensitivity_at_90_specificity(probs_BC: Tensor, labels_B: Tensor) -> float |
     return float(sensitivity)
 
 
-def nll(probs_BC: Tensor, labels_B: Tensor) -> float:
-    """Negative log-likelihood of the labels, mean over images, in nats; a probability of 0 counts as the smallest float64."""
-    probs_B = probs_BC.double().gather(1, labels_B.view(-1, 1))
-    return float(-probs_B.clamp_min(torch.finfo(torch.float64).tiny).log().mean())
+def quadratic_kappa(probs_BC: Tensor, labels_B: Tensor) -> float | None:
+    """Cohen's kappa of predicted and true grades, weighted by the square of their distance (Cohen 1968); ordinal classes.
 
+    1 - sum_ij (i - j)^2 n_ij / sum_ij (i - j)^2 e_ij, where n counts images of class i that are predicted as j, and e is what
+    chance gives with the same margins: 1 is agreement, 0 chance. None when labels and predictions are all of one class.
 
-def brier(probs_BC: Tensor, labels_B: Tensor) -> float:
-    """Brier score: squared error of the probabilities, *summed* over classes, mean over images; 0 <= Brier <= 2 (Brier 1950).
-
-    For two classes it is twice the form that looks at class 1 only.
+    >>> probs = torch.eye(3)[[0, 1, 2, 1]]
+    >>> quadratic_kappa(probs, torch.tensor([0, 1, 2, 1])), quadratic_kappa(probs, torch.tensor([2, 1, 0, 1]))
+    (1.0, -1.0)
     """
-    return float((probs_BC.double() - F.one_hot(labels_B, probs_BC.shape[1])).square().sum(dim=1).mean())
+    from torchmetrics.functional.classification import multiclass_cohen_kappa
 
-
-def ece(probs_BC: Tensor, labels_B: Tensor, bins: int = 15, fewest: int = 10) -> float:
-    """Expected calibration error with equal-mass bins: mean |accuracy - confidence| over bins that hold equally many images.
-
-    Confidence is the largest probability. Equal mass keeps every bin as sure as the others (Nixon et al. 2019, arXiv
-    1904.01685). Images of one confidence share their mean correctness, so that their order does not matter.
-
-    Args:
-        bins: number of bins; fewer when a bin would hold less than `fewest` images.
-    """
-    bins = max(1, min(bins, len(labels_B) // fewest))
-    confidence_B, predicted_B = probs_BC.double().max(dim=1)
-    correct_B = (predicted_B == labels_B).double()
-    levels, level_B, count = confidence_B.unique(return_inverse=True, return_counts=True)  # sorted
-    mean_correct = torch.zeros_like(levels).index_add_(0, level_B, correct_B) / count
-    gaps = (mean_correct - levels).repeat_interleave(count)
-    return float(sum(part.sum().abs() for part in gaps.tensor_split(bins)) / len(labels_B))
+    kappa = float(multiclass_cohen_kappa(probs_BC, labels_B, num_classes=probs_BC.shape[1], weights="quadratic"))
+    return None if math.isnan(kappa) else kappa
 
 
 def error_auroc(uncertainty_B: Tensor, wrong_B: Tensor) -> float | None:
@@ -102,38 +91,78 @@ def error_auroc(uncertainty_B: Tensor, wrong_B: Tensor) -> float | None:
     return _binary_auroc(uncertainty_B, wrong_B)
 
 
-def clean_metrics(probs_BC: Tensor, labels_B: Tensor, task: str) -> dict[str, float | None]:
-    """The `clean` section of `metrics.json`: all of the metrics above that apply to the task.
+def clean_metrics(probs: Tensor, labels: Tensor, task: str, *, seed: int = 0) -> dict[str, Any]:
+    """The `clean` section of `metrics.json`: all metrics that apply to the task, ready for JSON.
+
+    Numbers, None where they are undefined, and lists of these: ece_interval is [low, high], auroc_per_label has L entries.
+    Every task: accuracy, balanced_accuracy, auroc, nll, brier, ece, ece_interval and aurc, whose uncertainty is 1 - the largest
+    probability. Binary: also sensitivity_at_90_specificity. Ordinal: also quadratic_kappa. Multi-label: also auroc_per_label.
+
+    Multi-label is L yes-or-no questions an image, with labels that may depend on each other. Accuracy (MedMNIST's ACC), ece
+    and aurc are over all B * L decisions, at a threshold of .5; the interval resamples images. nll and brier are *sums* over
+    labels, mean over images: 0 <= Brier <= 2 L. balanced_accuracy and auroc are means over labels of the binary ones, auroc
+    over the labels that occur with both values. With L = 1 all are those of the binary task.
 
     Args:
-        probs_BC: (B, C) probabilities.
-        labels_B: (B,) int64.
-        task: "binary", "multi-class" or "ordinal".
+        probs: (B, C) probabilities; multi-label: (B, L) probabilities of "yes", each in [0, 1].
+        labels: (B,) int64; multi-label: (B, L) int64, 0 or 1.
+        task: "binary", "multi-class", "ordinal" or "multi-label".
+        seed: of the resamples behind ece_interval.
 
     Raises:
         TsyndError: for another task, and when probabilities and labels do not fit together.
     """
-    check_task(task)
-    _check(probs_BC, labels_B)
-    if task == "binary" and probs_BC.shape[1] != 2:
-        raise TsyndError(f"a binary task has 2 classes, got probabilities for {probs_BC.shape[1]}")
-    probs_BC, labels_B = probs_BC.detach().cpu(), labels_B.cpu()
-    metrics: dict[str, float | None] = {
-        "accuracy": accuracy(probs_BC, labels_B),
-        "balanced_accuracy": balanced_accuracy(probs_BC, labels_B),
-        "auroc": auroc(probs_BC, labels_B),
-    }
-    if task == "binary":
-        metrics["sensitivity_at_90_specificity"] = sensitivity_at_90_specificity(probs_BC, labels_B)
-    return metrics | {"nll": nll(probs_BC, labels_B), "brier": brier(probs_BC, labels_B), "ece": ece(probs_BC, labels_B)}
-
-
-def check_task(task: str) -> None:
-    """Raise a TsyndError unless the task can be evaluated."""
-    if task == "multi-label":
-        raise TsyndError(f"task 'multi-label' cannot be evaluated yet: one of {', '.join(TASKS)} would do")
     if task not in TASKS:
         raise unknown("task", task, TASKS)
+    probs, labels = probs.detach().cpu(), labels.cpu()
+    if task == "multi-label":
+        _check_multi_label(probs, labels)
+        return _multi_label(probs, labels, seed)
+    _check(probs, labels)
+    if task == "binary" and probs.shape[1] != 2:
+        raise TsyndError(f"a binary task has 2 classes, got probabilities for {probs.shape[1]}")
+    metrics: dict[str, Any] = {
+        "accuracy": accuracy(probs, labels),
+        "balanced_accuracy": balanced_accuracy(probs, labels),
+        "auroc": auroc(probs, labels),
+    }
+    if task == "binary":
+        metrics["sensitivity_at_90_specificity"] = sensitivity_at_90_specificity(probs, labels)
+    if task == "ordinal":
+        metrics["quadratic_kappa"] = quadratic_kappa(probs, labels)
+    return metrics | _calibration(probs, labels, seed)
+
+
+def _multi_label(probs_BL: Tensor, labels_BL: Tensor, seed: int) -> dict[str, Any]:
+    by_label = [(_yes_or_no(p_B), y_B) for p_B, y_B in zip(probs_BL.unbind(1), labels_BL.unbind(1), strict=True)]
+    decisions_N2, labels_N = _yes_or_no(probs_BL.flatten()), labels_BL.flatten()
+    areas = [auroc(p_B2, y_B) for p_B2, y_B in by_label]
+    defined = [area for area in areas if area is not None]
+    metrics: dict[str, Any] = {
+        "accuracy": accuracy(decisions_N2, labels_N),
+        "balanced_accuracy": fmean(balanced_accuracy(p_B2, y_B) for p_B2, y_B in by_label),
+        "auroc": fmean(defined) if defined else None,
+        "auroc_per_label": areas,
+    }
+    return metrics | _calibration(decisions_N2, labels_N, seed, rows_per_image=len(by_label))
+
+
+def _calibration(probs_NC: Tensor, labels_N: Tensor, seed: int, rows_per_image: int = 1) -> dict[str, Any]:
+    """Scores summed over the rows of an image, calibration and risk over all rows."""
+    generator = generator_for(seed, "ece interval")
+    confidence_N, predicted_N = probs_NC.double().max(dim=1)
+    return {
+        "nll": nll(probs_NC, labels_N) * rows_per_image,
+        "brier": brier(probs_NC, labels_N) * rows_per_image,
+        "ece": ece(probs_NC, labels_N),
+        "ece_interval": list(ece_interval(probs_NC, labels_N, rows_per_image=rows_per_image, generator=generator)),
+        "aurc": aurc(1 - confidence_N, predicted_N != labels_N),
+    }
+
+
+def _yes_or_no(probs_B: Tensor) -> Tensor:
+    """The probabilities of "yes" as those of two classes, (B, 2) in float64; exactly .5 is decided as "no"."""
+    return torch.stack([1 - probs_B.double(), probs_B.double()], dim=1)
 
 
 def _check(probs_BC: Tensor, labels_B: Tensor) -> None:
@@ -147,6 +176,18 @@ def _check(probs_BC: Tensor, labels_B: Tensor) -> None:
         raise TsyndError(f"labels must lie in 0 .. {probs_BC.shape[1] - 1}, got {lowest} .. {highest}")
     if not bool((probs_BC >= 0).all()) or not bool(((probs_BC.sum(dim=1) - 1).abs() < 1e-3).all()):
         raise TsyndError("probabilities must be >= 0 and sum to one in each row; NaN or logits were given instead")
+
+
+def _check_multi_label(probs_BL: Tensor, labels_BL: Tensor) -> None:
+    if probs_BL.ndim != 2 or probs_BL.numel() == 0:
+        raise TsyndError(f"probabilities must have shape (B, L) with B >= 1 and L >= 1, got {tuple(probs_BL.shape)}")
+    if labels_BL.shape != probs_BL.shape or labels_BL.dtype != torch.int64:
+        got = f"{labels_BL.dtype} of shape {tuple(labels_BL.shape)}"
+        raise TsyndError(f"labels must be int64 of shape {tuple(probs_BL.shape)}, got {got}")
+    if int(labels_BL.min()) < 0 or int(labels_BL.max()) > 1:
+        raise TsyndError(f"labels must be 0 or 1, got {int(labels_BL.min())} .. {int(labels_BL.max())}")
+    if not bool(((probs_BL >= 0) & (probs_BL <= 1)).all()):
+        raise TsyndError(f"probabilities must lie in [0, 1], got {float(probs_BL.min()):.4g} to {float(probs_BL.max()):.4g}")
 
 
 def _confusion(probs_BC: Tensor, labels_B: Tensor) -> Tensor:

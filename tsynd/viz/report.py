@@ -12,7 +12,8 @@ from tsynd.pipeline import Run
 from tsynd.viz import figures
 from tsynd.viz.style import data_uri
 
-NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score", "ece": "ECE"}
+NAMES = {"auroc": "AUROC", "auroc_per_label": "AUROC per label", "nll": "NLL", "brier": "Brier score"}
+NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
 PAIRS = """The images that gained most. Source: the real image. Start: its augmented copy, encoded and decoded. Targeted: what
 the search found. Difference: targeted minus start."""
 STYLE = """
@@ -153,7 +154,10 @@ def _performance(metrics: dict[str, Any]) -> str:
         f"Balanced accuracy {_number(clean['balanced_accuracy'])} clean and {_number(augmented['outside']['mean'])} augmented "
         f"outside the training range; accuracy {_number(pgd['0.0157'])} under PGD 4/255"
     )
-    note = "ECE: at most 15 bins of equal mass. Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
+    note = (
+        "ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many. "
+        "Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
+    )
     return f"""<h2>How it stands up</h2>
 {_figure(figures.performance(metrics), alt, note + positive + some)}
 <div class="tables">
@@ -199,5 +203,12 @@ def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | list[float | None] | None) -> str:
+    """Three digits; a dash for what is undefined.
+
+    >>> _number([0.25, None])
+    '0.250, –'
+    """
+    if isinstance(value, list):
+        return ", ".join(_number(part) for part in value)
     return "–" if value is None else f"{value:.3f}"
