@@ -29,9 +29,10 @@ def seeded(number: int = 0) -> torch.Generator:
 
 
 class Line:
-    """A toy on which the answer is known: 'images' are codes, and the objective is a linear function of them."""
+    """A toy on which the answer is known: 'images' are codes, and the log-odds of two classes a linear function of them."""
 
     networks: tuple[nn.Module, ...] = ()
+    samples = 2
     direction = torch.tensor([3.0, 4.0]) / 5
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ class Line:
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
         height = images_BCHW.flatten(1) @ self.direction.to(images_BCHW)
-        return torch.stack([height, -height], dim=-1).unsqueeze(1).expand(-1, 2, -1)
+        return torch.stack([height, -height], dim=-1).log_softmax(-1).unsqueeze(1).expand(-1, 2, -1)
 
     def resample(self, generator: torch.Generator | None = None) -> None:
         """Nothing is drawn."""
@@ -51,7 +52,7 @@ class Line:
 @pytest.mark.parametrize("radius", [0.1, 1.0])
 def test_linear_objective_ends_at_the_ball_s_top(radius: float) -> None:
     toy, start = Line(), torch.zeros(1, 1, 1, 2, dtype=torch.float64)
-    height = lambda log_probs_BKC, labels_B: log_probs_BKC[:, 0, 0]  # noqa: E731
+    height = lambda log_probs_BKC, labels_B: log_probs_BKC[:, 0, 0] - log_probs_BKC[:, 0, 1]  # noqa: E731
     found = target(start, torch.zeros(1).long(), toy, toy, objective=height, radius=radius, steps=10, noise=0.0)
     expected = toy.direction.double() * radius * math.sqrt(2)
     torch.testing.assert_close(found.images_BCHW.flatten(), expected, atol=1e-6, rtol=0)
@@ -113,7 +114,7 @@ def test_equals_a_plain_implementation() -> None:
     torch.randn(5, 256, generator=generator)
     posterior.resample(generator)
     posterior(images)
-    masks = posterior._masks
+    masks = posterior.masks
     for row in range(len(images)):
         start = autoencoder.encode(images[row : row + 1]).detach()
         limit = radius * math.sqrt(start.shape[1])
@@ -124,7 +125,7 @@ def test_equals_a_plain_implementation() -> None:
             for k in range(samples):
                 x = classifier.trunk(autoencoder.decode(z))
                 for index, layer in enumerate(classifier.head):
-                    x = x * masks[index][k] if isinstance(layer, nn.Dropout) else layer(x)
+                    x = x * masks[f"head.{index}"][k] if isinstance(layer, nn.Dropout) else layer(x)
                 probs.append(x.softmax(-1))
             mean = torch.stack(probs).mean(dim=0)
             value = -(mean * mean.log()).sum()
@@ -187,7 +188,7 @@ def test_the_guard_s_bound_is_free_for_images_that_start_right_and_not_for_the_o
 
 def test_tiny_gradients_still_make_steps_of_fixed_length() -> None:
     toy, start = Line(), torch.zeros(1, 1, 1, 2)
-    faint = lambda log_probs_BKC, labels_B: 1e-30 * log_probs_BKC[:, 0, 0]  # noqa: E731
+    faint = lambda log_probs_BKC, labels_B: 1e-30 * (log_probs_BKC[:, 0, 0] - log_probs_BKC[:, 0, 1])  # noqa: E731
     found = target(start, torch.zeros(1).long(), toy, toy, objective=faint, radius=1.0, steps=1, noise=0.0)
     torch.testing.assert_close(found.latent_displacement_B, torch.tensor([0.4]))
 

@@ -1,17 +1,30 @@
-"""The classifier: a compact residual trunk and a small stochastic head, with normalisation inside the network."""
+"""The classifier: a compact residual trunk with a small stochastic head, or ResNet-18, with normalisation inside the network."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.errors import TsyndError
+from tsynd.errors import TsyndError, unknown
 from tsynd.randomness import seeded
 
+ARCHITECTURES = ("compact", "resnet18")
 
-def build_classifier(channels: int, size: int, classes: int, seed: int) -> "Classifier":
+
+def build_classifier(
+    channels: int,
+    size: int,
+    classes: int,
+    seed: int,
+    *,
+    architecture: str = "compact",
+    multi_label: bool = False,
+    trunk_dropout: float = 0.0,
+) -> "Classifier":
     """A freshly initialised classifier; the same seed gives the same weights, and torch's global state is untouched."""
     with seeded(seed):
-        return Classifier(channels, size, classes)
+        return Classifier(
+            channels, size, classes, architecture=architecture, multi_label=multi_label, trunk_dropout=trunk_dropout
+        )
 
 
 def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
@@ -20,42 +33,103 @@ def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
     classifier.std.copy_(images_BCHW.std(dim=(0, 2, 3)).clamp_min(0.01).view(1, -1, 1, 1))
 
 
-class Classifier(nn.Module):
-    """A small residual network: `trunk` (images to features), then `head` (features to logits, with dropout).
+def as_targets(labels: Tensor, classifier: "Classifier") -> Tensor:
+    """Labels as what the loss compares with, (B, C): class numbers one-hot, multi-label ones as they are."""
+    return labels if classifier.multi_label else F.one_hot(labels, classifier.classes)
 
-    The trunk pads the images by replication to a multiple of 16 px, halves them at least once and until fewer than 32 px
-    are left, and ends in global average pooling: 64 features. The head is 64-64-C with dropout of .5 before each linear
-    layer; it is the only stochastic part, so a posterior over it costs one trunk pass (`tsynd.posterior.HeadDropout`).
+
+def classification_loss(
+    logits_BC: Tensor,
+    targets_BC: Tensor,
+    *,
+    multi_label: bool = False,
+    smoothing: float = 0.0,
+    weights_B: Tensor | None = None,
+) -> Tensor:
+    """The loss that a classifier is trained by: cross-entropy, or the sum of one binary cross-entropy for each label.
+
+    Args:
+        logits_BC: (B, C).
+        targets_BC: (B, C) probabilities: rows that sum to one, or for multi-label tasks one probability for each label.
+        multi_label: whether several labels may hold at once.
+        smoothing: mixes the targets with that much of an even guess.
+        weights_B: how much each image counts; all alike without.
+
+    Returns:
+        The mean over the images, in nats.
+    """
+    if multi_label:
+        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
+        loss_B = F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
+    else:
+        loss_B = F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
+    return (loss_B if weights_B is None else loss_B * weights_B).mean()
+
+
+class Classifier(nn.Module):
+    """A residual network: `trunk` (images to features), then `head` (features to logits).
+
+    *compact*, the default: the trunk pads the images by replication to a multiple of 16 px, halves them at least once and
+    until fewer than 32 px are left, and ends in global average pooling: 64 features. The head is 64-64-C with dropout of
+    .5 before each linear layer; it is the only stochastic part, so a posterior over it costs one trunk pass
+    (`tsynd.posterior.HeadDropout`). *resnet18*: the network of the MedMNIST benchmark at 28 px (He et al., CVPR 2016, with
+    a stem of 3 x 3 and no pooling, as for CIFAR): 512 features, a linear head, no dropout.
+
+    Binary, multi-class and ordinal tasks have one logit for each class; multi-label tasks one for each label.
 
     Args:
         channels: 1 (grey) or 3 (RGB).
         size: side of the square images, in px, at least 16.
-        classes: number of classes, at least 2.
+        classes: number of classes, at least 2; of labels, at least 1, when `multi_label`.
+        architecture: "compact" or "resnet18".
+        multi_label: whether several labels may hold at once.
+        trunk_dropout: rate of channel-wise dropout after each residual block of the compact trunk, for
+            `tsynd.posterior.FullDropout`; 0 <= rate < 1.
+
+    Raises:
+        TsyndError: an argument is out of range, or the architecture is unknown.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int, size: int, classes: int) -> None:
-        if size < 16 or classes < 2:
-            raise TsyndError(f"a classifier needs size >= 16 px and at least 2 classes, got size={size}, classes={classes}")
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        *,
+        architecture: str = "compact",
+        multi_label: bool = False,
+        trunk_dropout: float = 0.0,
+    ) -> None:
+        if size < 16 or classes < (1 if multi_label else 2):
+            fewest = "1 label" if multi_label else "2 classes"
+            raise TsyndError(f"a classifier needs size >= 16 px and at least {fewest}, got size={size}, classes={classes}")
+        if architecture not in ARCHITECTURES:
+            raise unknown("architecture", architecture, ARCHITECTURES)
+        if not 0 <= trunk_dropout < 1 or (trunk_dropout and architecture != "compact"):
+            allowed = "in [0, 1)" if architecture == "compact" else f"0 for {architecture}"
+            raise TsyndError(f"trunk_dropout must be {allowed}, got {trunk_dropout}")
         super().__init__()
-        self.channels, self.size, self.classes = channels, size, classes
+        self.channels, self.size, self.classes, self.multi_label = channels, size, classes, multi_label
         self.register_buffer("mean", torch.full((1, channels, 1, 1), 0.5))
         self.register_buffer("std", torch.full((1, channels, 1, 1), 0.25))
-        halvings = max(1, (-(-size // 16)).bit_length() - 1)
-        stem = [_halving(channels if i == 0 else 16, 16) for i in range(halvings)]
-        blocks = [Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2)]
-        self.features = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, classes))
+        self.padding = -size % 16 if architecture == "compact" else 0
+        self.features: nn.Sequential
+        if architecture == "compact":
+            self.features = _compact(channels, size, trunk_dropout)
+            self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, classes))
+        else:
+            self.features, self.head = _resnet18(channels), nn.Sequential(nn.Linear(512, classes))
 
     def trunk(self, images_BCHW: Tensor) -> Tensor:
-        """Images in [0, 1] to features (B, 64); deterministic in eval mode."""
+        """Images in [0, 1] to features (B, F); deterministic in eval mode."""
         expected = (self.channels, self.size, self.size)
         if images_BCHW.ndim != 4 or tuple(images_BCHW.shape[1:]) != expected:
             raise TsyndError(f"images must have shape (B, {', '.join(map(str, expected))}), got {tuple(images_BCHW.shape)}")
-        missing = -self.size % 16
-        padded = F.pad(images_BCHW, (missing // 2, missing - missing // 2) * 2, mode="replicate") if missing else images_BCHW
+        before, after = self.padding // 2, self.padding - self.padding // 2
+        padded = F.pad(images_BCHW, (before, after, before, after), mode="replicate") if self.padding else images_BCHW
         features: Tensor = self.features((padded - self.mean) / self.std)
         return features
 
@@ -83,6 +157,23 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.body(x) + self.shortcut(x))
+
+
+def _compact(channels: int, size: int, dropout: float) -> nn.Sequential:
+    """The compact trunk: strided convolutions until fewer than 32 px are left, three residual blocks, pooling."""
+    halvings = max(1, (-(-size // 16)).bit_length() - 1)
+    layers: list[nn.Module] = [_halving(channels if i == 0 else 16, 16) for i in range(halvings)]
+    for inputs, outputs, stride in ((16, 16, 1), (16, 32, 2), (32, 64, 2)):
+        layers += [Residual(inputs, outputs, stride), *([nn.Dropout2d(dropout)] if dropout else [])]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _resnet18(channels: int) -> nn.Sequential:
+    """ResNet-18 without its linear layer: a stem at full resolution, then four stages of two residual blocks."""
+    layers: list[nn.Module] = [nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+    for inputs, outputs, stride in ((64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)):
+        layers += [Residual(inputs, outputs, stride), Residual(outputs, outputs, 1)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def _halving(inputs: int, outputs: int) -> nn.Module:

@@ -22,7 +22,8 @@ from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness import evaluate
 from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import balanced_accuracy, check_task
+from tsynd.robustness.evaluation import check_task
+from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Synthesis, on_cpu
 from tsynd.training import History, parse_arm, train_classifier
 from tsynd.versions import device_name, versions

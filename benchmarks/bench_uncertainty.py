@@ -1,0 +1,185 @@
+"""What K posterior samples cost: time and memory of mutual information with its gradient, against peers, in one run.
+
+    python benchmarks/bench_uncertainty.py --out results/bench-uncertainty
+
+One network (our classifier, 28 px, batch 32), one thread. Each variant computes the gradient of the mutual information
+under K samples with respect to the images, in eval mode, without gradients of the weights; *deterministic* is one pass
+with the gradient of its entropy. Variants take turns, and a ratio is that of the medians. Memory is the growth of the
+process's peak resident set (VmHWM, Linux) over one such step in a process of its own, after a small one as warm-up.
+
+`--out` gets `summary.json` and `table.md`. Without baal installed (pip install baal) its rows are missing.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsynd.classification import build_classifier
+from tsynd.files import write_json, write_text
+from tsynd.modes import frozen
+from tsynd.posterior import FullDropout, HeadDropout
+from tsynd.uncertainty import log_probabilities, mutual_information, predictive_entropy
+from tsynd.versions import device_name, versions
+
+SAMPLES = (8, 64, 256)
+BATCH, SIZE, CHUNK = 32, 28, 256
+# Turns of each variant, by K.
+TURNS = {8: 15, 64: 7, 256: 3}
+
+Step = Callable[[Tensor], Tensor]
+
+
+def main() -> None:
+    """Measure and write what was found; with --memory-of, only that of one variant, for the process above."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("results/bench-uncertainty"), help="where the results go")
+    parser.add_argument("--memory-of", nargs=2, metavar=("VARIANT", "K"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.memory_of:
+        print(peak_growth(options.memory_of[0], int(options.memory_of[1])))
+        return
+    rows = [row for samples in SAMPLES for row in measured(samples)]
+    found = {"batch": BATCH, "size": SIZE, "chunk": CHUNK, "device": device_name(torch.device("cpu")), "versions": versions()}
+    found["baal"] = version("baal") if find_spec("baal") else None
+    write_json(options.out / "summary.json", found | {"rows": rows})
+    write_text(options.out / "table.md", table(rows))
+    if not find_spec("baal"):
+        print("baal is not installed: its rows are missing")
+    print(f"written to {options.out}")
+
+
+def variants(samples: int) -> dict[str, Step]:
+    """Each variant by name: images that need a gradient to one value for each image."""
+    network = build_classifier(1, SIZE, 2, seed=0).eval()
+    head, full, chunked = (
+        HeadDropout.of(network, samples, torch.Generator().manual_seed(0)),
+        FullDropout(network, samples, torch.Generator().manual_seed(0)),
+        FullDropout(network, samples, torch.Generator().manual_seed(0), max_chunk=CHUNK),
+    )
+    found: dict[str, Step] = {
+        "deterministic": lambda images: entropy(network, images),
+        "HeadDropout": lambda images: mutual_information(head(images)),
+        "FullDropout": lambda images: mutual_information(full(images)),
+        f"FullDropout, max_chunk={CHUNK}": lambda images: mutual_information(chunked(images)),
+        "loop of K passes": lambda images: mutual_information(loop(network, images, samples)),
+        "batch repetition": lambda images: mutual_information(repetition(network, images, samples)),
+    }
+    if find_spec("baal"):
+        from baal.bayesian.dropout import patch_module
+
+        peer = patch_module(network, inplace=False).eval()
+        found["baal, MC dropout"] = lambda images: mutual_information(repetition(peer, images, samples))
+    return found
+
+
+def entropy(network: nn.Module, images: Tensor) -> Tensor:
+    """One pass, no samples."""
+    with frozen(network):
+        return predictive_entropy(log_probabilities(network(images)).unsqueeze(1))
+
+
+def sampling(network: nn.Module) -> nn.Module:
+    """The network with its dropout layers in training mode, as Monte-Carlo dropout is usually done."""
+    for module in network.modules():
+        module.train(isinstance(module, nn.Dropout))
+    return network
+
+
+def loop(network: nn.Module, images: Tensor, samples: int) -> Tensor:
+    """K passes of the whole network, one after the other."""
+    with frozen(network):
+        sampling(network)
+        return torch.stack([log_probabilities(network(images)) for _ in range(samples)], dim=1)
+
+
+def repetition(network: nn.Module, images: Tensor, samples: int) -> Tensor:
+    """One pass of the batch repeated K times: what baal's `predict_on_batch` does, but with gradients."""
+    with frozen(network):
+        logits = sampling(network)(images.repeat(samples, 1, 1, 1))
+        return log_probabilities(logits).unflatten(0, (samples, -1)).transpose(0, 1)
+
+
+def step(variant: Step, images_BCHW: Tensor) -> None:
+    """A value and its gradient to the images."""
+    images_BCHW = images_BCHW.clone().requires_grad_()
+    torch.autograd.grad(variant(images_BCHW).sum(), images_BCHW)
+
+
+def measured(samples: int) -> list[dict[str, Any]]:
+    """Rows of the table for one K: medians over turns that the variants take one after another."""
+    images_BCHW = torch.rand(BATCH, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    compared = variants(samples)
+    seconds: dict[str, list[float]] = {name: [] for name in compared}
+    for turn in range(TURNS[samples] + 1):
+        for name, variant in compared.items():
+            # The short ones are repeated, so that a turn is long enough to be measured.
+            repeats = 10 if name in ("deterministic", "HeadDropout") else 1
+            start = time.perf_counter()
+            for _ in range(repeats):
+                step(variant, images_BCHW)
+            if turn:  # the first is a warm-up
+                seconds[name].append((time.perf_counter() - start) / repeats)
+    once = {name: median(values) for name, values in seconds.items()}
+    return [
+        {
+            "samples": samples,
+            "variant": name,
+            "milliseconds": round(1000 * once[name], 1),
+            "of_deterministic": round(once[name] / once["deterministic"], 2),
+            "of_loop": round(once[name] / once["loop of K passes"], 4),
+            "peak_megabytes": memory_of(name, samples),
+        }
+        for name in compared
+    ]
+
+
+def memory_of(name: str, samples: int) -> float | None:
+    """Growth of the peak, in MB, in a process of its own; None where the system does not tell."""
+    command = [sys.executable, __file__, "--memory-of", name, str(samples)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return None if told == "None" else round(float(told), 1)
+
+
+def peak_growth(name: str, samples: int) -> float | None:
+    """By how many MB one step raises the peak of resident memory."""
+    variant, images_BCHW = variants(samples)[name], torch.rand(BATCH, 1, SIZE, SIZE)
+    step(variants(2)[name], images_BCHW[:2])  # what libraries allocate once
+    before = peak()
+    step(variant, images_BCHW)
+    after = peak()
+    return None if before is None or after is None else after - before
+
+
+def peak() -> float | None:
+    """This process's peak resident set, in MB (unlike ru_maxrss, it does not begin at that of the parent)."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1000 if found else None
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: time as ratios, memory in MB."""
+    lines = ["| K | variant | ms | × deterministic | × faster than the loop | peak memory, MB |", "|--:|:--|--:|--:|--:|--:|"]
+    for row in rows:
+        memory = "–" if row["peak_megabytes"] is None else f"{row['peak_megabytes']:.0f}"
+        lines.append(
+            f"| {row['samples']} | {row['variant']} | {row['milliseconds']:.1f} | {row['of_deterministic']:.2f} "
+            f"| {1 / row['of_loop']:.1f} | {memory} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""An ensemble as a posterior: K networks, or K heads on one trunk, that were trained apart."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tsynd.errors import TsyndError
+from tsynd.modes import frozen
+from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type, owner_of
+from tsynd.posterior.trial import pair_of, steady, trial
+from tsynd.uncertainty import log_probabilities
+
+Function = Callable[[Tensor], Tensor]
+
+
+class Ensemble:
+    """Networks trained from different initialisations, each one posterior sample (Lakshminarayanan et al., NeurIPS 2017).
+
+    Args:
+        members: two or more networks, images (B, C, H, W) in [0, 1] to logits of the same classes. They run in eval mode.
+        max_chunk: the most images that pass through a network at a time, which bounds memory, in the backward pass too
+            (activations are computed again); None for all at once. The result is the same.
+
+    Raises:
+        TsyndError: for fewer than two members; at the first call when members give other outputs than their fellows, or
+            draw random numbers even in eval mode.
+
+    >>> posterior = Ensemble([nn.Sequential(nn.Flatten(), nn.Linear(16, 3)) for _ in range(5)])
+    >>> posterior(torch.rand(2, 1, 4, 4)).shape
+    torch.Size([2, 5, 3])
+    """
+
+    def __init__(self, members: Sequence[nn.Module], *, max_chunk: int | None = None) -> None:
+        self._prepare(None, members, max_chunk)
+
+    @classmethod
+    def of_heads(cls, trunk: Function, heads: Sequence[Function], *, max_chunk: int | None = None) -> "Ensemble":
+        """The ensemble of several heads on one trunk, which is passed once for each image.
+
+        Args:
+            trunk: a module, or a module's method, from images to features.
+            heads: two or more modules from features to logits of the same classes.
+            max_chunk: as for `Ensemble`.
+
+        >>> heads = [nn.Linear(16, 3) for _ in range(5)]
+        >>> Ensemble.of_heads(nn.Flatten(), heads)(torch.rand(2, 1, 4, 4)).shape
+        torch.Size([2, 5, 3])
+        """
+        ensemble = cls.__new__(cls)
+        ensemble._prepare(trunk, heads, max_chunk)
+        return ensemble
+
+    def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: int | None) -> None:
+        if len(members) < 2:
+            raise TsyndError(f"an ensemble needs at least 2 members, so that they can disagree, got {len(members)}")
+        owners = [owner_of(function) for function in (trunk, *members)]
+        self.networks = tuple(owner for owner in owners if isinstance(owner, nn.Module))
+        self.samples, self.max_chunk = len(members), checked_chunk(max_chunk)
+        self.trunk, self.members, self._examined = trunk, tuple(members), False
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, chosen: slice) -> "Ensemble":
+        """The ensemble of some of the members: `posterior[:5]` of the first five.
+
+        >>> len(Ensemble([nn.Linear(2, 2) for _ in range(5)])[:3])
+        3
+        """
+        part = Ensemble.__new__(Ensemble)
+        part._prepare(self.trunk, self.members[chosen], self.max_chunk)
+        return part
+
+    def resample(self, generator: torch.Generator | None = None) -> None:
+        """Do nothing, and draw nothing: the members are the only samples there are."""
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
+        """Log-probabilities of images under each member, in fp32 or wider, differentiable in the images.
+
+        Args:
+            images_BCHW: (B, C, H, W) float in [0, 1], B >= 1, on the members' device; cast to each one's type.
+
+        Returns:
+            (B, K, classes); (B, K, L, 2) if the members (or the trunk) have an attribute `multi_label` that is true.
+
+        Raises:
+            TsyndError: when the images do not fit the members, or the members do not fit each other.
+        """
+        shape = tuple(checked_images(images_BCHW).shape)
+        if not self._examined:
+            self._examine(images_BCHW)
+
+        def run(images_bCHW: Tensor, _: range) -> Tensor:
+            with (
+                frozen(*self.networks),
+                explained(f"images of shape {shape} do not pass through the ensemble"),
+            ):
+                features = self._features(images_bCHW)
+                return torch.stack([self._log_probs(member, features) for member in self.members], dim=1)
+
+        return in_chunks(run, images_BCHW, 1, self.max_chunk)
+
+    def _features(self, images_bCHW: Tensor) -> Tensor:
+        return images_bCHW if self.trunk is None else self.trunk(of_network_type(images_bCHW, self.trunk))
+
+    def _log_probs(self, member: Function, features: Tensor) -> Tensor:
+        logits_bC = checked_logits(member(of_network_type(features, member)), len(features), type(owner_of(member)).__name__)
+        owners = (owner_of(member), owner_of(self.trunk))
+        return log_probabilities(logits_bC, any(bool(getattr(owner, "multi_label", False)) for owner in owners))
+
+    def _examine(self, images_BCHW: Tensor) -> None:
+        """Once, with two images: do all members give the same kind of output, and the same whenever they are asked?"""
+        with trial(*self.networks):
+            features = pair_of(images_BCHW)
+            if self.trunk is not None:
+                features = steady(self.trunk, of_network_type(features, self.trunk))
+            shapes = []
+            for member in self.members:
+                steady(member, of_network_type(features, member))
+                shapes.append(tuple(self._log_probs(member, features).shape[1:]))
+        for number, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                raise TsyndError(f"member {number} gives log-probabilities of shape {shape} for an image, member 0 {shapes[0]}")
+        self._examined = True
