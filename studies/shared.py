@@ -1,8 +1,9 @@
-"""What several studies share: a classifier trained without synthetic images, intervals over seeds, and tables."""
+"""What several studies share: classifiers trained without synthetic images, posteriors over them, intervals, tables."""
 
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist, fmean, stdev
 from typing import Any
@@ -10,16 +11,50 @@ from typing import Any
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Split
 from tsynd.files import write_text
-from tsynd.randomness import seed_for
+from tsynd.posterior import Ensemble, FullDropout, HeadDropout, Posterior
+from tsynd.posterior.heads import bagged_heads
+from tsynd.randomness import generator_for, seed_for
 from tsynd.training import Recipe, parse_arm, train_classifier
 
 
-def trained(split: Split, classes: int, seed: int) -> Classifier:
+def trained(split: Split, classes: int, seed: int, *, steps: int | None = None, trunk_dropout: float = 0.0) -> Classifier:
     """A classifier trained on all images of a split by arm `none` and the budget `cpu`, initialised as `tsynd.run` does."""
-    size = split.images.shape[-1]
-    classifier = build_classifier(split.images.shape[1], size, classes, seed_for(seed, "initialise classifier"))
-    train_classifier(classifier, split.images.float() / 255, split.labels, parse_arm("none"), Recipe(), seed=seed)
+    channels, size = split.images.shape[1], split.images.shape[-1]
+    initial = seed_for(seed, "initialise classifier")
+    classifier = build_classifier(channels, size, classes, initial, trunk_dropout=trunk_dropout)
+    recipe = Recipe() if steps is None else replace(Recipe(), steps=steps)
+    train_classifier(classifier, split.images.float() / 255, split.labels, parse_arm("none"), recipe, seed=seed)
     return classifier
+
+
+POSTERIORS = {
+    "head": "dropout in the head",
+    "full": "dropout everywhere",
+    "heads": "bagged heads on one trunk",
+    "ensemble": "ensemble of networks",
+}
+# Channel-wise dropout after each block, in the network that `full` is the posterior of.
+TRUNK_DROPOUT = 0.1
+
+
+def posteriors(split: Split, classes: int, seed: int, samples: int, members: int) -> dict[str, Posterior]:
+    """Four posteriors trained on one split: `head`, `heads` and the first member of `ensemble` have the trunk in common.
+
+    Args:
+        samples: masks of `head` and `full`, and heads of `heads`.
+        members: networks of `ensemble`.
+    """
+    first = trained(split, classes, seed)
+    others = [trained(split, classes, seed_for(seed, f"member {number}")) for number in range(1, members)]
+    wide = trained(split, classes, seed, trunk_dropout=TRUNK_DROPOUT)
+    heads = bagged_heads(first, split.images.float() / 255, split.labels, samples, seed=seed)
+    masks = generator_for(seed, "evaluation masks")
+    return {
+        "head": HeadDropout.of(first, samples, masks),
+        "full": FullDropout(wide, samples, masks, max_chunk=256),
+        "heads": Ensemble.of_heads(first.trunk, heads),
+        "ensemble": Ensemble([first, *others]),
+    }
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:

@@ -1,0 +1,361 @@
+"""Autoencoders: what training minimises, what a code is, anybody's autoencoder, and networks that come back as they were."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+from torch.nn import functional as F
+
+from tsynd.autoencoding import FLOOR, VAE, AnyAutoencoder, ConvAutoencoder, build_autoencoder, ssim, train_autoencoder
+from tsynd.classification import build_classifier
+from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
+from tsynd.randomness import generator_for, normal
+from tsynd.robustness.augmentation import INSIDE, augment
+from tsynd.targeting import target
+
+IMAGES = torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(12) % 2
+BOTH = pytest.mark.parametrize("kind", ["conv", "vae"])
+
+
+def seeded(number: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
+def quickly(kind: str = "conv", **settings: Any) -> tuple[ConvAutoencoder, list[float]]:
+    autoencoder = build_autoencoder(1, 28, seed=0, kind=kind)
+    return autoencoder, train_autoencoder(autoencoder, IMAGES, **{"steps": 3, "batch_size": 4} | settings)
+
+
+class Toy(nn.Module):
+    """An encoder and a decoder with all that a search could disturb: batch norm, dropout, weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(1, 3, 4, 4), nn.BatchNorm2d(3), nn.Dropout(0.5))
+        self.up = nn.Sequential(nn.ConvTranspose2d(3, 1, 4, 4), nn.BatchNorm2d(1), nn.Sigmoid())
+
+    def compress(self, images_BCHW: Tensor) -> Tensor:
+        codes: Tensor = self.down(images_BCHW)
+        return codes
+
+    def restore(self, codes_BCHW: Tensor) -> Tensor:
+        images: Tensor = self.up(codes_BCHW)
+        return images
+
+
+def test_training_minimises_the_squared_error_of_noisy_codes() -> None:
+    """The loop written out, to the last bit."""
+    autoencoder, losses = quickly(steps=4, seed=7)
+    plain, generator, expected = build_autoencoder(1, 28, seed=0), generator_for(7, "autoencoder batches"), []
+    optimiser = torch.optim.AdamW(plain.parameters(), weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, 4)
+    for _ in range(4):
+        batch = augment(IMAGES[torch.randint(12, (4,), generator=generator)], INSIDE, generator)
+        codes = plain.encoder(plain.pad(batch))
+        noisy = codes + normal(tuple(codes.shape), generator, codes) * codes.detach().std() * 0.05
+        loss = F.mse_loss(plain.crop(plain.decoder(noisy)), batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        expected.append(loss.item())
+    assert losses == expected
+    plain.standardise(IMAGES)
+    assert all(torch.equal(tensor, plain.state_dict()[name]) for name, tensor in autoencoder.state_dict().items())
+
+
+@BOTH
+def test_training_depends_on_its_seed_only_and_ends_in_eval_mode(kind: str) -> None:
+    before = torch.get_rng_state()
+    autoencoder, losses = quickly(kind, seed=1)
+    torch.manual_seed(99)
+    again, same = quickly(kind, seed=1)
+    assert losses == same
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in autoencoder.state_dict().items())
+    assert losses != quickly(kind, seed=2)[1]
+    assert not autoencoder.training
+    torch.set_rng_state(before)
+    quickly(kind)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@BOTH
+def test_training_learns_and_standardises(kind: str) -> None:
+    smooth = F.interpolate(torch.rand(12, 1, 4, 4, generator=seeded()), (28, 28), mode="bilinear")
+    autoencoder = build_autoencoder(1, 28, seed=0, kind=kind)
+    losses = train_autoencoder(autoencoder, smooth, steps=80, batch_size=12)
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+    with torch.no_grad():
+        codes_BD = autoencoder.encode(smooth)
+    torch.testing.assert_close(codes_BD.mean(dim=0), torch.zeros(256), atol=1e-4, rtol=0)
+    assert (codes_BD.std(dim=0, correction=0) < 1.001).all()
+
+
+@BOTH
+@pytest.mark.parametrize("size", [28, 64])
+def test_colours_and_sizes_train_with_every_term(kind: str, size: int) -> None:
+    images = torch.rand(3, 3, size, size, generator=seeded())
+    autoencoder = build_autoencoder(3, size, seed=0, kind=kind)
+    settings: dict[str, Any] = {"ssim_weight": 0.1, "feature_weight": 0.1, "features": nn.AvgPool2d(4)}
+    losses = train_autoencoder(autoencoder, images, steps=2, batch_size=2, **settings)
+    assert torch.tensor(losses).isfinite().all()
+    assert autoencoder(images).shape == images.shape
+
+
+@BOTH
+def test_one_image_in_batches_of_one_is_enough(kind: str) -> None:
+    autoencoder = build_autoencoder(1, 28, seed=0, kind=kind)
+    assert torch.tensor(train_autoencoder(autoencoder, IMAGES[:1], steps=2, batch_size=1)).isfinite().all()
+    assert autoencoder(IMAGES[:1]).isfinite().all()
+
+
+def test_terms_add_to_the_loss_by_their_weight() -> None:
+    """The first step's loss is of the same reconstruction whatever the weights."""
+    base = quickly(steps=1)[1][0]
+    once, twice = (quickly(steps=1, ssim_weight=weight)[1][0] - base for weight in (1.0, 2.0))
+    assert 0.2 < once < 2
+    assert twice == pytest.approx(2 * once, rel=1e-5)
+    assert quickly(steps=1, feature_weight=3.0, features=lambda images: images)[1][0] == pytest.approx(4 * base, rel=1e-5)
+
+
+def test_similarity_knows_equal_from_opposite() -> None:
+    torch.testing.assert_close(ssim(IMAGES, IMAGES), torch.ones(12))
+    assert (ssim(IMAGES, 1 - IMAGES) < 0).all()
+    rgb = IMAGES.expand(-1, 3, -1, -1)
+    torch.testing.assert_close(ssim(rgb, rgb.flip(-1)), ssim(IMAGES, IMAGES.flip(-1)))
+
+
+@pytest.mark.parametrize("through", ["module", "method", "closure"])
+def test_a_network_of_features_comes_back_as_it_was(through: str) -> None:
+    classifier = build_classifier(1, 28, 2, seed=0).train()
+    classifier.head[1].weight.requires_grad_(False)
+    features = {"module": classifier.features, "method": classifier.trunk, "closure": lambda x: classifier.features[0](x)}[
+        through
+    ]
+    if through == "closure":  # cannot be found, so is not put in eval mode; still no gradients reach its weights
+        classifier.eval()
+    before = untouched(classifier)
+    quickly(feature_weight=1.0, features=features)
+    assert untouched(classifier) == before
+
+
+def untouched(network: nn.Module) -> list[Any]:
+    """All that a call may not change."""
+    tensors = [(name, tensor.clone().tolist()) for name, tensor in network.state_dict().items()]
+    flags = [(parameter.requires_grad, parameter.grad is None) for parameter in network.parameters()]
+    return [tensors, flags, [module.training for module in network.modules()], torch.get_rng_state().tolist()]
+
+
+def test_a_vae_pays_the_divergence_of_its_codes() -> None:
+    vae = VAE(1, 28, beta=0.5).double()
+    images = IMAGES.double()
+    mean, log_variance = vae.distribution(images)
+    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum() / (12 * 28 * 28)
+    torch.testing.assert_close(vae.draw(images, seeded())[1], 0.5 * expected)
+    assert VAE(1, 28, beta=0).draw(IMAGES, seeded())[1] == 0
+
+
+def test_a_vae_draws_codes_around_the_mean_that_it_encodes() -> None:
+    vae = build_autoencoder(1, 28, seed=0, kind="vae")
+    assert isinstance(vae, VAE)
+    with torch.no_grad():
+        mean, log_variance = vae.distribution(IMAGES[:1])
+        drawn, _ = vae.draw(IMAGES[:1].expand(2000, -1, -1, -1), seeded())
+        again, _ = vae.draw(IMAGES[:1].expand(2000, -1, -1, -1), seeded())
+    assert torch.equal(drawn, again)
+    score = (drawn - mean) / (log_variance / 2).exp()
+    assert score.mean(dim=0).abs().max() < 0.11  # 5 standard errors
+    assert (score.std(dim=0) - 1).abs().max() < 0.08
+    torch.testing.assert_close(vae.encode(IMAGES[:1]), mean.flatten(1))  # not yet standardised
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_gives_single_precision_codes_and_images(kind: str, dtype: torch.dtype) -> None:
+    autoencoder, _ = quickly(kind)
+    exact = autoencoder(IMAGES).detach()
+    half = autoencoder.to(dtype)
+    codes_BD = half.encode(IMAGES)
+    assert codes_BD.dtype == half.decode(codes_BD).dtype == torch.float32
+    torch.testing.assert_close(half(IMAGES), exact, atol=0.02, rtol=0)
+    found = target(IMAGES, LABELS, half, HeadDropout.of(build_classifier(1, 28, 2, seed=0), 8, seeded()), generator=seeded())
+    assert (found.latent_displacement_B <= 0.4 + 1e-6).all()
+    assert found.images_BCHW.isfinite().all()
+    with pytest.raises(TsyndError, match=f"trained in float32 or float64, got {dtype}"):
+        train_autoencoder(half, IMAGES, steps=1)
+
+
+def test_a_vae_is_searched_on_the_meta_device() -> None:
+    device = torch.device("meta")
+    autoencoder, classifier = build_autoencoder(3, 28, 0, "vae").to(device), build_classifier(3, 28, 4, seed=0).to(device)
+    images, labels = torch.rand(2, 3, 28, 28, device=device), torch.zeros(2, dtype=torch.int64, device=device)
+    found = target(images, labels, autoencoder, HeadDropout.of(classifier, 8), generator=seeded())
+    assert found.images_BCHW.device == device
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: build_autoencoder(1, 28, 0, "vea"), "unknown kind of autoencoder 'vea': did you mean 'vae'"),
+        (lambda: VAE(1, 28, beta=-1), "beta must be >= 0, got -1"),
+        (lambda: VAE(1, 8), "size >= 16 px, got 8"),
+        (lambda: build_autoencoder(1, 28, 0).encode(IMAGES[:0]), r"shape \(B, 1, 28, 28\), B at least 1, got \(0, 1, 28, 28\)"),
+        (lambda: build_autoencoder(3, 28, 0).encode(IMAGES), r"shape \(B, 3, 28, 28\), got \(12, 1, 28, 28\)"),
+        (lambda: build_autoencoder(1, 32, 0).standardise(IMAGES), r"shape \(B, 1, 32, 32\), got \(12, 1, 28, 28\)"),
+        (lambda: build_autoencoder(1, 28, 0).encode((255 * IMAGES).byte()), r"float in \[0, 1\], got torch.uint8"),
+        (lambda: build_autoencoder(1, 28, 0).decode(torch.zeros(2, 16, 4, 4)), r"\(B, 256\), got \(2, 16, 4, 4\)"),
+        (lambda: build_autoencoder(1, 28, 0).decode(torch.zeros(2, 255)), r"\(B, 256\), got \(2, 255\)"),
+        (lambda: train_autoencoder(build_autoencoder(1, 28, 0), IMAGES * 255), r"must lie in \[0, 1\], got values from"),
+        (lambda: train_autoencoder(build_autoencoder(1, 28, 0), IMAGES * torch.nan), "got values from nan to nan"),
+        (lambda: train_autoencoder(build_autoencoder(1, 28, 0), IMAGES[:0]), "B at least 1"),
+        (lambda: quickly(steps=-1), "steps must be >= 0, got -1"),
+        (lambda: quickly(batch_size=0), "batch_size must be >= 1, got 0"),
+        (lambda: quickly(latent_noise=-0.1), "latent_noise must be >= 0, got -0.1"),
+        (lambda: quickly(ssim_weight=float("nan")), "ssim_weight must be >= 0, got nan"),
+        (lambda: quickly(feature_weight=1.0), "feature_weight=1 needs features"),
+        (lambda: quickly(features=nn.Flatten()), "features need a feature_weight > 0, got 0"),
+    ],
+)
+def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(TsyndError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_weights_that_give_no_numbers_are_refused() -> None:
+    autoencoder = build_autoencoder(1, 28, seed=0)
+    with torch.no_grad():
+        next(autoencoder.parameters()).fill_(torch.nan)
+    with pytest.raises(TsyndError, match="codes that are not finite"):
+        autoencoder.standardise(IMAGES)
+
+
+@BOTH
+def test_the_package_s_own_autoencoder_from_two_callables_is_the_same(kind: str) -> None:
+    own, _ = quickly(kind)
+    other = AnyAutoencoder(own.encode_raw, own.decode_raw, IMAGES, batch_size=256)
+    codes_BD = own.encode(IMAGES)
+    assert torch.equal(other.encode(IMAGES), codes_BD)
+    assert torch.equal(other.decode(codes_BD), own.decode(codes_BD))
+    torch.testing.assert_close(AnyAutoencoder(own.encode_raw, own.decode_raw, IMAGES, batch_size=5).std, own.std)
+
+
+def test_codes_of_any_shape_are_standardised_with_a_floor() -> None:
+    toy = Toy()
+    autoencoder = AnyAutoencoder(toy.compress, toy.restore, IMAGES)  # 12 images, 147 dimensions
+    assert autoencoder.shape == (3, 7, 7)
+    codes_BD = autoencoder.encode(IMAGES)
+    assert codes_BD.shape == (12, 147)
+    torch.testing.assert_close(codes_BD.mean(dim=0), torch.zeros(147), atol=1e-4, rtol=0)
+    deviation_D = codes_BD.std(dim=0, correction=0)
+    assert (deviation_D < 1.001).all() and (deviation_D > 0.999).any()
+    scale_D = deviation_D * autoencoder.std
+    assert autoencoder.std.min() >= FLOOR * scale_D.square().mean().sqrt() * 0.999
+    torch.testing.assert_close(autoencoder(IMAGES), toy.eval().restore(toy.compress(IMAGES)))
+
+
+@pytest.mark.parametrize("through", ["modules", "methods", "closures"])
+def test_anybody_s_networks_come_back_as_they_were(through: str) -> None:
+    toy = Toy().train()
+    toy.down.eval()
+    toy.up[0].bias.requires_grad_(False)
+    callables: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+        "modules": (toy.down, toy.up),
+        "methods": (toy.compress, toy.restore),
+        "closures": (lambda images: toy.compress(images), lambda codes: toy.restore(codes)),
+    }
+    encode, decode = callables[through]
+    before = untouched(toy)
+    autoencoder = AnyAutoencoder(encode, decode, IMAGES, networks=[toy] if through == "closures" else [])
+    classifier = build_classifier(1, 28, 2, seed=0)
+    before[-1] = torch.get_rng_state().tolist()
+    found = target(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8, seeded()), radius=0.5, generator=seeded())
+    autoencoder.decode(autoencoder.encode(IMAGES).requires_grad_()).sum().backward()
+    assert untouched(toy) == before
+    assert (found.latent_displacement_B <= 0.5 + 1e-6).all() and (found.latent_displacement_B > 0.01).all()
+    toy.up[0].forward = None  # type: ignore[assignment]
+    with pytest.raises(TypeError):
+        autoencoder(IMAGES)
+    assert untouched(toy) == before
+
+
+def test_anybody_s_images_are_clamped_and_then_have_no_gradient() -> None:
+    autoencoder = AnyAutoencoder(lambda images: images, lambda codes: 1.01 * codes, IMAGES)
+    codes_BD = autoencoder.encode(torch.ones(1, 1, 28, 28)).detach().requires_grad_()
+    decoded_BCHW = autoencoder.decode(codes_BD)
+    assert decoded_BCHW.max() == 1
+    (gradient_BD,) = torch.autograd.grad(decoded_BCHW.sum(), codes_BD)
+    assert (gradient_BD == 0).all()
+
+
+def test_anybody_s_network_in_half_precision_is_fed_in_half_precision() -> None:
+    toy = Toy().half()
+    autoencoder = AnyAutoencoder(toy.compress, toy.restore, IMAGES)
+    assert autoencoder.encode(IMAGES).dtype == autoencoder(IMAGES).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("encode", "decode", "message"),
+    [
+        (lambda x: (x, x), torch.sigmoid, r"encode must return a tensor of codes \(B, …\), got a tuple: keep one of them"),
+        (lambda x: None, torch.sigmoid, "got a NoneType"),
+        (lambda x: x[:3], torch.sigmoid, r"of shape \(12, …\), one for each image, got torch.float32 of shape \(3, 1, 28, 28\)"),
+        (lambda x: x.mean((1, 2, 3)), torch.sigmoid, r"got torch.float32 of shape \(12,\)"),
+        (lambda x: x > 0.5, torch.sigmoid, "got torch.bool"),
+        (lambda x: x + torch.randn_like(x), torch.sigmoid, "another code each time: it must return the mean"),
+        (lambda x: x / 0, torch.sigmoid, "codes that are not finite"),
+        (lambda x: x, lambda z: z[..., 1:], r"decode must return images of shape \(12, 1, 28, 28\), got \(12, 1, 28, 27\)"),
+        (lambda x: x, lambda z: (z,), "got a tuple"),
+        (lambda x: x, lambda z: 2 * z - 1, r"images in \[0, 1\], got values from -1 to .*: scale them inside the callable"),
+        (lambda x: x, lambda z: z * 255, r"images in \[0, 1\], got values from"),
+        (lambda x: x, lambda z: z * torch.nan, "got values from nan to nan"),
+    ],
+)
+def test_callables_that_do_something_else_are_refused(
+    encode: Callable[[Tensor], Tensor], decode: Callable[[Tensor], Tensor], message: str
+) -> None:
+    before = torch.get_rng_state()
+    with pytest.raises(TsyndError, match=message):
+        AnyAutoencoder(encode, decode, IMAGES)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES[:0], r"shape \(B, 1, 28, 28\), B at least 1, got"),
+        (IMAGES[0], r"shape \(B, C, H, W\), got \(1, 28, 28\)"),
+        (IMAGES * 2, r"must lie in \[0, 1\]"),
+    ],
+)
+def test_images_that_anybody_s_autoencoder_cannot_be_standardised_on_are_refused(images: Tensor, message: str) -> None:
+    with pytest.raises(TsyndError, match=message):
+        AnyAutoencoder(lambda x: x, lambda z: z, images)
+    with pytest.raises(TsyndError, match="batch_size must be >= 1, got 0"):
+        AnyAutoencoder(lambda x: x, lambda z: z, IMAGES, batch_size=0)
+    with pytest.raises(TsyndError, match=r"shape \(B, 1, 28, 28\), got \(12, 1, 28, 27\)"):
+        AnyAutoencoder(lambda x: x, lambda z: z, IMAGES).encode(IMAGES[..., 1:])
+
+
+def test_monai_s_autoencoder_is_searched() -> None:
+    nets = pytest.importorskip("monai.networks.nets")
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"channels": (8, 16), "attention_levels": (False, False), "num_res_blocks": 1, "norm_num_groups": 4}
+    kl = nets.AutoencoderKL(spatial_dims=2, in_channels=1, out_channels=1, latent_channels=4, **shape)
+    before = untouched(kl)
+    with pytest.raises(TsyndError, match="got a tuple: keep one of them"):
+        AnyAutoencoder(kl.encode, kl.decode, IMAGES)
+    encode, decode = (lambda images: kl.encode(images)[0]), (lambda codes: kl.decode(codes).sigmoid())  # the mean; untrained
+    autoencoder = AnyAutoencoder(encode, decode, IMAGES, networks=(kl,))
+    posterior = HeadDropout.of(build_classifier(1, 28, 2, seed=0), 16, seeded())
+    found = target(IMAGES, LABELS, autoencoder, posterior, radius=0.5, generator=seeded())
+    assert untouched(kl)[:3] == before[:3]
+    assert autoencoder.shape == (4, 14, 14)
+    assert found.images_BCHW.shape == IMAGES.shape
+    assert (found.latent_displacement_B <= 0.5 + 1e-6).all() and (found.pixel_displacement_B > 0).all()
+    assert found.information_after_B.mean() > found.information_before_B.mean()

@@ -1,0 +1,120 @@
+"""Training an autoencoder: one loop for all kinds, so that they differ in what they decode and in what it costs."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tsynd.autoencoding.networks import ConvAutoencoder
+from tsynd.autoencoding.standardised import check_images, check_range, owners
+from tsynd.errors import TsyndError
+from tsynd.modes import frozen
+from tsynd.randomness import generator_for, normal
+from tsynd.robustness.augmentation import INSIDE, augment
+
+WINDOW = 11  # of SSIM, in px; its Gaussian weights have a standard deviation of 1.5 px (Wang et al., 2004)
+
+
+def train_autoencoder(
+    autoencoder: ConvAutoencoder,
+    images_BCHW: Tensor,
+    *,
+    steps: int = 800,
+    batch_size: int = 64,
+    learning_rate: float = 4e-3,
+    latent_noise: float | None = None,
+    ssim_weight: float = 0.0,
+    feature_weight: float = 0.0,
+    features: Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+    progress: Callable[[int, float], None] | None = None,
+) -> list[float]:
+    """Train on images in [0, 1], with light augmentation and noise on the codes, then standardise; left in eval mode.
+
+    loss = MSE + ssim_weight (1 - SSIM) + feature_weight MSE(features) + what the code costs (a VAE's divergence)
+
+    The noise makes the decoder smooth around each code: the ball that targeting searches must decode to plausible images.
+    The squared error alone blurs; structural similarity (Wang et al., 2004) and features of a network (Johnson et al.,
+    ECCV 2016) ask for more of the structure.
+
+    Args:
+        autoencoder: in single or double precision.
+        images_BCHW: (N, C, H, W) training images in [0, 1], on the autoencoder's device; one is enough.
+        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
+        latent_noise: standard deviation of the noise, relative to the codes of the batch. None takes the autoencoder's
+            own: .05, or 0 for a `VAE`, which samples its codes anyway.
+        ssim_weight: of 1 - SSIM, which lies in [0, 2].
+        feature_weight: of the mean squared error between features of an image and of its reconstruction.
+        features: images to features, differentiable: say the trunk of a classifier. A module, or the one whose bound
+            method it is, is frozen and in eval mode meanwhile, and comes back as it was.
+        seed: of batches, augmentation, noise and samples.
+        progress: called with (step, loss) after each step.
+
+    Returns:
+        The loss of each step; without further terms the mean squared error in [0, 1] intensity.
+
+    Raises:
+        TsyndError: for images or numbers out of range, a feature weight without features or features without weight, or
+            an autoencoder in half precision.
+    """
+    check_images(images_BCHW, autoencoder.image_shape)
+    check_range(images_BCHW)
+    latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
+    numbers = {"latent_noise": latent_noise, "ssim_weight": ssim_weight, "feature_weight": feature_weight, "steps": steps}
+    for name, value in numbers.items():
+        if not value >= 0:
+            raise TsyndError(f"{name} must be >= 0, got {value}")
+    if batch_size < 1:
+        raise TsyndError(f"batch_size must be >= 1, got {batch_size}")
+    if feature_weight > 0 and features is None:
+        raise TsyndError(f"feature_weight={feature_weight:g} needs features: a callable from images to features, got None")
+    if feature_weight == 0 and features is not None:
+        raise TsyndError("features need a feature_weight > 0, got 0")
+    parameters = list(autoencoder.parameters())
+    if parameters[0].dtype not in (torch.float32, torch.float64):
+        raise TsyndError(f"an autoencoder is trained in float32 or float64, got {parameters[0].dtype}: call .half() afterwards")
+    generator = generator_for(seed, "autoencoder batches")
+    optimiser = torch.optim.AdamW(parameters, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
+    losses = []
+    autoencoder.train()
+    with frozen(*owners(features)):
+        for step in range(steps):
+            index = torch.randint(len(images_BCHW), (batch_size,), generator=generator)
+            batch_BCHW = augment(images_BCHW[index.to(images_BCHW.device)], INSIDE, generator)
+            codes, loss = autoencoder.draw(batch_BCHW, generator)
+            noise = normal(tuple(codes.shape), generator, codes) * codes.detach().std() * latent_noise
+            made_BCHW = autoencoder.decode_raw(codes + noise)
+            loss = loss + F.mse_loss(made_BCHW, batch_BCHW)
+            if ssim_weight:
+                loss = loss + ssim_weight * (1 - ssim(made_BCHW, batch_BCHW).mean())
+            if features is not None:
+                with torch.no_grad():
+                    wanted = features(batch_BCHW)
+                loss = loss + feature_weight * F.mse_loss(features(made_BCHW), wanted)
+            optimiser.zero_grad()
+            loss.backward(inputs=parameters)  # and nothing for networks that `features` may hide
+            optimiser.step()
+            schedule.step()
+            losses.append(loss.item())
+            if progress:
+                progress(step, losses[-1])
+    autoencoder.eval()
+    autoencoder.standardise(images_BCHW)
+    return losses
+
+
+def ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:
+    """Structural similarity of each image to another (Wang et al., IEEE TIP 2004): (B,), 1 when they are equal, at least -1.
+
+    Both (B, C, H, W) in [0, 1]; mean over channels and pixels, with an 11 px Gaussian window and reflected borders.
+    Computed by kornia, which is imported where it is used: that takes a second.
+
+    >>> images = torch.rand(2, 1, 28, 28)
+    >>> ssim(images, images).allclose(torch.ones(2))
+    True
+    """
+    from kornia.metrics import ssim as map_of
+
+    return map_of(images_BCHW, others_BCHW, WINDOW).mean(dim=(1, 2, 3))
