@@ -1,12 +1,15 @@
 """Classifier and autoencoder: shapes for every size and channel count, standardised codes, clear refusals, the meta device."""
 
+from typing import Any
+
 import pytest
 import torch
+from torch.nn import functional as F
 
 from tsynd.autoencoding import FLOOR, build_autoencoder
-from tsynd.classification import build_classifier, normalise_to
+from tsynd.classification import build_classifier, classification_loss, normalise_to
 from tsynd.errors import TsyndError
-from tsynd.posterior import HeadDropout
+from tsynd.posterior import FullDropout, HeadDropout
 from tsynd.targeting import target
 
 
@@ -21,6 +24,43 @@ def test_any_size_and_channels(size: int, channels: int) -> None:
     assert autoencoder.decode(codes).shape == images.shape
     assert ((autoencoder(images) >= 0) & (autoencoder(images) <= 1)).all()
     assert classifier.eval()(images).shape == (2, 5)
+
+
+def test_resnet_18_is_that_of_the_benchmark() -> None:
+    network = build_classifier(3, 28, 9, seed=0, architecture="resnet18").eval()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 11_173_962 - 512 - 1  # as for CIFAR-10, less a class
+    assert network.trunk(torch.rand(2, 3, 28, 28)).shape == (2, 512)
+    posterior = HeadDropout.from_model(network, "head", 4)  # brings its own dropout
+    assert posterior(torch.rand(2, 3, 28, 28)).shape == (2, 4, 9)
+
+
+def test_several_labels_are_as_many_binary_questions() -> None:
+    logits, labels = torch.randn(5, 3), torch.randint(2, (5, 3)).float()
+    binary = [F.cross_entropy(torch.stack([torch.zeros(5), logits[:, label]], 1), labels[:, label].long()) for label in range(3)]
+    torch.testing.assert_close(classification_loss(logits, labels, multi_label=True), sum(binary))
+    smooth = classification_loss(logits, labels, multi_label=True, smoothing=0.2)
+    torch.testing.assert_close(smooth, classification_loss(logits, 0.8 * labels + 0.1, multi_label=True))
+
+
+def test_dropout_in_the_trunk_is_channel_wise_and_changes_nothing_in_eval_mode() -> None:
+    plain, wide = (build_classifier(1, 28, 2, seed=0, trunk_dropout=rate).eval() for rate in (0.0, 0.3))
+    images = torch.rand(2, 1, 28, 28)
+    torch.testing.assert_close(plain(images), wide(images), atol=0, rtol=0)
+    assert FullDropout(wide, 4)(images).shape == (2, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"architecture": "resnet19"}, "unknown architecture 'resnet19': did you mean 'resnet18'"),
+        ({"trunk_dropout": 1.0}, r"trunk_dropout must be in \[0, 1\), got 1\.0"),
+        ({"architecture": "resnet18", "trunk_dropout": 0.1}, r"trunk_dropout must be 0 for resnet18, got 0\.1"),
+        ({"classes": 0, "multi_label": True}, "at least 1 label, got size=28, classes=0"),
+    ],
+)
+def test_impossible_classifiers_are_refused(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(TsyndError, match=message):
+        build_classifier(**{"channels": 1, "size": 28, "classes": 2, "seed": 0, **setting})
 
 
 def test_codes_are_standardised_with_a_floor() -> None:

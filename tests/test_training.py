@@ -12,6 +12,7 @@ from tsynd.classification import Classifier, build_classifier
 from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
+from tsynd.robustness.metrics import clean_metrics
 from tsynd.targeting import Synthesis, concatenate
 from tsynd.training import ARMS, Bank, History, Recipe, mixup, parse_arm, train_classifier
 
@@ -111,6 +112,14 @@ def test_numbers_change_only_with_the_method_version() -> None:
     ]
     assert METHOD_VERSION == 2
     assert numbers == pytest.approx(GOLDEN, rel=0.02)
+
+
+def test_a_multi_label_task_is_learnt() -> None:
+    labels = torch.stack([LABELS, 1 - LABELS], 1)
+    classifier = build_classifier(1, 28, 2, seed=2, multi_label=True)
+    history, _ = train_classifier(classifier, IMAGES, labels, parse_arm("mixup"), replace(QUICK, steps=40))
+    assert history.loss[-1] < history.loss[0]
+    assert clean_metrics(classifier(IMAGES).sigmoid(), labels, "multi-label")["auroc"] == 1.0
 
 
 def test_share_of_each_batch_comes_from_the_bank() -> None:
