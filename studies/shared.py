@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import NormalDist, fmean, stdev
 from typing import Any
 
+from torch import nn
+
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Split
 from tsynd.files import write_text
@@ -17,21 +19,32 @@ from tsynd.randomness import generator_for, seed_for
 from tsynd.training import Recipe, parse_arm, train_classifier
 
 
-def trained(split: Split, classes: int, seed: int, *, steps: int | None = None, trunk_dropout: float = 0.0) -> Classifier:
+def trained(
+    split: Split,
+    classes: int,
+    seed: int,
+    *,
+    steps: int | None = None,
+    head_dropout: float | None = None,
+    trunk_dropout: float = 0.0,
+) -> Classifier:
     """A classifier trained on all images of a split by arm `none` and the budget `cpu`, initialised as `tsynd.run` does."""
     channels, size = split.images.shape[1], split.images.shape[-1]
     initial = seed_for(seed, "initialise classifier")
     classifier = build_classifier(channels, size, classes, initial, trunk_dropout=trunk_dropout)
+    for layer in classifier.head.modules():
+        if head_dropout is not None and isinstance(layer, nn.Dropout):
+            layer.p = head_dropout
     recipe = Recipe() if steps is None else replace(Recipe(), steps=steps)
     train_classifier(classifier, split.images.float() / 255, split.labels, parse_arm("none"), recipe, seed=seed)
     return classifier
 
 
 POSTERIORS = {
-    "head": "dropout in the head",
-    "full": "dropout everywhere",
-    "heads": "bagged heads on one trunk",
-    "ensemble": "ensemble of networks",
+    "head": "head dropout",
+    "full": "full dropout",
+    "heads": "bagged heads",
+    "ensemble": "ensemble",
 }
 # Channel-wise dropout after each block, in the network that `full` is the posterior of.
 TRUNK_DROPOUT = 0.1

@@ -35,3 +35,13 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
             module.training = mode
         for parameter, flag in zip(parameters, flags, strict=True):
             parameter.requires_grad_(flag)
+
+
+def owner_of(function: object) -> object:
+    """The module that a bound method belongs to; anything else is its own owner.
+
+    >>> layer = nn.Flatten()
+    >>> owner_of(layer.forward) is layer, owner_of(layer) is layer
+    (True, True)
+    """
+    return getattr(function, "__self__", function)

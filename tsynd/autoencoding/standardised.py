@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen
+from tsynd.modes import frozen, owner_of
 from tsynd.randomness import seeded
 
 # A dimension that hardly varies on a small training set would otherwise blow up when it is divided by its deviation.
@@ -150,7 +150,7 @@ def owners(*callables: Callable[..., object] | None) -> list[nn.Module]:
     >>> owners(layer, layer.forward, torch.relu, None)
     [Flatten(start_dim=1, end_dim=-1)]
     """
-    behind = [getattr(one, "__self__", one) for one in callables]
+    behind = [owner_of(one) for one in callables]
     return list(dict.fromkeys(module for module in behind if isinstance(module, nn.Module)))
 
 

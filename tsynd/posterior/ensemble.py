@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen
-from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type, owner_of
+from tsynd.modes import frozen, owner_of
+from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type
 from tsynd.posterior.trial import pair_of, steady, trial
 from tsynd.uncertainty import log_probabilities
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tsynd.errors import TsyndError
+from tsynd.modes import owner_of
 
 # What a network raises when its input does not fit; memory that ran out is another matter.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -47,11 +48,6 @@ def checked_chunk(max_chunk: int | None) -> int | None:
     if max_chunk is not None and max_chunk < 1:
         raise TsyndError(f"max_chunk, the rows that pass through a network at a time, must be >= 1 or None, got {max_chunk}")
     return max_chunk
-
-
-def owner_of(function: object) -> object:
-    """The module that a method belongs to; anything else is its own owner."""
-    return getattr(function, "__self__", function)
 
 
 def of_network_type(x: Tensor, function: object) -> Tensor:
