@@ -43,19 +43,6 @@ STEPS = Recipe().autoencoder_steps
 RADII = (0.0, 0.25, 0.5, 1.0)
 RIDGE = 1e-3  # scikit-learn's C of the linear probe; of .0001 to 1 the best on BreastMNIST's validation split
 COLUMNS, STRIDE = 9, 0.25  # of a strip of pictures: how many, and the length of a step of a random walk
-MEASURES = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "probe_auroc": "AUROC, linear probe on codes",
-    "auroc": "classifier's AUROC on images",
-    "auroc_made": "on reconstructions",
-    "agreement_0": "agreement on reconstructions",
-    "agreement_0.25": "at .25",
-    "agreement_0.5": "at .5",
-    "agreement_1": "at 1",
-    "return_0.5": "re-encoding error at .5",
-    "moved_0.5": "pixels moved at .5 (RMS)",
-}
 
 
 def main() -> None:
@@ -214,16 +201,17 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def table(summary: list[dict[str, Any]]) -> str:
     """The summary as a Markdown table, a row an autoencoder."""
-    lines = ["| data | images of each class | kind | " + " | ".join(MEASURES.values()) + " |"]
-    lines.append("|---" * (len(MEASURES) + 3) + "|")
+    lines = ["| data | images | kind | PSNR | SSIM | probe | AUROC | agreement | re-encoding |", "|---" * 9 + "|"]
     for part in summary:
-        cells = [f"{part[name]:.1f}" if name == "psnr" else f"{part[name]:.3f}" for name in MEASURES]
-        lines.append(f"| {part['data']} | {part['per_class']} ({part['images']} in all) | {part['kind']} | {' | '.join(cells)} |")
+        agreement = " / ".join(f"{part[f'agreement_{radius:g}']:.2f}" for radius in RADII)
+        cells = [part["data"], part["images"], part["kind"], f"{part['psnr']:.1f}", f"{part['ssim']:.2f}"]
+        cells += [f"{part['probe_auroc']:.3f}", f"{part['auroc']:.3f} → {part['auroc_made']:.3f}", agreement]
+        lines.append(f"| {' | '.join(map(str, cells))} | {part['return_0.5']:.2f} |")
     chances = {part["data"]: part["agreement_chance"] for part in summary}
     seeds = sorted({part["seeds"] for part in summary})
     words = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     listed = ", ".join(f"{chance:.2f} ({name})" for name, chance in chances.items())
-    lines += ["", f"Seeds: {words}. Two images drawn at random would agree with a probability of {listed}."]
+    lines += ["", f"Seeds: {words}. Agreement by chance, if images were paired at random: {listed}."]
     return "\n".join([*lines, ""])
 
 

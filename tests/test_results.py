@@ -5,6 +5,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import autoencoders
+import dropout_rate
+import estimator
+import estimator_report
 import first_look
 import make_landing
 import oracle
@@ -14,6 +18,10 @@ import phantom_likeness
 import pytest
 import shared
 import torch
+import whole_sets
+
+from tsynd.classification import build_classifier
+from tsynd.posterior import HeadDropout
 
 ALL = Path(__file__).resolve().parent.parent / "results"
 RESULTS = ALL / "first-look"
@@ -49,6 +57,9 @@ def test_differences_are_paired_by_seed() -> None:
         ("phantom-learning-curve", phantom_learning_curve, "counts"),
         ("phantom-claim", phantom_claim, "subgroups"),
         ("oracle", oracle, None),
+        ("autoencoders", autoencoders, "autoencoders"),
+        ("whole-sets", whole_sets, "networks"),
+        ("dropout-rate", dropout_rate, "rates"),
     ],
 )
 def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str | None) -> None:
@@ -60,7 +71,38 @@ def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str 
 
 def test_the_claim_rests_on_ten_seeds_or_more() -> None:
     summary = json.loads((ALL / "phantom-claim" / "summary.json").read_text())["subgroups"]
-    assert summary and all(part["seeds"] >= 10 for part in summary.values())
+    assert summary and all(set(parts) == set(shared.POSTERIORS) for parts in summary.values())
+    assert all(part["seeds"] >= 10 for parts in summary.values() for part in parts.values())
+
+
+def test_the_tables_about_the_estimator_are_current() -> None:
+    folder = ALL / "estimator"
+    found = json.loads((folder / "summary.json").read_text())["found"]
+    assert found == estimator_report.summarise(*(shared.read_csv(folder / f"{name}.csv") for name in ("gradients", "scores")))
+    assert (folder / "gradients.md").read_text(encoding="utf-8") == estimator_report.gradient_table(found)
+    assert (folder / "scores.md").read_text(encoding="utf-8") == estimator_report.score_table(found)
+
+
+def test_the_reference_gradient_is_that_of_all_samples_together() -> None:
+    classifier = build_classifier(1, 16, 3, seed=0).eval()
+    posterior = HeadDropout.of(classifier, 2)
+    images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    codes = images.flatten(1)
+    found_BD, entropy_BD, pool_BKC = estimator.reference_of(posterior, codes, lambda z: z.view(-1, 1, 16, 16), seed=0)
+    assert pool_BKC.shape == (2, estimator.REFERENCE, 3)
+    many = HeadDropout.of(classifier, 8192, torch.Generator().manual_seed(1))
+    direct_BD = estimator.gradient_of(estimator.information_of(many, lambda z: z.view(-1, 1, 16, 16)), codes)
+    assert estimator.cosine(found_BD, direct_BD) > 0.98
+    assert abs(float(found_BD.norm() / direct_BD.norm()) - 1) < 0.1
+    assert estimator.cosine(entropy_BD, found_BD) < 0.999
+
+
+def test_few_samples_make_mutual_information_too_low() -> None:
+    opposed_BKC = (
+        torch.eye(2).log().unsqueeze(0).repeat(1, 64, 1)[:, torch.randperm(128, generator=torch.Generator().manual_seed(0))]
+    )
+    assert estimator.bias(opposed_BKC, 128) == 0
+    assert estimator.bias(opposed_BKC, 2) < estimator.bias(opposed_BKC, 8) < -0.01
 
 
 def test_matched_images_are_of_the_same_class_and_used_once() -> None:
@@ -73,11 +115,11 @@ def test_withheld_and_seen_are_paired_by_seed() -> None:
     def row(withheld: int, seed: int, value: float) -> dict[str, Any]:
         names = ("auroc", "matched")
         scores = {f"{name}_{score}": value for name in names for score in phantom_claim.SCORES}
-        return {"subgroup": "faint", "withheld": withheld, "seed": seed} | scores
+        return {"subgroup": "faint", "posterior": "head", "withheld": withheld, "seed": seed} | scores
 
     rows = [row(withheld, seed, seed + 0.1 * withheld) for withheld in (0, 1) for seed in range(4)]
     rows.append(row(0, 9, 100.0))  # without its pair: left out
-    found = phantom_claim.summarise(rows)["faint"]
+    found = phantom_claim.summarise(rows)["faint"]["head"]
     assert found["seeds"] == 4
     assert found["withheld - seen"]["auroc_entropy"] == {"mean": 0.1, "low": 0.1, "high": 0.1}
 

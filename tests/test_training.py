@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
@@ -32,25 +33,66 @@ def train(arm: str, seed: int = 0, recipe: Recipe = QUICK) -> tuple[Classifier, 
     return classifier, history, synthesis
 
 
+# `pixel` changes synthetic images and is no arm of its own.
+ALONE = [arm for arm in ARMS if arm != "pixel"]
+MEASURED = ("information_before_B", "information_after_B", "log_prob_fall_B", "pixel_displacement_B")
+
+
 def digest(classifier: Classifier) -> str:
     return hashlib.sha256(b"".join(t.numpy().tobytes() for t in classifier.state_dict().values())).hexdigest()
 
 
-@pytest.mark.parametrize("arm", [*ARMS, "guarded+mixup", "random+label-smoothing"])
+@pytest.mark.parametrize("arm", [*ALONE, "guarded+mixup", "random+label-smoothing", "guarded+mixup+pixel", "mixup+pgd"])
 def test_every_arm_trains_and_is_the_same_twice(arm: str) -> None:
     classifier, history, synthesis = train(arm)
     again, _, _ = train(arm)
     assert digest(classifier) == digest(again)
-    assert len(history.loss) == 12
+    assert len(history.loss) == (23 if arm == "none-matched" else 12)
     assert not classifier.training
     assert (synthesis is None) == (parse_arm(arm).objective is None)
     assert history.refresh_step == ([3, 6, 9] if synthesis else [])
+    assert synthesis is None or all(getattr(synthesis, column).isfinite().all() for column in MEASURED)
     assert all(parameter.requires_grad for parameter in classifier.parameters())
 
 
 def test_arms_and_seeds_differ() -> None:
-    weights = {digest(train(arm, seed)[0]) for arm in ARMS for seed in (0, 1)}
-    assert len(weights) == 2 * len(ARMS)
+    weights = {digest(train(arm, seed)[0]) for arm in ALONE for seed in (0, 1)}
+    assert len(weights) == 2 * len(ALONE)
+
+
+def test_sham_climbs_an_untrained_copy_and_is_recorded_on_the_classifier() -> None:
+    autoencoder, classifier, untrained = (
+        build_autoencoder(1, 28, seed=1),
+        build_classifier(1, 28, 2, seed=2),
+        build_classifier(1, 28, 2, seed=3),
+    )
+    found = {}
+    for arm, searched in (("tsynd", classifier), ("sham", untrained)):
+        bank = Bank(parse_arm(arm), QUICK, seed=0)
+        found[arm] = bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(searched, 64), classifier)
+    assert torch.equal(found["tsynd"].source_B, found["sham"].source_B)
+    torch.testing.assert_close(found["tsynd"].information_before_B, found["sham"].information_before_B, rtol=0.5, atol=1e-3)
+    gains = {arm: float((new.information_after_B - new.information_before_B).mean()) for arm, new in found.items()}
+    assert gains["tsynd"] > gains["sham"]
+    moved = {arm: float(new.latent_displacement_B.mean()) for arm, new in found.items()}
+    assert moved["sham"] == pytest.approx(moved["tsynd"], rel=0.5)
+
+
+def test_pixel_takes_one_signed_step_from_what_the_search_found() -> None:
+    autoencoder, classifier = build_autoencoder(1, 28, seed=1), build_classifier(1, 28, 2, seed=2)
+    plain, stepped = (
+        Bank(parse_arm(arm), QUICK, seed=0).refresh(
+            IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8, torch.Generator().manual_seed(0)), classifier
+        )
+        for arm in ("guarded", "guarded+pixel")
+    )
+    change = (stepped.images_BCHW - plain.images_BCHW).abs()
+    assert change.max() <= QUICK.pixel_eps + 1e-6
+    assert (change > 0.9 * QUICK.pixel_eps).double().mean() > 0.5
+    classifier.eval()
+    losses = [F.cross_entropy(classifier(new.images_BCHW), new.labels_B) for new in (plain, stepped)]
+    assert losses[1] > losses[0]
+    assert not torch.equal(stepped.pixel_displacement_B, plain.pixel_displacement_B)
 
 
 def test_global_random_state_is_untouched() -> None:
@@ -71,7 +113,7 @@ def test_bank_keeps_the_latest_and_says_where_they_come_from() -> None:
     bank = Bank(parse_arm("tsynd"), QUICK, seed=0)
     assert bank.content() is None
     for _ in range(4):
-        bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8))
+        bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8), classifier)
     content = bank.content()
     assert content is not None
     assert len(bank) == len(content) == 12
@@ -85,8 +127,8 @@ def test_sources_are_augmented_and_the_same_for_every_arm() -> None:
     contents = {}
     for arm in ("tsynd", "guarded", "entropy", "random", "reconstruction"):
         bank = Bank(parse_arm(arm), replace(QUICK, refresh_count=30, capacity=60), seed=0)
-        bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8))
-        bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8))
+        bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8), classifier)
+        bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8), classifier)
         contents[arm] = concatenate(bank.parts)
     for content in contents.values():
         assert torch.equal(content.source_B, contents["tsynd"].source_B)
@@ -125,7 +167,7 @@ def test_a_multi_label_task_is_learnt() -> None:
 def test_share_of_each_batch_comes_from_the_bank() -> None:
     autoencoder, classifier = build_autoencoder(1, 28, seed=1), build_classifier(1, 28, 2, seed=2)
     bank = Bank(parse_arm("tsynd"), replace(QUICK, share=0.25), seed=0)
-    bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8))
+    bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8), classifier)
     mixed, labels = bank.mix_in(IMAGES[:8], LABELS[:8], torch.Generator().manual_seed(0))
     assert torch.equal(mixed[:6], IMAGES[:6])
     for image, label in zip(mixed[6:], labels[6:], strict=True):
@@ -155,6 +197,8 @@ def test_mixup_mixes_images_and_targets_alike() -> None:
         ("gaurded", "did you mean 'guarded'"),
         ("guarded+guarded", "names a part twice"),
         ("none+mixup", "'none' combines with nothing"),
+        ("mixup+none-matched", "'none-matched' combines with nothing"),
+        ("pixel+mixup", "'pixel' changes synthetic images and needs some, as in 'guarded\\+pixel'"),
         ("tsynd+random", "one at most"),
         ("", "has an empty part"),
         ("guarded+", "arm 'guarded\\+' has an empty part"),

@@ -25,7 +25,7 @@ from tsynd.robustness.batches import predict
 from tsynd.robustness.evaluation import check_task
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Synthesis, on_cpu
-from tsynd.training import History, parse_arm, train_classifier
+from tsynd.training import History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
 
 STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation", "report")
@@ -184,11 +184,11 @@ def _classifier(
     say: Progress,
 ) -> tuple[Classifier, History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
-    recipe = BUDGETS[config.budget].recipe
+    recipe, arm = BUDGETS[config.budget].recipe, parse_arm(config.arm)
     classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
     path = folder / store.CLASSIFIER if folder else None
     synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
-    complete = synthesis is not None or not parse_arm(config.arm).objective
+    complete = synthesis is not None or not arm.objective
     if folder and path and complete and (notes := store.load_notes(path)):
         store.load_weights(path, classifier)
         history = History(**notes["history"])
@@ -197,11 +197,11 @@ def _classifier(
             classifier.to(images_BCHW.device),
             images_BCHW,
             labels_B,
-            parse_arm(config.arm),
+            arm,
             recipe,
             autoencoder=autoencoder,
             seed=config.seed,
-            progress=lambda step, loss: say("training", step + 1, recipe.steps, f"loss {loss:.4f}"),
+            progress=lambda step, loss: say("training", step + 1, steps_of(arm, recipe), f"loss {loss:.4f}"),
         )
         if synthesis:
             synthesis = on_cpu(synthesis, chosen)

@@ -236,6 +236,17 @@ def _unit(vectors_BD: Tensor) -> Tensor:
     return scaled_BD / scaled_BD.norm(dim=1, keepdim=True).clamp_min(torch.finfo(vectors_BD.dtype).tiny)
 
 
+def measured(synthesis: Synthesis, posterior: Posterior) -> Synthesis:
+    """The same synthesis, measured anew on its images as they are now and on the posterior's present samples.
+
+    The objective becomes mutual information.
+    """
+    before_BCHW, after_BCHW, score = synthesis.reconstructions_BCHW, synthesis.images_BCHW, OBJECTIVES["mutual_information"]
+    with torch.no_grad():
+        columns: dict[str, Any] = _describe(before_BCHW, after_BCHW, synthesis.labels_B, posterior, score)
+    return replace(synthesis, **columns)
+
+
 def concatenate(parts: list[Synthesis]) -> Synthesis:
     """Several syntheses of one search's settings as one, in order."""
     columns: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in _COLUMNS}

@@ -1,0 +1,115 @@
+"""What is trained: arms by name, and every number of a training."""
+
+from dataclasses import dataclass, fields
+
+from tsynd.errors import TsyndError, unknown
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What an arm trains on, and how long.
+
+    objective: of the search for synthetic images; None for none. guard: with the label guard. sham: the search climbs the
+    objective of an untrained copy of the classifier, so it moves images as far and knows nothing. pixel: each synthetic image
+    takes one signed gradient step of the loss as it enters the bank. adversarial: every batch is attacked by PGD first.
+    mixup, label_smoothing: soften batches and labels. matched: as many more steps as `guarded` costs.
+    """
+
+    objective: str | None = None
+    guard: bool = False
+    sham: bool = False
+    pixel: bool = False
+    adversarial: bool = False
+    mixup: bool = False
+    label_smoothing: bool = False
+    matched: bool = False
+
+
+ARMS: dict[str, Arm] = {
+    "none": Arm(),
+    "none-matched": Arm(matched=True),
+    "reconstruction": Arm(objective="reconstruction"),
+    "random": Arm(objective="random"),
+    "sham": Arm(objective="mutual_information", sham=True),
+    "entropy": Arm(objective="entropy"),
+    "cross-entropy": Arm(objective="cross_entropy"),
+    "tsynd": Arm(objective="mutual_information"),
+    "guarded": Arm(objective="mutual_information", guard=True),
+    "pixel": Arm(pixel=True),
+    "pgd": Arm(adversarial=True),
+    "mixup": Arm(mixup=True),
+    "label-smoothing": Arm(label_smoothing=True),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every number of a training, the same for all arms. Defaults: the budget `cpu`. The reasons stand in book/choices.md.
+
+    Steps are optimiser steps. `warmup` is the fraction of steps before the first synthesis. Every `refresh_every` steps
+    `refresh_count` new images enter the bank, which keeps the last `capacity`; from then on `share` of each batch comes
+    from the bank. `radius` is a displacement norm / sqrt(D) of standardised codes. `pixel_eps` and `pgd_eps` are in [0, 1]
+    intensity. `matched_steps` is the measured cost of `guarded` relative to `none`, by which `none-matched` trains longer.
+    """
+
+    steps: int = 600
+    batch_size: int = 64
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.25
+    share: float = 0.5
+    refresh_every: int = 8
+    refresh_count: int = 64
+    capacity: int = 256
+    radius: float = 0.4
+    ascent_steps: int = 5
+    samples: int = 64
+    guard_weight: float = 3.0
+    guard_bound: float = 0.5
+    pixel_eps: float = 2 / 255
+    pgd_eps: float = 2 / 255
+    pgd_steps: int = 3
+    matched_steps: float = 1.9
+    mixup_alpha: float = 0.4
+    label_smoothing: float = 0.1
+    autoencoder_steps: int = 800
+    latent_noise: float = 0.05
+
+
+def parse_arm(name: str) -> Arm:
+    """An arm from its name; `+` combines at most one kind of synthetic image with the rest.
+
+    >>> parse_arm("guarded+mixup") == Arm(objective="mutual_information", guard=True, mixup=True)
+    True
+
+    Raises:
+        TsyndError: for an unknown or repeated part (the nearest known one is named), two kinds of synthetic images, or
+            `pixel` without any.
+    """
+    parts = name.split("+")
+    if "" in parts:
+        raise TsyndError(f"arm {name!r} has an empty part: name arms, joined by '+'")
+    for part in parts:
+        if part not in ARMS:
+            raise unknown("arm", part, ARMS)
+        if part in ("none", "none-matched") and len(parts) > 1:
+            raise TsyndError(f"arm {name!r}: {part!r} combines with nothing")
+    if len(set(parts)) < len(parts):
+        raise TsyndError(f"arm {name!r} names a part twice")
+    arms = [ARMS[part] for part in parts]
+    objectives = [arm.objective for arm in arms if arm.objective]
+    if len(objectives) > 1:
+        raise TsyndError(f"arm {name!r} names {len(objectives)} kinds of synthetic images: one at most")
+    if "pixel" in parts and not objectives:
+        raise TsyndError(f"arm {name!r}: 'pixel' changes synthetic images and needs some, as in 'guarded+pixel'")
+    flags = {each.name: any(getattr(arm, each.name) for arm in arms) for each in fields(Arm) if each.name != "objective"}
+    return Arm(objective=objectives[0] if objectives else None, **flags)
+
+
+def steps_of(arm: Arm, recipe: Recipe) -> int:
+    """How many optimiser steps an arm takes: the recipe's, but for `none-matched`.
+
+    >>> steps_of(parse_arm("guarded"), Recipe()), steps_of(parse_arm("none-matched"), Recipe())
+    (600, 1140)
+    """
+    return round(recipe.steps * recipe.matched_steps) if arm.matched else recipe.steps
