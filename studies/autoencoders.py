@@ -201,17 +201,18 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def table(summary: list[dict[str, Any]]) -> str:
     """The summary as a Markdown table, a row an autoencoder."""
-    lines = ["| data | images | kind | PSNR | SSIM | probe | AUROC | agreement | re-encoding |", "|---" * 9 + "|"]
+    lines = ["| data | images | kind | PSNR | SSIM | probe | AUROC | agreement |", "|---" * 8 + "|"]
     for part in summary:
         agreement = " / ".join(f"{part[f'agreement_{radius:g}']:.2f}" for radius in RADII)
         cells = [part["data"], part["images"], part["kind"], f"{part['psnr']:.1f}", f"{part['ssim']:.2f}"]
-        cells += [f"{part['probe_auroc']:.3f}", f"{part['auroc']:.3f} → {part['auroc_made']:.3f}", agreement]
-        lines.append(f"| {' | '.join(map(str, cells))} | {part['return_0.5']:.2f} |")
+        cells += [f"{part['probe_auroc']:.3f}", f"{part['auroc_made']:.3f}", agreement]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     chances = {part["data"]: part["agreement_chance"] for part in summary}
     seeds = sorted({part["seeds"] for part in summary})
     words = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     listed = ", ".join(f"{chance:.2f} ({name})" for name, chance in chances.items())
-    lines += ["", f"Seeds: {words}. Agreement by chance, if images were paired at random: {listed}."]
+    whole = ", ".join(f"{part['auroc']:.3f} ({name})" for name, part in {part["data"]: part for part in summary}.items())
+    lines += ["", f"Seeds: {words}. Agreement by chance, if images were paired at random: {listed}. AUROC on images: {whole}."]
     return "\n".join([*lines, ""])
 
 
