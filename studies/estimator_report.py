@@ -44,10 +44,13 @@ def summarise(gradients: list[dict[str, Any]], scores: list[dict[str, Any]]) -> 
                 {"data": name, "posterior": kind, "seeds": len(rows)}
                 | {key: round(fmean(values), 3) if values else None for key, values in means.items()}
             )
-    for kind in POSTERIORS:  # each set and seed is one pair
-        rows = [row for row in scores if row["posterior"] == kind and row["errors_entropy"] != ""]
-        if len(rows) > 1:
-            ahead = [row["errors_mutual_information"] - row["errors_entropy"] for row in rows]
+    for kind in POSTERIORS:
+        ahead = [
+            part["errors_mutual_information"] - part["errors_entropy"]
+            for part in summary["scores"]
+            if part["posterior"] == kind and part["errors_entropy"] is not None
+        ]
+        if len(ahead) > 1:
             summary.setdefault("errors, mutual information - entropy", {})[kind] = interval(ahead)
     return summary
 
@@ -79,7 +82,7 @@ def score_table(summary: dict[str, Any]) -> str:
         lines.append(f"| {part['data']} | {POSTERIORS[part['posterior']]} | {' | '.join(cells)} |")
     lines += [
         "",
-        "AUROC for errors, mutual information minus entropy, mean and 95 % interval, each set and seed taken as a trial:",
+        "AUROC for errors, mutual information minus entropy: mean and 95 % interval over the sets (after the mean over seeds):",
         "",
     ]
     for kind, part in summary.get("errors, mutual information - entropy", {}).items():

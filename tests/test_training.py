@@ -78,6 +78,12 @@ def test_sham_climbs_an_untrained_copy_and_is_recorded_on_the_classifier() -> No
     assert moved["sham"] == pytest.approx(moved["tsynd"], rel=0.5)
 
 
+def test_all_searches_start_from_the_same_images() -> None:
+    found = [train(arm)[2] for arm in ("tsynd", "random", "sham", "cross-entropy", "guarded+pixel")]
+    sources = [synthesis.source_B for synthesis in found if synthesis is not None]
+    assert len(sources) == 5 and all(torch.equal(source_B, sources[0]) for source_B in sources)
+
+
 def test_pixel_takes_one_signed_step_from_what_the_search_found() -> None:
     autoencoder, classifier = build_autoencoder(1, 28, seed=1), build_classifier(1, 28, 2, seed=2)
     plain, stepped = (

@@ -1,5 +1,6 @@
 """Ensembles: equal to each member alone and to vmap over stacked members, and to heads on one trunk."""
 
+import copy
 import math
 
 import pytest
@@ -82,7 +83,7 @@ def test_two_opposed_members_have_ln_2_and_equal_ones_0() -> None:
             member[-1].bias.copy_(torch.tensor([bias, 0.0]))  # type: ignore[operator]
     information = mutual_information(Ensemble([certain, opposed])(IMAGES))
     torch.testing.assert_close(information, torch.full((6,), math.log(2)))
-    torch.testing.assert_close(mutual_information(Ensemble([certain, certain])(IMAGES)), torch.zeros(6))
+    torch.testing.assert_close(mutual_information(Ensemble([certain, copy.deepcopy(certain)])(IMAGES)), torch.zeros(6))
 
 
 def test_resample_does_nothing_and_draws_nothing() -> None:

@@ -205,3 +205,18 @@ def test_running_out_of_memory_is_not_taken_for_a_misfit() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         FullDropout(Returning(exhausted), 4)(IMAGES)
+
+
+@pytest.mark.parametrize("of", [lambda net: FullDropout(net, 4), lambda net: Ensemble([net, plain(nn.ReLU(), classes=3)])])
+def test_probabilities_in_place_of_logits_are_refused(of: Callable[[nn.Module], Posterior]) -> None:
+    network = nn.Sequential(*plain(nn.Dropout(0.5)), nn.Softmax(dim=-1)).eval()
+    with pytest.raises(TsyndError, match=r"gives probabilities .* leave out its softmax"):
+        of(network)(IMAGES)
+
+
+def test_members_are_taken_as_slices_and_must_differ() -> None:
+    members = [plain(nn.ReLU()), plain(nn.Tanh())]
+    with pytest.raises(TsyndError, match=r"take a slice such as posterior\[:5\], got 0"):
+        Ensemble(members)[0]  # type: ignore[index]
+    with pytest.raises(TsyndError, match="must be different networks, got one of them twice"):
+        Ensemble([members[0], members[0]])

@@ -152,3 +152,31 @@ def test_without_a_generator_masks_come_from_the_global_state() -> None:
         torch.manual_seed(3)
         again = FullDropout(own(), 4)(IMAGES)
     assert first.equal(again) and not first.equal(second)
+
+
+class InPlace(nn.Module):
+    """A network that normalises what it is given in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rest = plain(nn.Dropout(0.5))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.rest(images.sub_(0.5).div_(0.25))
+        return logits
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda net: FullDropout(net, 4, max_chunk=1),
+        lambda net: HeadDropout.from_model(net, "rest.3", 4),
+        lambda net: Ensemble([net, InPlace().eval()]),
+    ],
+)
+def test_a_network_that_works_in_place_leaves_the_images_as_they_were(of: Callable[[nn.Module], Posterior]) -> None:
+    images = IMAGES.clone()
+    posterior = of(InPlace().eval())
+    first = posterior(images)
+    assert torch.equal(images, IMAGES)
+    torch.testing.assert_close(posterior(images), first)

@@ -111,8 +111,8 @@ class VAE(ConvAutoencoder):
     Args:
         channels: 1 (grey) or 3 (RGB).
         size: side of the square images, in px, at least 16.
-        beta: weight of the divergence, at least 0. The default was chosen on BreastMNIST's validation split: samples then
-            reach about half a standardised unit from the mean; from .003 on, images blur and dimensions fall idle.
+        beta: weight of the divergence, at least 0. The default comes from a throw-away trial on BreastMNIST's validation
+            split, with one seed: from .003 on images blurred, and dimensions fell idle.
 
     Raises:
         TsyndError: for a smaller size, or a negative beta.

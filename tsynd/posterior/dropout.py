@@ -16,7 +16,7 @@ from tsynd.modes import frozen
 from tsynd.posterior.expansion import Expansion, active
 from tsynd.posterior.masks import Masks
 from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type
-from tsynd.posterior.trial import pair_of, refuse_uncontrolled, same, steady, trial
+from tsynd.posterior.trial import pair_of, refuse_probabilities, refuse_uncontrolled, same, steady, trial
 from tsynd.uncertainty import log_probabilities
 
 BROUGHT = 0.5  # the rate of the dropout that HeadDropout brings to a network that has none after the split
@@ -90,6 +90,7 @@ class MaskedDropout:
         with trial(network):
             pair = of_network_type(pair_of(images_BCHW), network)
             expected_2C = checked_logits(steady(network, pair), 2, _kind(network))
+            refuse_probabilities(expected_2C, _kind(network))
             if self._brought is None:
                 refuse_uncontrolled(network, pair, self.split)
             where = "the input" if self.split is None else f"layer {self.split!r}"

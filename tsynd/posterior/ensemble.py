@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen, owner_of
 from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type
-from tsynd.posterior.trial import pair_of, steady, trial
+from tsynd.posterior.trial import pair_of, refuse_probabilities, steady, trial
 from tsynd.uncertainty import log_probabilities
 
 Function = Callable[[Tensor], Tensor]
@@ -54,6 +54,8 @@ class Ensemble:
     def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: int | None) -> None:
         if len(members) < 2:
             raise TsyndError(f"an ensemble needs at least 2 members, so that they can disagree, got {len(members)}")
+        if len({id(owner_of(member)) for member in members}) < len(members):
+            raise TsyndError(f"the {len(members)} members of an ensemble must be different networks, got one of them twice")
         owners = [owner_of(function) for function in (trunk, *members)]
         self.networks = tuple(owner for owner in owners if isinstance(owner, nn.Module))
         self.samples, self.max_chunk = len(members), checked_chunk(max_chunk)
@@ -68,6 +70,8 @@ class Ensemble:
         >>> len(Ensemble([nn.Linear(2, 2) for _ in range(5)])[:3])
         3
         """
+        if not isinstance(chosen, slice):
+            raise TsyndError(f"an ensemble gives ensembles: take a slice such as posterior[:5], got {chosen!r}")
         part = Ensemble.__new__(Ensemble)
         part._prepare(self.trunk, self.members[chosen], self.max_chunk)
         return part
@@ -102,10 +106,12 @@ class Ensemble:
         return in_chunks(run, images_BCHW, 1, self.max_chunk)
 
     def _features(self, images_bCHW: Tensor) -> Tensor:
-        return images_bCHW if self.trunk is None else self.trunk(of_network_type(images_bCHW, self.trunk))
+        # Copies: a network may work in place.
+        return images_bCHW if self.trunk is None else self.trunk(of_network_type(images_bCHW.clone(), self.trunk))
 
     def _log_probs(self, member: Function, features: Tensor) -> Tensor:
-        logits_bC = checked_logits(member(of_network_type(features, member)), len(features), type(owner_of(member)).__name__)
+        logits = member(of_network_type(features.clone(), member))
+        logits_bC = checked_logits(logits, len(features), type(owner_of(member)).__name__)
         owners = (owner_of(member), owner_of(self.trunk))
         return log_probabilities(logits_bC, any(bool(getattr(owner, "multi_label", False)) for owner in owners))
 
@@ -117,7 +123,7 @@ class Ensemble:
                 features = steady(self.trunk, of_network_type(features, self.trunk))
             shapes = []
             for member in self.members:
-                steady(member, of_network_type(features, member))
+                refuse_probabilities(steady(member, of_network_type(features, member)), type(owner_of(member)).__name__)
                 shapes.append(tuple(self._log_probs(member, features).shape[1:]))
         for number, shape in enumerate(shapes):
             if shape != shapes[0]:

@@ -51,7 +51,7 @@ class Expansion:
         self._open = split is None
 
     def __call__(self, images_bCHW: Tensor) -> Tensor:
-        rows = self._repeated(images_bCHW) if self._open else images_bCHW
+        rows = self._repeated(images_bCHW) if self._open else images_bCHW.clone()  # a copy: a network may work in place
         with ExitStack() as hooks:
             for name, layer in self.network.named_modules():
                 if name == self.split:
@@ -65,7 +65,7 @@ class Expansion:
         return checked_logits(logits, self.count * len(self.chosen), kind).unflatten(0, (self.count, len(self.chosen)))
 
     def _repeated(self, x: Tensor) -> Tensor:
-        return x.unsqueeze(1).expand(-1, len(self.chosen), *x.shape[1:]).flatten(0, 1)
+        return x.repeat_interleave(len(self.chosen), dim=0)
 
     def _enter(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         """Before the split layer, the first time it is called: repeat what comes in, one row for each sample."""

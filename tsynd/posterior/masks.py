@@ -67,6 +67,6 @@ def _affine(keep: Tensor, rate: float, alpha: bool) -> tuple[Tensor, Tensor | No
     if rate >= 1:
         return torch.zeros(keep.shape), None
     if not alpha:
-        return keep / (1 - rate), None
+        return keep.double() / (1 - rate), None
     scale = ((1 - rate) * (1 + rate * ALPHA**2)) ** -0.5
-    return keep * scale, (keep.float() - 1 + rate) * (ALPHA * scale)
+    return keep.double() * scale, (keep.double() - 1 + rate) * (ALPHA * scale)

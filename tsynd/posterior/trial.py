@@ -37,8 +37,8 @@ def steady(run: Callable[[Tensor], Tensor], pair: Tensor) -> Tensor:
     """The output for two inputs in eval mode, if the pass draws no random number and treats each input on its own."""
     name = type(owner_of(run)).__name__
     with explained(f"input of shape (B, {', '.join(map(str, pair.shape[1:]))}) does not pass through {name}"):
-        found, together = drawn(run, pair)
-        alone = run(pair[:1])
+        found, together = drawn(run, pair.clone())  # copies: a network may work in place
+        alone = run(pair[:1].clone())
     if found:
         raise TsyndError(
             f"{found[0][0] or name} draws random numbers in eval mode too ({found[0][1]}), so posterior samples cannot be held "
@@ -61,7 +61,7 @@ def refuse_uncontrolled(network: nn.Module, pair: Tensor, split: str | None) -> 
     for module in network.modules():
         module.training = not (maskable(module) or isinstance(module, _NormBase))
     with explained(f"{type(network).__name__} fails in training mode, so its randomness cannot be checked"):
-        found, _ = drawn(network, pair, split)
+        found, _ = drawn(network, pair.clone(), split)
     network.eval()
     if found:
         where, operation = found[0]
@@ -70,6 +70,14 @@ def refuse_uncontrolled(network: nn.Module, pair: Tensor, split: str | None) -> 
             "nn.Dropout layer and cannot be held fixed: use nn.Dropout layers there, or bring dropout of your own: "
             "HeadDropout.from_model(model, split=..., dropout=0.5)"
         )
+
+
+def refuse_probabilities(outputs: object, name: str) -> None:
+    """Refuse a network that ends in a softmax: a second one would silently flatten its predictions."""
+    if not isinstance(outputs, Tensor) or outputs.is_meta or outputs.ndim != 2 or outputs.shape[1] < 2:
+        return
+    if bool((outputs >= 0).all()) and bool(((outputs.sum(dim=1) - 1).abs() < 1e-3).all()):
+        raise TsyndError(f"{name} gives probabilities (rows that sum to one) where logits are needed: leave out its softmax")
 
 
 def same(some: Tensor, others: Tensor) -> bool:

@@ -49,7 +49,7 @@ class Recipe:
     Steps are optimiser steps. `warmup` is the fraction of steps before the first synthesis. Every `refresh_every` steps
     `refresh_count` new images enter the bank, which keeps the last `capacity`; from then on `share` of each batch comes
     from the bank. `radius` is a displacement norm / sqrt(D) of standardised codes. `pixel_eps` and `pgd_eps` are in [0, 1]
-    intensity. `matched_steps` is the measured cost of `guarded` relative to `none`, by which `none-matched` trains longer.
+    intensity. `matched_steps` is about the cost of `guarded` relative to `none`, by which `none-matched` trains longer.
     """
 
     steps: int = 600

@@ -20,7 +20,7 @@ class Bank:
 
     def __init__(self, arm: Arm, recipe: Recipe, seed: int) -> None:
         self.arm, self.recipe = arm, recipe
-        self.generator = generator_for(seed, "bank")
+        self.generator, self.measuring = generator_for(seed, "bank"), generator_for(seed, "bank, measured")
         self.parts: list[Synthesis] = []
         self._images_NCHW = self._labels_N = torch.empty(0)
 
@@ -59,7 +59,7 @@ class Bank:
             with frozen(classifier):
                 new = replace(new, images_BCHW=fgsm(classifier, new.images_BCHW, new.labels_B, eps=recipe.pixel_eps))
         if self.arm.pixel or self.arm.sham:
-            new = measured(new, HeadDropout.of(classifier, recipe.samples, self.generator))
+            new = measured(new, HeadDropout.of(classifier, recipe.samples, self.measuring))
         self.parts.append(new)
         while len(self) - len(self.parts[0]) >= recipe.capacity:
             self.parts.pop(0)
