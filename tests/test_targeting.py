@@ -11,7 +11,7 @@ from tsynd.autoencoding import ConvAutoencoder, build_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
-from tsynd.targeting import Guard, _lowest_allowed, target
+from tsynd.targeting import Guard, target
 from tsynd.uncertainty import mutual_information
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -182,7 +182,7 @@ def test_what_is_reported_is_measured_on_samples_that_the_search_has_not_seen() 
 
 def test_the_guard_s_bound_is_free_for_images_that_start_right_and_not_for_the_others() -> None:
     log_probs_BKC = torch.tensor([[[0.7, 0.3], [0.9, 0.1]], [[0.2, 0.8], [0.4, 0.6]]]).log()
-    floor_B = _lowest_allowed(log_probs_BKC, torch.tensor([0, 0]), Guard(weight=1.0, bound=0.5))
+    floor_B = Guard(weight=1.0, bound=0.5).floor(log_probs_BKC, torch.tensor([0, 0]))
     torch.testing.assert_close(floor_B, torch.tensor([math.log(0.8) - 0.5, math.log(0.3)]))
 
 

@@ -29,7 +29,12 @@ _COLUMNS = {
     "log_prob_fall_B": "log_prob_fall",
     "latent_displacement_B": "latent_displacement",
     "pixel_displacement_B": "pixel_displacement",
+    "start_latents_BD": "start_latents",
+    "latents_BD": "latents",
+    "steps_B": "steps_taken",
+    "stuck_B": "stuck",
 }
+_SETTINGS = {"radius": float, "steps": int, "objective": str, "space": str, "minimise": bool}
 
 
 def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
@@ -106,7 +111,7 @@ def save_synthesis(path: Path, synthesis: Synthesis) -> None:
     """Write a synthesis as `.npz`: images and reconstructions uint8 (N, H, W) or (N, H, W, 3) as in MedMNIST, the rest (N,)."""
     pictures = {name: _to_file(getattr(synthesis, f"{name}_BCHW")) for name in _PICTURES}
     columns = {key: getattr(synthesis, name).cpu().numpy() for name, key in _COLUMNS.items()}
-    settings = {"radius": np.float64(synthesis.radius), "steps": np.int64(synthesis.steps)}
+    settings = {name: np.array(getattr(synthesis, name)) for name in _SETTINGS}
     seed = {} if synthesis.seed is None else {"seed": np.uint64(synthesis.seed)}
     write_npz(path, **pictures, **columns, **settings, **seed)
 
@@ -121,13 +126,13 @@ def load_synthesis(path: Path) -> Synthesis | None:
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            pictures = {f"{name}_BCHW": _from_file(arrays[name]) for name in _PICTURES}
-            columns = {name: torch.from_numpy(arrays[key]) for name, key in _COLUMNS.items()}
-            radius, steps = float(arrays["radius"]), int(arrays["steps"])
+            pictures: dict[str, Any] = {f"{name}_BCHW": _from_file(arrays[name]) for name in _PICTURES}
+            columns: dict[str, Any] = {name: torch.from_numpy(arrays[key]) for name, key in _COLUMNS.items()}
+            settings: dict[str, Any] = {name: kind(arrays[name]) for name, kind in _SETTINGS.items()}
             seed = int(arrays["seed"]) if "seed" in arrays else None
     except Exception as error:  # numpy raises a different one for each kind of damage
         raise TsyndError(f"{path} is not a whole synthetic.npz: {error}") from error
-    return Synthesis(**pictures, **columns, radius=radius, steps=steps, seed=seed)
+    return Synthesis(**pictures, **columns, **settings, seed=seed)
 
 
 def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:

@@ -1,0 +1,112 @@
+"""What a search climbs: objectives of the classifier's predictions, and the guard that keeps an image of its class."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tsynd.errors import TsyndError, unknown
+from tsynd.uncertainty import LOWEST_LOG_PROB, mutual_information, predictive_entropy
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+
+OBJECTIVES: dict[str, Objective] = {
+    "mutual_information": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
+    "entropy": lambda log_probs_BKC, labels_B: predictive_entropy(log_probs_BKC),
+    "cross_entropy": lambda log_probs_BKC, labels_B: -log_prob(log_probs_BKC, labels_B),
+    # The controls report mutual information. Random: the same search is run, but of its displacement only the length is
+    # kept. Reconstruction: no search.
+    "random": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
+    "reconstruction": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
+}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The label guard: how far log p(label) may fall during the search before it costs.
+
+    The penalty is weight * relu(log p0(y) - log p(y) - bound), where p is the mean over the fixed posterior samples and
+    p0 its value at the start. Images that start wrong may not get worse: for them the bound is 0.
+
+    weight: nats of the objective for a nat below the bound, at least 0. bound: in nats, at least 0. hard: the penalty steers
+    the search as before, and a code below the bound is never kept, whatever its objective.
+    """
+
+    weight: float = 3.0
+    bound: float = 0.5
+    hard: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in {"weight": self.weight, "bound": self.bound}.items():
+            if not (value >= 0 and math.isfinite(value)):
+                raise TsyndError(f"the guard's {name} must be a number >= 0, got {value}")
+
+    def floor(self, log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+        """The value of log p(label) below which the penalty begins, from the predictions at the start: (B,)."""
+        mean = log_probs_BKC.logsumexp(dim=1).argmax(dim=-1)
+        right_B = (mean == labels_B).reshape(len(labels_B), -1).all(dim=1)
+        return log_prob(log_probs_BKC, labels_B) - self.bound * right_B
+
+    def penalty(self, log_probs_BKC: Tensor, labels_B: Tensor, floor_B: Tensor) -> Tensor:
+        """What the objective loses: (B,), at least 0."""
+        return self.weight * (floor_B - log_prob(log_probs_BKC, labels_B)).relu()
+
+    def refuses(self, log_probs_BKC: Tensor, labels_B: Tensor, floor_B: Tensor) -> Tensor:
+        """Which codes may not be kept: (B,) bool; none unless `hard`."""
+        return (log_prob(log_probs_BKC, labels_B) < floor_B - 1e-6) & self.hard
+
+
+def log_prob(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+    """log of the mean probability of each image's label; with several labels, (B, K, L, 2) and (B, L), the sum of theirs."""
+    if log_probs_BKC.ndim == 3:
+        log_probs_BKC, labels_B = log_probs_BKC.unsqueeze(2), labels_B.unsqueeze(1)
+    samples = log_probs_BKC.shape[1]
+    label_BKL = log_probs_BKC.gather(3, labels_B[:, None, :, None].expand(-1, samples, -1, 1)).squeeze(3)
+    return (label_BKL.clamp_min(LOWEST_LOG_PROB).logsumexp(dim=1) - math.log(samples)).sum(dim=1)
+
+
+def find_objective(objective: str | Objective) -> Objective:
+    """The function that a name stands for; a function is itself.
+
+    Raises:
+        TsyndError: for an unknown name, or what is neither.
+    """
+    if callable(objective):
+        return objective
+    if objective not in OBJECTIVES:
+        raise unknown("objective", str(objective), OBJECTIVES)
+    return OBJECTIVES[objective]
+
+
+def check_labels(labels_B: Tensor, log_probs_BKC: Tensor) -> None:
+    """Refuse labels that are not among the classes of the predictions; values are not looked at on the meta device."""
+    classes, labels = log_probs_BKC.shape[-1], log_probs_BKC.shape[2:-1]
+    expected = (len(log_probs_BKC), *labels)
+    if tuple(labels_B.shape) != expected:
+        raise TsyndError(f"labels must have shape {expected} for these predictions, got {tuple(labels_B.shape)}")
+    if labels_B.is_meta:
+        return
+    if bool(((labels_B < 0) | (labels_B >= classes)).any()):
+        low, high = int(labels_B.min()), int(labels_B.max())
+        raise TsyndError(f"labels must be in 0 .. {classes - 1}, the classifier's classes, got {low} .. {high}")
+
+
+def check_values(values_A: Tensor, row_A: Tensor, step: int) -> Tensor:
+    """The objective's values, if there is one finite number for each image that is searched; `row_A` are their numbers."""
+    if not isinstance(values_A, Tensor) or values_A.shape != row_A.shape:
+        found = tuple(values_A.shape) if isinstance(values_A, Tensor) else type(values_A).__name__
+        raise TsyndError(f"the objective must give one value for each image, shape {tuple(row_A.shape)}, got {found}")
+    refuse_not_finite(values_A, row_A, step, "the objective")
+    return values_A
+
+
+def refuse_not_finite(values: Tensor, row_A: Tensor, step: int, what: str) -> None:
+    """Name the first image whose values are NaN or infinite; values are not looked at on the meta device."""
+    if values.is_meta or bool(torch.isfinite(values).all()):
+        return
+    bad_A = ~torch.isfinite(values.detach()).reshape(len(values), -1).all(dim=1)
+    first = int(bad_A.int().argmax())
+    kind = "NaN" if bool(values[first].isnan().any()) else "infinite"
+    raise TsyndError(f"{what} is {kind} for image {int(row_A[first])} at step {step} ({int(bad_A.sum())} images in all)")

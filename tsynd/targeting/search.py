@@ -1,0 +1,210 @@
+"""`target`: from real images to targeted ones, on fixed posterior samples, and what was found measured on fresh ones."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tsynd.errors import TsyndError, unknown
+from tsynd.modes import frozen
+from tsynd.posterior import Posterior
+from tsynd.posterior.passes import checked_images, explained
+from tsynd.randomness import normal
+from tsynd.targeting.ascent import Ascent, unit
+from tsynd.targeting.objectives import Guard, Objective, find_objective
+from tsynd.targeting.synthesis import Synthesis, describe
+
+SPACES = {"latent": 0.4, "pixel": 0.02}
+"""Where a search can move, with the radius that it has by default."""
+
+
+class Autoencoder(Protocol):
+    """What targeting needs of an autoencoder: two verbs on standardised codes (B, D)."""
+
+    def encode(self, images_BCHW: Tensor) -> Tensor: ...
+    def decode(self, latents_BD: Tensor) -> Tensor: ...
+
+
+def target(
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    autoencoder: Autoencoder | None,
+    posterior: Posterior,
+    *,
+    objective: str | Objective = "mutual_information",
+    space: str = "latent",
+    minimise: bool = False,
+    radius: float | None = None,
+    steps: int = 5,
+    step_size: float | None = None,
+    noise: float = 0.1,
+    guard: Guard | None = None,
+    patience: int | None = None,
+    source_B: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    max_chunk: int | None = None,
+    autocast: torch.dtype | None = None,
+) -> Synthesis:
+    """Move each image's code, by gradient ascent, to where the objective on the decoded image is highest.
+
+    One set of posterior samples is drawn and held during the ascent; the values that are reported come from another.
+
+    Args:
+        images_BCHW: (B, C, H, W) real images in [0, 1], and labels_B, their int64 classes; multi-label: (B, L) of 0 and 1.
+        autoencoder: `encode` and `decode` between images and standardised codes. Pixel space needs none.
+        posterior: images to log_probs_BKC; its networks are frozen meanwhile, in eval mode, and come back as they were.
+        objective: `mutual_information` (the paper), `entropy`, `cross_entropy`, the controls `random` (equal latent
+            displacement) and `reconstruction` (none), or a differentiable callable (log_probs_BKC, labels_B) -> (B,).
+        space: `latent`, or `pixel`: the image itself is moved, from the real image and inside [0, 1].
+        minimise: descend instead: the negative control.
+        radius: of the ball around z0, as |z - z0| / sqrt(D), at least 0; by default .4 in latent space, in units of the
+            codes' standard deviation, and .02 in pixel space, in intensity. With radius 0 or 0 steps the result is the
+            reconstruction.
+        steps: gradient steps, at least 0, of length step_size, in units of radius (default: .4 * radius).
+        noise: length of a random displacement added to the first step, as a fraction of the radius; it makes two
+            searches from one image differ.
+        guard: the label guard; none by default, as in the paper.
+        patience: an image leaves the batch after so many steps in a row that each added less than a thousandth of its
+            gain so far, so `objective` sees fewer images at a time; None: all images take all steps.
+        source_B: what to record as source indices; by default 0 .. B - 1.
+        max_chunk: the most images that are searched at a time, which bounds memory; the result is the same. The
+            posterior's own max_chunk bounds images x samples.
+        autocast: a type such as torch.bfloat16, in which the networks run during the ascent; the images that are returned
+            and what is reported of them are computed without.
+
+    Returns:
+        A `Synthesis` on the images' device. Images without a gradient at their start stay there: `stuck_B`.
+
+    Raises:
+        TsyndError: for a negative radius or number of steps, an unknown objective or space, labels that do not fit the
+            images or the classes, networks that do not fit the images, and an objective that gives another shape, NaN or
+            infinity (the image and the step are named). When memory runs out, it suggests a max_chunk.
+    """
+    score = find_objective(objective)
+    if space not in SPACES:
+        raise unknown("space", space, SPACES)
+    radius = SPACES[space] if radius is None else radius
+    step_size = 0.4 * radius if step_size is None else step_size
+    for name, value in {"radius": radius, "steps": steps, "noise": noise, "step_size": step_size}.items():
+        if not 0 <= value < float("inf"):
+            raise TsyndError(f"{name} must be >= 0, got {value}")
+    for name, limit in {"patience": patience, "max_chunk": max_chunk}.items():
+        if limit is not None and limit < 1:
+            raise TsyndError(f"{name} must be >= 1 or None, got {limit}")
+    _check_inputs(images_BCHW, labels_B)
+    codec = _codec(autoencoder, space, images_BCHW)
+    networks = [network for network in (codec, *posterior.networks) if isinstance(network, nn.Module)]
+    count = len(images_BCHW) if max_chunk is None else max_chunk
+    with frozen(*networks), _memory_hint(len(images_BCHW), count):
+        start_BD = _encode(codec, images_BCHW, count)
+        length = start_BD.shape[1] ** 0.5  # of a vector whose displacement counts as 1
+        direction_BD = unit(normal(tuple(start_BD.shape), generator, start_BD))
+        jitter_BD = direction_BD * noise * radius * length
+        posterior.resample(generator)
+        ascent = Ascent(
+            codec.decode,
+            posterior,
+            score,
+            guard,
+            sign=-1 if minimise else 1,
+            limit=radius * length,
+            step=step_size * length,
+            steps=0 if radius == 0 or objective == "reconstruction" else steps,
+            patience=patience,
+            autocast=autocast,
+            box=space == "pixel",
+        )
+        rows = torch.arange(len(labels_B), device=labels_B.device)
+        chunked = zip(*(column.split(count) for column in (start_BD, labels_B, jitter_BD, rows)), strict=True)
+        found = [ascent(*chunk) for chunk in chunked]
+        found_BD = torch.cat([batch.best_BD for batch in found])
+        before_BCHW, after_BCHW = torch.cat([b.before_BCHW for b in found]), torch.cat([b.best_BCHW for b in found])
+        with torch.no_grad():
+            if objective == "random":
+                found_BD = start_BD + (found_BD - start_BD).norm(dim=1, keepdim=True) * direction_BD
+                found_BD = found_BD.clamp(0, 1) if ascent.box else found_BD
+            if objective == "random" or autocast:
+                before_BCHW = torch.cat([codec.decode(part) for part in start_BD.split(count)])
+                after_BCHW = torch.cat([codec.decode(part) for part in found_BD.split(count)])
+            posterior.resample(generator)
+            parts = zip(before_BCHW.split(count), after_BCHW.split(count), labels_B.split(count), strict=True)
+            described = [describe(*part, posterior, score) for part in parts]
+        moved_B = (found_BD - start_BD).norm(dim=1) / length
+    return Synthesis(
+        **{name: torch.cat([part[name] for part in described]) for name in described[0]},
+        labels_B=labels_B,
+        source_B=rows if source_B is None else source_B,
+        start_latents_BD=start_BD,
+        latents_BD=found_BD,
+        latent_displacement_B=moved_B,
+        steps_B=torch.cat([batch.steps_B for batch in found]),
+        stuck_B=torch.cat([batch.stuck_B for batch in found]),
+        radius=radius,
+        steps=steps,
+        objective=objective if isinstance(objective, str) else getattr(objective, "__name__", type(objective).__name__),
+        space=space,
+        minimise=minimise,
+        seed=generator.initial_seed() if generator is not None else None,
+    )
+
+
+def _codec(autoencoder: Autoencoder | None, space: str, images_BCHW: Tensor) -> Autoencoder:
+    """What the search sees of images: the autoencoder, or, in pixel space, the image itself as a vector."""
+    if space == "pixel":
+        return _Pixels(images_BCHW.shape[1:])
+    if autoencoder is None:
+        raise TsyndError("a search in latent space needs an autoencoder, got None: give one, or search with space='pixel'")
+    return autoencoder
+
+
+class _Pixels:
+    """An image as its own code."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        self.shape = shape
+
+    def encode(self, images_BCHW: Tensor) -> Tensor:
+        return images_BCHW.flatten(1)
+
+    def decode(self, latents_BD: Tensor) -> Tensor:
+        return latents_BD.unflatten(1, self.shape)
+
+
+def _check_inputs(images_BCHW: Tensor, labels_B: Tensor) -> None:
+    checked_images(images_BCHW)
+    if labels_B.shape[:1] != images_BCHW.shape[:1]:
+        raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
+    if labels_B.dtype != torch.int64:
+        raise TsyndError(f"labels_B must be int64 class numbers, got {labels_B.dtype}")
+    if not images_BCHW.is_meta and not (0 <= (low := float(images_BCHW.min())) <= (high := float(images_BCHW.max())) <= 1):
+        raise TsyndError(f"images must be in [0, 1], got values from {low:.4g} to {high:.4g}")
+
+
+def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:
+    """The codes, and a look at whether what they decode to has the images' shape."""
+    shape, name = tuple(images_BCHW.shape), type(codec).__name__
+    with torch.no_grad(), explained(f"images of shape {shape} do not pass through {name}"):
+        start_BD = torch.cat([codec.encode(part).to(part.dtype) for part in images_BCHW.split(count)])
+        if start_BD.ndim != 2:
+            raise TsyndError(f"{name}.encode must give codes (B, D), got shape {tuple(start_BD.shape)}")
+        decoded = codec.decode(start_BD[:1])
+    if decoded.shape[1:] != images_BCHW.shape[1:]:
+        raise TsyndError(f"{name} decodes images of shape {tuple(decoded.shape[1:])}, but was given {shape[1:]}: both must agree")
+    return start_BD
+
+
+@contextlib.contextmanager
+def _memory_hint(images: int, count: int) -> Iterator[None]:
+    """When memory runs out, say what helps."""
+    try:
+        yield
+    except (RuntimeError, TsyndError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            fewer = max(1, min(images, count) // 2)
+            raise TsyndError(
+                f"out of memory with {min(images, count)} of {images} images at a time: try max_chunk={fewer}, "
+                "or a smaller max_chunk of the posterior"
+            ) from error
+        raise
