@@ -11,6 +11,8 @@ from typing import Any
 from scipy.stats import t as student_t  # type: ignore[import-untyped]
 from torch import nn
 
+from tsynd import store
+from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Split
 from tsynd.files import write_text
@@ -39,6 +41,21 @@ def trained(
     recipe = Recipe() if steps is None else replace(Recipe(), steps=steps)
     train_classifier(classifier, split.images.float() / 255, split.labels, parse_arm("none"), recipe, seed=seed)
     return classifier
+
+
+def autoencoder_for(split: Split, seed: int, path: Path) -> ConvAutoencoder:
+    """An autoencoder trained on a split by the budget `cpu`, as `tsynd.run` does; kept in a file, since arms share it."""
+    recipe = Recipe()
+    autoencoder = build_autoencoder(split.images.shape[1], split.images.shape[-1], seed_for(seed, "initialise autoencoder"))
+    if path.exists():
+        store.load_weights(path, autoencoder)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images_BCHW = split.images.float() / 255
+        settings = {"steps": recipe.autoencoder_steps, "latent_noise": recipe.latent_noise, "seed": seed}
+        train_autoencoder(autoencoder, images_BCHW, **settings)  # type: ignore[arg-type]
+        store.save_network(path, autoencoder, settings)
+    return autoencoder
 
 
 POSTERIORS = {

@@ -48,8 +48,9 @@ class Recipe:
 
     Steps are optimiser steps. `warmup` is the fraction of steps before the first synthesis. Every `refresh_every` steps
     `refresh_count` new images enter the bank, which keeps the last `capacity`; from then on `share` of each batch comes
-    from the bank. `radius` is a displacement norm / sqrt(D) of standardised codes. `pixel_eps` and `pgd_eps` are in [0, 1]
-    intensity. `matched_steps` is the measured cost of `guarded` relative to `none`, by which `none-matched` trains longer.
+    from the bank. `radius` is a displacement norm / sqrt(D) of standardised codes; `guard_weight`, `guard_bound`, `guard_hard`
+    are those of `tsynd.targeting.Guard`. `pixel_eps` and `pgd_eps` are in [0, 1] intensity. `matched_steps` is the measured
+    cost of `guarded` relative to `none`, by which `none-matched` trains longer.
     """
 
     steps: int = 600
@@ -66,6 +67,7 @@ class Recipe:
     samples: int = 64
     guard_weight: float = 3.0
     guard_bound: float = 0.5
+    guard_hard: bool = False
     pixel_eps: float = 2 / 255
     pgd_eps: float = 2 / 255
     pgd_steps: int = 3

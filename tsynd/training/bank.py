@@ -51,7 +51,7 @@ class Bank:
             objective=str(self.arm.objective),
             radius=recipe.radius,
             steps=recipe.ascent_steps,
-            guard=Guard(recipe.guard_weight, recipe.guard_bound) if self.arm.guard else None,
+            guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if self.arm.guard else None,
             source_B=source_B,
             generator=self.generator,
         )
