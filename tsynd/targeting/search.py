@@ -90,6 +90,8 @@ def target(
     for name, value in {"radius": radius, "steps": steps, "noise": noise, "step_size": step_size}.items():
         if not 0 <= value < float("inf"):
             raise TsyndError(f"{name} must be >= 0, got {value}")
+    if steps != int(steps):
+        raise TsyndError(f"steps must be a whole number, got {steps}")
     for name, limit in {"patience": patience, "max_chunk": max_chunk}.items():
         if limit is not None and limit < 1:
             raise TsyndError(f"{name} must be >= 1 or None, got {limit}")
@@ -178,8 +180,10 @@ def _check_inputs(images_BCHW: Tensor, labels_B: Tensor) -> None:
         raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
     if labels_B.dtype != torch.int64:
         raise TsyndError(f"labels_B must be int64 class numbers, got {labels_B.dtype}")
-    if not images_BCHW.is_meta and not (0 <= (low := float(images_BCHW.min())) <= (high := float(images_BCHW.max())) <= 1):
-        raise TsyndError(f"images must be in [0, 1], got values from {low:.4g} to {high:.4g}")
+    if not images_BCHW.is_meta:
+        low, high = float(images_BCHW.min()), float(images_BCHW.max())
+        if not (low >= 0 and high <= 1):  # NaN fails too
+            raise TsyndError(f"images must be in [0, 1], got values from {low:.4g} to {high:.4g}")
 
 
 def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:

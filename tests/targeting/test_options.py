@@ -1,0 +1,267 @@
+"""Options of a search: pixel space, descending, early leaving, the hard guard, chunks, bf16; and what is refused."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tsynd.autoencoding import build_autoencoder
+from tsynd.classification import build_classifier
+from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout, Posterior
+from tsynd.targeting import Guard, Synthesis, target
+from tsynd.uncertainty import log_probabilities
+
+IMAGES = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+AUTOENCODER, CLASSIFIER = build_autoencoder(1, 28, seed=0), build_classifier(1, 28, 3, seed=0).eval()
+AUTOENCODER.standardise(IMAGES)
+AUTOENCODER.eval()
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def search(images: Tensor = IMAGES, labels: Tensor = LABELS, posterior: Posterior | None = None, **settings: Any) -> Synthesis:
+    """The same masks and noise each time, unless something is set."""
+    posterior = posterior or HeadDropout.of(CLASSIFIER, 16, seeded())
+    return target(images, labels, settings.pop("autoencoder", AUTOENCODER), posterior, generator=seeded(), **settings)
+
+
+class Toy:
+    """Two classes; the log-odds of class 0 is a function of a code of two numbers, which are the image's two pixels."""
+
+    networks: tuple[nn.Module, ...] = ()
+    samples = 2
+
+    def __init__(self, height: Any) -> None:
+        self.height, self.sizes = height, list[int]()
+
+    def encode(self, images_BCHW: Tensor) -> Tensor:
+        return images_BCHW.flatten(1)
+
+    def decode(self, latents_BD: Tensor) -> Tensor:
+        return latents_BD.view(-1, 1, 1, 2)
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
+        self.sizes.append(len(images_BCHW))
+        height_B = self.height(images_BCHW.flatten(1))
+        return log_probabilities(torch.stack([height_B, -height_B], dim=-1)).unsqueeze(1).expand(-1, 2, -1)
+
+    def resample(self, generator: torch.Generator | None = None) -> None:
+        """Nothing is drawn."""
+
+
+def log_odds(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+    return (log_probs_BKC[:, 0, 0] - log_probs_BKC[:, 0, 1]) / 2
+
+
+def run_toy(toy: Toy, start: list[list[float]], **changes: Any) -> Synthesis:
+    images = torch.tensor(start, dtype=torch.float64).view(-1, 1, 1, 2)
+    settings: dict[str, Any] = {"objective": log_odds, "noise": 0.0, "radius": 0.1, "steps": 12} | changes
+    return target(images, torch.zeros(len(images)).long(), toy, toy, **settings)
+
+
+def test_descending_ends_where_climbing_the_negative_does() -> None:
+    up, down = (run_toy(Toy(lambda x: x @ torch.tensor([0.6, 0.8]).to(x)), [[0.5, 0.5]], minimise=m) for m in (False, True))
+    top = torch.tensor([0.6, 0.8], dtype=torch.float64) * 0.1 * math.sqrt(2)
+    torch.testing.assert_close(up.images_BCHW.flatten(), 0.5 + top)
+    torch.testing.assert_close(down.images_BCHW.flatten(), 0.5 - top)
+    assert down.minimise
+    assert (down.objective_after_B < down.objective_before_B).all()  # the objective itself is reported, not its negative
+
+
+def test_pixel_space_moves_the_real_image_inside_its_range() -> None:
+    found = search(space="pixel", radius=0.05, autoencoder=None)
+    torch.testing.assert_close(found.reconstructions_BCHW, IMAGES, atol=0, rtol=0)
+    torch.testing.assert_close(found.latents_BD, found.images_BCHW.flatten(1), atol=0, rtol=0)
+    torch.testing.assert_close(found.pixel_displacement_B, found.latent_displacement_B)
+    assert found.images_BCHW.min() >= 0
+    assert found.images_BCHW.max() <= 1
+    assert (found.pixel_displacement_B <= 0.05 + 1e-6).all()
+    assert (found.information_after_B > found.information_before_B).all()
+    corner = run_toy(Toy(lambda x: x @ torch.ones(2).to(x)), [[1.0, 0.98]], space="pixel", radius=0.1)
+    torch.testing.assert_close(corner.images_BCHW.flatten(), torch.ones(2, dtype=torch.float64))  # the ball reaches beyond
+    assert search(space="pixel", objective="random", radius=0.5).images_BCHW.max() <= 1
+
+
+def test_images_whose_gain_has_flattened_leave_the_batch() -> None:
+    def height(x: Tensor) -> Tensor:  # left of .5 a slope that goes on, right of it one that ends soon
+        return torch.where(x[:, 0] < 0.5, x[:, 1], x[:, 1].clamp_max(0.11))
+
+    start: list[list[float]] = [[0.2, 0.1], [0.8, 0.1]]
+    settings: dict[str, Any] = {"radius": 0.5, "step_size": 0.005, "steps": 40}
+    waiting, leaving = Toy(height), Toy(height)
+    all_steps = run_toy(waiting, start, **settings)
+    early = run_toy(leaving, start, patience=2, **settings)
+    assert waiting.sizes[:-2] == [2] * 41
+    assert leaving.sizes[40] == 1  # the second image has left; the last two calls are the report
+    assert all_steps.steps_B.tolist() == [40, 40]
+    assert early.steps_B[0] == 40
+    assert early.steps_B[1] < 10
+    torch.testing.assert_close(early.images_BCHW, all_steps.images_BCHW, atol=1e-9, rtol=0)
+
+
+def test_a_search_ends_when_all_have_left() -> None:
+    toy = Toy(lambda x: x[:, 0].clamp_max(0.5))
+    found = run_toy(toy, [[0.49, 0.0], [0.495, 0.0]], patience=1, steps=500)
+    assert len(toy.sizes) < 20
+    assert (found.objective_after_B == 0.5).all()
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_images_without_a_gradient_stay_and_are_marked(patience: int | None) -> None:
+    toy = Toy(lambda x: torch.where(x[:, 0] < 0.5, x[:, 1], x[:, 1] * 0))
+    found = run_toy(toy, [[0.2, 0.1], [0.8, 0.1]], noise=0.5, steps=3, patience=patience)
+    assert found.stuck_B.tolist() == [False, True]
+    assert found.steps_B.tolist() == [3, 0]
+    assert found.latent_displacement_B[1] == 0
+    assert found.latent_displacement_B[0] > 0
+
+
+def test_the_hard_guard_keeps_nothing_below_the_bound() -> None:
+    steep = build_classifier(1, 28, 3, seed=0).eval()
+    with torch.no_grad():
+        list(steep.head.parameters())[-2].mul_(50)  # so that there is something to lose
+    settings: dict[str, Any] = {"objective": "cross_entropy", "radius": 1.5, "steps": 8}
+    fall = {
+        name: search(guard=guard, posterior=HeadDropout.of(steep, 64, seeded()), **settings).log_prob_fall_B.max().item()
+        for name, guard in {"none": None, "soft": Guard(0.01, 0.01), "hard": Guard(0.01, 0.01, hard=True)}.items()
+    }
+    assert fall["soft"] > 0.05  # so weak a penalty does not hold
+    assert fall["none"] >= fall["soft"] - 1e-6
+    assert fall["hard"] < 0.03  # .01 on the samples that were held; the report is on fresh ones
+
+
+@pytest.mark.parametrize("settings", [{}, {"objective": "random"}, {"patience": 1}, {"guard": Guard()}, {"space": "pixel"}])
+def test_chunks_change_nothing(settings: dict[str, Any]) -> None:
+    whole, parts = search(**settings), search(max_chunk=4, **settings)
+    torch.testing.assert_close(whole.latents_BD, parts.latents_BD, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(whole.information_after_B, parts.information_after_B, atol=1e-6, rtol=1e-3)
+    assert whole.steps_B.tolist() == parts.steps_B.tolist()
+
+
+def test_no_more_images_than_a_chunk_pass_at_a_time() -> None:
+    toy = Toy(lambda x: x[:, 0])
+    run_toy(toy, [[0.1, 0.2]] * 7, max_chunk=3)
+    assert max(toy.sizes) == 3
+
+
+def test_bf16_finds_nearly_the_same_and_reports_in_full_precision() -> None:
+    full, narrow = search(radius=0.2), search(radius=0.2, autocast=torch.bfloat16)
+    assert narrow.images_BCHW.dtype == narrow.information_after_B.dtype == torch.float32
+    with torch.no_grad():
+        torch.testing.assert_close(narrow.images_BCHW, AUTOENCODER.decode(narrow.latents_BD), atol=0, rtol=0)
+    moved, expected = (found.latents_BD - found.start_latents_BD for found in (narrow, full))
+    assert torch.cosine_similarity(moved, expected).min() > 0.9
+
+
+def test_codes_decode_to_the_images() -> None:
+    for objective in ("mutual_information", "random", "reconstruction"):
+        found = search(objective=objective)
+        with torch.no_grad():
+            torch.testing.assert_close(AUTOENCODER.decode(found.latents_BD), found.images_BCHW)
+            torch.testing.assert_close(AUTOENCODER.decode(found.start_latents_BD), found.reconstructions_BCHW)
+
+
+def test_several_labels_an_image() -> None:
+    class ManyLabels(nn.Module):
+        multi_label = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = build_classifier(1, 28, 4, seed=0, multi_label=True).eval()
+
+        def forward(self, images_BCHW: Tensor) -> Tensor:
+            logits: Tensor = self.body(images_BCHW)
+            return logits
+
+    posterior = HeadDropout.from_model(ManyLabels(), split="body.head", samples=16, generator=seeded())
+    labels = torch.tensor([[0, 1, 1, 0]] * 6)
+    found = search(labels=labels, posterior=posterior, guard=Guard(weight=0.1), objective="cross_entropy", radius=2.0)
+    assert found.labels_B.shape == (6, 4)
+    assert (found.objective_after_B > found.objective_before_B).all()
+    torch.testing.assert_close(found.log_prob_fall_B, found.objective_after_B - found.objective_before_B)
+    with pytest.raises(TsyndError, match=r"labels must have shape \(6, 4\) for these predictions, got \(6,\)"):
+        search(posterior=posterior)
+
+
+def test_some_of_a_synthesis() -> None:
+    found = search()
+    assert found[torch.tensor([4, 1])].labels_B.tolist() == [1, 1]
+    assert found[LABELS == 2].source_B.tolist() == [2, 5]
+    with pytest.raises(TsyndError, match="an index or a mask"):
+        found[0]  # type: ignore[index]
+
+
+def nan_from(step: int) -> Any:
+    """An objective that gives NaN for image 4 from some step on."""
+    calls: list[int] = []
+
+    def objective(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+        calls.append(len(calls))
+        bad = torch.arange(len(labels_B)) == 4
+        return log_probs_BKC.mean(dim=(1, 2)).masked_fill(bad & (calls[-1] >= step), torch.nan)
+
+    return objective
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objective": nan_from(0)}, r"the objective is NaN for image 4 at step 0 \(1 images in all\)"),
+        ({"objective": nan_from(3)}, "the objective is NaN for image 4 at step 3"),
+        ({"objective": lambda p, y: p.mean()}, r"one value for each image, shape \(6,\), got \(\)"),
+        ({"objective": lambda p, y: p}, r"one value for each image, shape \(6,\), got \(6, 16, 3\)"),
+        ({"objective": lambda p, y: 3.0}, "got float"),
+        ({"objective": lambda p, y: p[:, 0, 0] * 0 + torch.inf}, "is infinite for image 0"),
+        ({"objective": lambda p, y: (p[:, 0, 0] * 0).sqrt()}, "the gradient of the objective is NaN for image 0 at step 0"),
+        ({"objective": 3}, "unknown objective '3'"),
+        ({"space": "pixels"}, "unknown space 'pixels': did you mean 'pixel'"),
+        ({"autoencoder": None}, "needs an autoencoder, got None"),
+        ({"max_chunk": 0}, "max_chunk must be >= 1 or None, got 0"),
+        ({"patience": 0}, "patience must be >= 1 or None, got 0"),
+        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
+        ({"labels": LABELS + 1}, r"labels must be in 0 .. 2, the classifier's classes, got 1 .. 3"),
+        ({"labels": LABELS.float()}, "int64 class numbers, got torch.float32"),
+        ({"images": IMAGES * 255}, r"images must be in \[0, 1\], got values from"),
+        ({"images": IMAGES * torch.nan}, r"images must be in \[0, 1\], got values from nan"),
+        ({"images": IMAGES.expand(-1, 3, -1, -1)}, "do not pass through ConvAutoencoder|images must have shape"),
+        ({"autoencoder": build_autoencoder(1, 32, seed=0)}, "images must have shape"),
+        ({"posterior": HeadDropout.of(build_classifier(3, 28, 3, seed=0), 8)}, "images must have shape"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TsyndError, match=message) as caught:
+        search(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_autoencoder_that_changes_the_size_is_refused() -> None:
+    class Halving:
+        def encode(self, images_BCHW: Tensor) -> Tensor:
+            return images_BCHW.flatten(1)[:, ::4]
+
+        def decode(self, latents_BD: Tensor) -> Tensor:
+            return latents_BD.view(-1, 1, 14, 14)
+
+    with pytest.raises(TsyndError, match=r"Halving decodes images of shape \(1, 14, 14\), but was given \(1, 28, 28\)"):
+        search(autoencoder=Halving())
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: 9 GB")])
+def test_when_memory_runs_out_it_says_what_helps(error: Exception) -> None:
+    def objective(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+        raise error
+
+    with pytest.raises(TsyndError, match="out of memory with 6 of 6 images at a time: try max_chunk=3"):
+        search(objective=objective)
+
+
+@pytest.mark.parametrize("setting", [{"weight": -1.0}, {"bound": float("nan")}])
+def test_a_guard_without_sense_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(TsyndError, match=r"the guard's (weight|bound) must be a number >= 0"):
+        Guard(**setting)
