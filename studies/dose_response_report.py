@@ -1,0 +1,158 @@
+"""What `studies/dose_response.py` found: the rows of all processes together, a summary, a table and the figure.
+
+    python studies/dose_response_report.py --out results/dose-response [--parts FOLDER]
+
+The rules by which defaults follow from it were written before the study was run; they are in `choose`.
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from dose_response import DOSES, LIMIT, RADII, SEEDS, SETS, VARIANTS
+from matplotlib.figure import Figure
+from shared import interval, read_csv, write_csv
+
+from tsynd.files import write_json, write_text
+from tsynd.versions import versions
+from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+
+GAINS = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}
+BEARABLE = 0.05  # by which the judge may agree less than on reconstructions, over the sets
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Merge and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="where the results go")
+    parser.add_argument("--parts", type=Path, help="the folder of the study's parts; without one, runs.csv is read again")
+    options = parser.parse_args()
+    rows = read_csv(options.out / "runs.csv")
+    if options.parts:
+        rows = [row for path in sorted(options.parts.glob("*.csv")) for row in read_csv(path)]
+    rows.sort(key=lambda row: (list(SETS).index(row["data"]), row["arm"], row["radius"], row["variant"], row["seed"]))
+    summary = summarise(rows)
+    write_csv(options.out / "runs.csv", rows)
+    write_json(options.out / "summary.json", summary | {"limit": LIMIT, "versions": versions()})
+    write_text(options.out / "table.md", table(summary))
+    save(drawn(summary), options.out / "dose.svg")
+
+
+def summarise(rows: list[Row]) -> Row:
+    """For each set, arm, radius and variant the gains over `none`, paired by seed, and the judge's verdict; then the choice."""
+    none = {(row["data"], row["seed"]): row for row in rows if row["arm"] == "none"}
+    cells = []
+    for name, arm, radius, variant in sorted({(row["data"], row["arm"], row["radius"], row["variant"]) for row in rows}):
+        chosen = [r for r in rows if (r["data"], r["arm"], r["radius"], r["variant"]) == (name, arm, radius, variant)]
+        pairs = [(row, none[name, row["seed"]]) for row in chosen if (name, row["seed"]) in none]
+        cell: Row = {"data": name, "arm": arm, "radius": radius, "variant": variant, "seeds": len(pairs)}
+        if arm == "none":
+            cells.append(cell | {measure: round(fmean(row[measure] for row in chosen), 4) for measure in GAINS})
+        elif len(pairs) > 1:
+            cell |= {measure: interval([row[measure] - base[measure] for row, base in pairs]) for measure in GAINS}
+            cell["agreement"] = interval([row["agreement"] - row["agreement_before"] for row in chosen])
+            if name == "phantom":
+                cell["true_agreement"] = interval([row["true_agreement"] - row["true_agreement_before"] for row in chosen])
+            for column in ("information_before", "information_after", "latent_displacement", "pixel_displacement"):
+                cell[column] = round(fmean(row[column] for row in chosen), 4)
+            cells.append(cell)
+    return {"cells": cells, "choice": choose(rows, none)}
+
+
+def choose(rows: list[Row], none: dict[tuple[str, int], Row]) -> Row:
+    """The defaults, by rules that were written down before the study was run.
+
+    Radius: of `guarded`, the one with the largest sum of the three gains over `none`, averaged over the sets, among those
+    where the judge agrees at most .05 less than on reconstructions, averaged likewise; if there is none, the one with the
+    largest sum, and `bearable` says that the judge objects. Each variant: taken if the lower end of the 95 % interval of
+    its sum minus that of `guarded` at .25, over all sets and seeds, is above 0.
+    """
+    guarded = [row for row in rows if row["arm"] == "guarded"]
+    sums = {
+        (row["data"], row["seed"], row["radius"], row["variant"]): sum(
+            row[measure] - none[row["data"], row["seed"]][measure] for measure in GAINS
+        )
+        for row in guarded
+        if (row["data"], row["seed"]) in none
+    }
+    radii = []
+    for radius in RADII:
+        here = [row for row in guarded if row["radius"] == radius and row["variant"] == ""]
+        by_set = {name: [row for row in here if row["data"] == name] for name in SETS}
+        if not all(by_set.values()):
+            continue
+        gain = fmean(fmean(sums[name, row["seed"], radius, ""] for row in part) for name, part in by_set.items())
+        lost = fmean(fmean(row["agreement_before"] - row["agreement"] for row in part) for part in by_set.values())
+        radii.append({"radius": radius, "gain": round(gain, 4), "agreement_lost": round(lost, 4), "bearable": lost <= BEARABLE})
+    differences = {
+        variant: [
+            sums[name, seed, 0.25, variant] - sums[name, seed, 0.25, ""]
+            for name, seed in itertools.product(SETS, SEEDS)
+            if (name, seed, 0.25, variant) in sums and (name, seed, 0.25, "") in sums
+        ]
+        for variant in VARIANTS
+    }
+    variants = {variant: interval(values) for variant, values in differences.items() if len(values) > 1}
+    allowed = [part for part in radii if part["bearable"]] or radii
+    best = max(allowed, key=lambda part: part["gain"], default=None)
+    return {
+        "radii": radii,
+        "radius": best and best["radius"],
+        "variants": {variant: found | {"taken": found["low"] > 0} for variant, found in variants.items()},
+    }
+
+
+def table(summary: Row) -> str:
+    """Markdown: a row for each set, arm and radius."""
+    lines = ["| data | arm | radius | AUROC | augmented | PGD 2/255 | judge |", "|:--|:--|--:|:--|:--|:--|:--|"]
+    for cell in summary["cells"]:
+        arm = f"`{cell['arm']}`" + (f", {cell['variant']}" if cell["variant"] else "")
+        if cell["arm"] == "none":
+            values = [f"{cell[measure]:.3f}" for measure in GAINS] + ["–"]
+        else:
+            values = [f"{cell[name]['mean']:+.3f} ({cell[name]['low']:+.3f} to {cell[name]['high']:+.3f})" for name in MEASURES]
+        lines.append(f"| {cell['data']} | {arm} | {cell['radius']:g} | {' | '.join(values)} |")
+    return "\n".join([*lines, ""])
+
+
+MEASURES = GAINS | {"agreement": "judge's agreement"}
+
+
+@styled
+def drawn(summary: Row) -> Figure:
+    """Gains over `none` and the judge's agreement against the radius: a column a set, a row a measure."""
+    figure = Picture(figsize=(9, 9.5))
+    axes = figure.subplots(len(MEASURES), len(SETS), sharex=True, sharey="row")
+    places = {radius: place for place, radius in enumerate((0.0, *RADII))}
+    for (row, (measure, words)), (column, name) in itertools.product(enumerate(MEASURES.items()), enumerate(SETS)):
+        axis = axes[row, column]
+        axis.axhline(0, color="black", linewidth=0.8)
+        for position, arm in enumerate(DOSES):
+            cells = {c["radius"]: c for c in summary["cells"] if (c["data"], c["arm"], c["variant"]) == (name, arm, "")}
+            start = [c for c in summary["cells"] if (c["data"], c["arm"]) == (name, "reconstruction")]
+            if not cells or not start:
+                continue
+            points = [start[0], *(cells[radius] for radius in sorted(cells))]
+            x = [places[point["radius"]] + 0.09 * (position - 2.5) for point in points]
+            y = [point[measure]["mean"] for point in points]
+            bars = [[point[measure]["mean"] - point[measure]["low"] for point in points]]
+            bars.append([point[measure]["high"] - point[measure]["mean"] for point in points])
+            style: Any = {"color": COLOURS[position], "marker": MARKERS[position], "markersize": 4}
+            axis.errorbar(x, y, bars, label=arm, linewidth=1.2, elinewidth=0.7, **style)
+        if row == 0:
+            axis.set_title(f"{name}, {SETS[name]} of each class")
+        if row == len(MEASURES) - 1:
+            axis.set_xlabel("radius, in standard deviations of the codes")
+        if column == 0:
+            axis.set_ylabel(f"{words}, minus {'reconstructions' if measure == 'agreement' else '`none`'}")
+    axes[0, 0].set_xticks(list(places.values()), [f"{radius:g}" for radius in places])
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(DOSES))
+    return figure
+
+
+if __name__ == "__main__":
+    main()
