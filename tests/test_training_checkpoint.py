@@ -76,7 +76,7 @@ def test_checkpoints_change_nothing_and_are_written_on_time(tmp_path: Path) -> N
     path = tmp_path / "checkpoint.safetensors"
     expected = train("guarded")
     assert train("guarded", checkpoint=path, checkpoint_every=5) == expected
-    again = train("guarded", checkpoint=path)  # the last one of a finished training is still there: it goes on from step 10
+    again = train("guarded", checkpoint=str(path))  # the last one of a finished training is still there: it goes on from step 10
     assert again.pop("steps") == [10, 11] and expected.pop("steps")
     assert again == expected
     path.unlink()

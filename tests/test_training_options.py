@@ -196,6 +196,7 @@ def test_given_images_that_do_not_fit_are_refused(arm: str, columns: dict[str, T
         (IMAGES[:0], LABELS[:0], "B >= 1"),
         ((IMAGES * 255).byte(), LABELS, "got torch.uint8: divide uint8 by 255"),
         (IMAGES * torch.nan, LABELS, "got nan to nan"),
+        (IMAGES.to("meta"), LABELS, "images_BCHW must be on the classifier's device, cpu, got meta"),
     ],
 )
 def test_a_training_set_that_does_not_fit_is_refused(images: Tensor, labels: Tensor, message: str) -> None:
@@ -223,6 +224,7 @@ def test_several_labels_an_image_have_no_synthetic_images() -> None:
         ({"share": 1.5}, r"share must be in \[0, 1\], got 1\.5"),
         ({"radius": -0.5}, r"radius must be >= 0, got -0\.5"),
         ({"learning_rate": math.nan}, "learning_rate must be >= 0, got nan"),
+        ({"radius": math.inf}, "radius must be >= 0, got inf"),
         ({"warmup": "0.25"}, r"warmup must be in \[0, 1\], got '0\.25'"),
         ({"mixup_alpha": 0}, "mixup_alpha must be > 0, got 0"),
         ({"soft_labels": 2}, r"soft_labels must be in \[0, 1\], got 2"),

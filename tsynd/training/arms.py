@@ -106,7 +106,7 @@ class Recipe:
                 raise TsyndError(f"{name} must be a whole number >= {least}, got {value!r}")
         for name, highest in _HIGHEST.items():
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value <= (math.inf if highest is None else highest):
+            if not isinstance(value, int | float) or not 0 <= value < math.inf or (highest is not None and value > highest):
                 raise TsyndError(f"{name} must be {'>= 0' if highest is None else f'in [0, {highest}]'}, got {value!r}")
         if self.mixup_alpha == 0:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")

@@ -14,8 +14,12 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
 
     Raises:
         TsyndError: for images that are no floating-point numbers in [0, 1], of other channels or size, or none; labels of
-            another shape or type, or outside the classes.
+            another shape or type, or outside the classes; and for either on another device.
     """
+    expected_device = classifier.mean.device
+    for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
+        if tensor.device != expected_device:
+            raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
     _check_images("images_BCHW", images_BCHW, classifier)
     if classifier.multi_label:
         expected = (len(images_BCHW), classifier.classes)

@@ -37,7 +37,7 @@ def train_classifier(
     synthetic: Synthesis | None = None,
     seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> tuple[History, Synthesis | None]:
     """Train a classifier by one arm's recipe: AdamW, one-cycle schedule, light augmentation, and images from the bank.
@@ -68,8 +68,9 @@ def train_classifier(
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
     if checkpoint_every < 1:
         raise TsyndError(f"checkpoint_every must be >= 1, got {checkpoint_every}")
-    belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic) if checkpoint else {}
-    saved = load_checkpoint(checkpoint, belongs) if checkpoint and checkpoint.exists() else None
+    file = Path(checkpoint) if checkpoint is not None else None
+    belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic) if file else {}
+    saved = load_checkpoint(file, belongs) if file and file.exists() else None
     normalise_to(classifier, images_BCHW)
     with _in_training(classifier), seeded(seed_for(seed, "dropout")):  # dropout layers draw from torch's global state
         state = State(classifier, arm, recipe, seed, synthetic)
@@ -84,8 +85,8 @@ def train_classifier(
             loss = _take_step(state, images_BCHW, labels_B, mix_in=step >= warmup and len(state.bank) > 0)
             warming_up = step < warmup and (arm.objective or synthetic is not None)
             state.history.seconds["warmup" if warming_up else "training"] += time.perf_counter() - started
-            if checkpoint and (step + 1) % checkpoint_every == 0 and step + 1 < state.steps:
-                save_checkpoint(checkpoint, state.dump(), belongs)
+            if file and (step + 1) % checkpoint_every == 0 and step + 1 < state.steps:
+                save_checkpoint(file, state.dump(), belongs)
             if progress:
                 progress(step, loss)
         if state.averaged is not None:
