@@ -157,7 +157,8 @@ def _identity(
     synthetic: Synthesis | None,
 ) -> dict[str, Any]:
     """What a checkpoint belongs to, as JSON values: it continues this training and no other."""
-    given = {"images": synthetic.images_BCHW, "labels": synthetic.labels_B} if synthetic is not None else {}
+    names = ("images_BCHW", "labels_B", "information_after_B")  # of given images, these reach the training
+    given = {name: getattr(synthetic, name) for name in names} if synthetic is not None else {}
     weights = sum(tensor.numel() for tensor in classifier.state_dict().values())
     return {
         **{f"arm.{name}": value for name, value in asdict(arm).items()},
