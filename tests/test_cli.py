@@ -103,8 +103,9 @@ def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) ->
         running.send_signal(signal.SIGINT)
         _, error = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert error == "error: interrupted: the same command goes on after the last finished stage\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["autoencoder.safetensors", "config.json"]
+    assert error == "error: interrupted: the same command goes on where it stopped\n"
+    left = {path.name for path in tmp_path.iterdir()} - {"checkpoint.safetensors"}  # there or not: it is a matter of time
+    assert left == {"autoencoder.safetensors", "config.json"}
 
 
 def test_a_file_s_name_cannot_break_the_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The pipeline end to end: files, contract of metrics.json, resumption, refusals, any data."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 import tsynd
 from tsynd import config as configuration
+from tsynd import pipeline
 from tsynd.config import Budget, Evaluation, RunConfig
 from tsynd.errors import TsyndError
 from tsynd.files import write_npz
@@ -20,7 +23,7 @@ from tsynd.training import Recipe
 
 SECTIONS = {
     "schema", "config", "split", "n", "clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "synthesis",
-    "subgroups", "seconds", "versions", "device", "method_version", "positive_class",
+    "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
 }  # fmt: skip
 STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "report"}
 DATA = "phantom:count=30"
@@ -129,6 +132,44 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path: Path, kept: list[s
     run(tmp_path)
     assert measured(tmp_path) == whole
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in kept} == before
+
+
+def test_a_run_that_was_interrupted_in_training_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attempt(name: str, stop_after: int | None = None) -> None:
+        def progress(stage: str, done: int, total: int, text: str) -> None:
+            if stage == "training":
+                steps.append(done)
+                if done == stop_after:
+                    raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt):
+            tsynd.run(config, tmp_path / name, progress=progress)
+
+    steps: list[int] = []
+    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 5)
+    config = RunConfig(DATA, arm="guarded+mixup", budget="smoke", device="cpu", per_class=20)
+    attempt("whole")
+    attempt("stopped", 11)
+    attempt("stopped", 13)
+    attempt("stopped")
+    assert steps == [*range(1, 17), *range(1, 12), *range(11, 14), *range(11, 17)]
+    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
+    assert not (tmp_path / "stopped" / "checkpoint.safetensors").exists()
+    weights = [load_file(tmp_path / name / "classifier.safetensors") for name in ("whole", "stopped")]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+
+
+def test_a_damaged_checkpoint_is_named_and_force_removes_it(tmp_path: Path) -> None:
+    run(tmp_path, "none")
+    for name in ("metrics.json", "classifier.safetensors"):
+        (tmp_path / name).unlink()
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(TsyndError, match=r"checkpoint\.safetensors is not a checkpoint that tsynd wrote, or is damaged"):
+        run(tmp_path, "none")
+    run(tmp_path, "none", force=True)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
 def test_a_classifier_without_its_synthetic_images_is_trained_again(tmp_path: Path) -> None:

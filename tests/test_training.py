@@ -174,8 +174,10 @@ def test_share_of_each_batch_comes_from_the_bank() -> None:
     autoencoder, classifier = build_autoencoder(1, 28, seed=1), build_classifier(1, 28, 2, seed=2)
     bank = Bank(parse_arm("tsynd"), replace(QUICK, share=0.25), seed=0)
     bank.refresh(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8), classifier)
-    mixed, labels = bank.mix_in(IMAGES[:8], LABELS[:8], torch.Generator().manual_seed(0))
+    onehot = torch.nn.functional.one_hot(LABELS, 2).float()
+    mixed, labels, targets = bank.mix_in(IMAGES[:8], LABELS[:8], onehot[:8], torch.Generator().manual_seed(0))
     assert torch.equal(mixed[:6], IMAGES[:6])
+    assert torch.equal(targets, torch.nn.functional.one_hot(labels, 2))
     for image, label in zip(mixed[6:], labels[6:], strict=True):
         same = (bank.parts[0].images_BCHW == image).all(dim=(1, 2, 3))
         assert same.any()

@@ -27,7 +27,7 @@ def main() -> None:
     except TsyndError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted: the same command goes on after the last finished stage", INTERRUPTED)
+        _fail("interrupted: the same command goes on where it stopped", INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise

@@ -1,7 +1,7 @@
 """The errors that tsynd raises on purpose: each is one line that restates the input and says what would have been right."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class TsyndError(ValueError):
@@ -22,3 +22,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> TsyndError:
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return TsyndError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(names)})")
+
+
+def differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    """The first three settings that differ, as `name: found, not wanted`; empty when none does.
+
+    >>> differences({"seed": 0, "arm": "tsynd"}, {"seed": 1, "arm": "tsynd"})
+    'seed: 0, not 1'
+    """
+    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    return "; ".join(f"{key}: {found.get(key)!r}, not {wanted.get(key)!r}" for key in keys[:3])

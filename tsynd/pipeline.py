@@ -25,7 +25,8 @@ from tsynd.robustness.batches import predict
 from tsynd.robustness.evaluation import check_task
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Synthesis, on_cpu
-from tsynd.training import History, parse_arm, steps_of, train_classifier
+from tsynd.tensors import weights_hash
+from tsynd.training import CHECKPOINT_EVERY, History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
 
 STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation", "report")
@@ -63,7 +64,8 @@ def run(
 ) -> Run:
     """Run TSynD once: a pure function of the configuration, with its files in `out` when a folder is given.
 
-    An unfinished run of the same configuration in `out` goes on after its last finished stage.
+    An unfinished run of the same configuration in `out` goes on where it stopped: after its last finished stage, or within
+    the training of the classifier at its last checkpoint.
 
     Args:
         config: what to run.
@@ -100,6 +102,7 @@ def run(
     with _clock(seconds, "evaluation"):
         metrics = _evaluate(config, data, classifier, synthesis, say)
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
+    metrics |= {"weights_hash": weights_hash(classifier)}
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics)
     if folder:
         with _clock(seconds, "report"):
@@ -202,6 +205,8 @@ def _classifier(
             autoencoder=autoencoder,
             seed=config.seed,
             progress=lambda step, loss: say("training", step + 1, steps_of(arm, recipe), f"loss {loss:.4f}"),
+            checkpoint=folder / store.CHECKPOINT if folder else None,
+            checkpoint_every=CHECKPOINT_EVERY,
         )
         if synthesis:
             synthesis = on_cpu(synthesis, chosen)
@@ -209,6 +214,8 @@ def _classifier(
             if synthesis:
                 store.save_synthesis(folder / store.SYNTHETIC, synthesis)
             store.save_network(path, classifier, {"history": asdict(history)})
+    if folder:
+        (folder / store.CHECKPOINT).unlink(missing_ok=True)
     seconds |= history.seconds
     return classifier.to(images_BCHW.device), history, synthesis
 

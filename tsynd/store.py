@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from tsynd.errors import TsyndError
-from tsynd.files import whole, write_json, write_npz
+from tsynd.errors import TsyndError, differences
+from tsynd.files import write_json, write_npz
 from tsynd.targeting import Synthesis
+from tsynd.tensors import read_tensors, write_tensors
 
 CONFIG, AUTOENCODER, CLASSIFIER = "config.json", "autoencoder.safetensors", "classifier.safetensors"
-SYNTHETIC, METRICS, REPORT = "synthetic.npz", "metrics.json", "report.html"
-FILES = (METRICS, REPORT, CLASSIFIER, SYNTHETIC, AUTOENCODER, CONFIG)
+SYNTHETIC, METRICS, REPORT, CHECKPOINT = "synthetic.npz", "metrics.json", "report.html", "checkpoint.safetensors"
+FILES = (METRICS, REPORT, CHECKPOINT, CLASSIFIER, SYNTHETIC, AUTOENCODER, CONFIG)
 
 _PICTURES = ("images", "reconstructions")
 _COLUMNS = {
@@ -52,7 +51,7 @@ def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
     if present and not force:
         if CONFIG not in present:
             raise TsyndError(f"--out {folder} is not empty and holds no run: name a new folder, or add --force")
-        if differing := _differences(read_json(folder / CONFIG), config):
+        if differing := differences(read_json(folder / CONFIG), config):
             raise TsyndError(f"--out {folder} holds a run of another configuration ({differing}): use --force to replace it")
         if METRICS in present:
             raise TsyndError(f"--out {folder} holds this run, finished: use --force to run it again")
@@ -84,14 +83,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def save_network(path: Path, network: nn.Module, notes: dict[str, Any]) -> None:
     """Write a network's weights as safetensors, with what must be known of it as JSON in the file's header."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with whole(path) as temporary:
-        save_file(tensors, temporary, metadata={"tsynd": json.dumps(notes)})
+    write_tensors(path, network.state_dict(), notes)
 
 
 def load_notes(path: Path) -> dict[str, Any] | None:
     """The notes that `save_network` wrote, or None when there is no such file."""
-    return _read(path)[0] if path.exists() else None
+    return read_tensors(path, "network")[1] if path.exists() else None
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
@@ -101,7 +98,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
         TsyndError: when the file is damaged or holds another network.
     """
     try:
-        network.load_state_dict(_read(path)[1])
+        network.load_state_dict(read_tensors(path, "network")[0])
     except RuntimeError as error:
         raise TsyndError(f"{path} holds the weights of another network: {str(error).splitlines()[0]}") from error
     network.eval()
@@ -143,20 +140,3 @@ def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:
 def _from_file(images: np.ndarray) -> torch.Tensor:
     tensor = torch.from_numpy(images).float() / 255
     return tensor.unsqueeze(1) if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            notes = json.loads((file.metadata() or {})["tsynd"])
-            return notes, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except FileNotFoundError as error:
-        raise TsyndError(f"{path} is missing") from error
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise TsyndError(f"{path} is not a network that tsynd wrote, or is damaged: {error}") from error
-
-
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """The first few settings that differ, as `name: found, not wanted`."""
-    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
-    return "; ".join(f"{key}: {found.get(key)!r}, not {wanted.get(key)!r}" for key in keys[:3])

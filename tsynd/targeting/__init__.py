@@ -2,7 +2,7 @@
 
 from tsynd.targeting.objectives import OBJECTIVES, Guard, Objective
 from tsynd.targeting.search import SPACES, Autoencoder, target
-from tsynd.targeting.synthesis import COLUMNS, Synthesis, concatenate, measured, on_cpu
+from tsynd.targeting.synthesis import COLUMNS, Synthesis, concatenate, measured, on_cpu, on_device
 
 __all__ = [
     "COLUMNS",
@@ -15,5 +15,6 @@ __all__ = [
     "concatenate",
     "measured",
     "on_cpu",
+    "on_device",
     "target",
 ]

@@ -98,7 +98,12 @@ def concatenate(parts: list[Synthesis]) -> Synthesis:
     return parts[0]._with({name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS})
 
 
+def on_device(synthesis: Synthesis, device: torch.device | str) -> Synthesis:
+    """The same synthesis with its columns on another device."""
+    return synthesis._with({name: getattr(synthesis, name).to(device) for name in COLUMNS})
+
+
 def on_cpu(synthesis: Synthesis, source_B: Tensor) -> Synthesis:
     """The same synthesis on the CPU, with its sources counted anew: row i comes from image source_B[i] of what was given."""
-    columns = {name: getattr(synthesis, name).cpu() for name in COLUMNS}
-    return synthesis._with(columns | {"source_B": source_B[columns["source_B"]]})
+    moved = on_device(synthesis, "cpu")
+    return moved._with({"source_B": source_B[moved.source_B]})

@@ -1,8 +1,10 @@
 """What is trained: arms by name, and every number of a training."""
 
+import math
 from dataclasses import dataclass, fields
 
 from tsynd.errors import TsyndError, unknown
+from tsynd.training.sources import SOURCES
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,18 @@ ARMS: dict[str, Arm] = {
 }
 
 
+# The least value of each whole number of a recipe, and the range of each other number, ends included.
+_LEAST = {
+    "steps": 0, "batch_size": 1, "refresh_every": 1, "refresh_count": 1, "capacity": 1, "ascent_steps": 0, "samples": 2,
+    "pgd_steps": 1, "autoencoder_steps": 0,
+}  # fmt: skip
+_HIGHEST = {
+    "learning_rate": None, "weight_decay": None, "warmup": 1, "share": 1, "radius": None, "guard_weight": None,
+    "guard_bound": None, "pixel_eps": 1, "pgd_eps": 1, "matched_steps": None, "mixup_alpha": None, "label_smoothing": 1,
+    "latent_noise": None, "soft_labels": 1, "ema": 1,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Every number of a training, the same for all arms. Defaults: the budget `cpu`. The reasons stand in book/choices.md.
@@ -51,6 +65,13 @@ class Recipe:
     from the bank. `radius` is a displacement norm / sqrt(D) of standardised codes; `guard_weight`, `guard_bound`, `guard_hard`
     are those of `tsynd.targeting.Guard`. `pixel_eps` and `pgd_eps` are in [0, 1] intensity. `matched_steps` is the measured
     cost of `guarded` relative to `none`, by which `none-matched` trains longer.
+
+    Off by default: `soft_labels` softens the labels of synthetic images that the classifier is uncertain of (see
+    `tsynd.training.soft_targets`). `sources` says which real images a search starts from (see `choose_sources`). `ema` is
+    the decay of an average of the weights over the steps, which is then what training returns; 0 returns the last ones.
+
+    Raises:
+        TsyndError: when a number is out of range, or `sources` is unknown.
     """
 
     steps: int = 600
@@ -76,6 +97,25 @@ class Recipe:
     label_smoothing: float = 0.1
     autoencoder_steps: int = 800
     latent_noise: float = 0.05
+    soft_labels: float = 0.0
+    sources: str = "uniform"
+    ema: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise TsyndError(f"{name} must be a whole number >= {least}, got {value!r}")
+        for name, highest in _HIGHEST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < math.inf or (highest is not None and value > highest):
+                raise TsyndError(f"{name} must be {'>= 0' if highest is None else f'in [0, {highest}]'}, got {value!r}")
+        if not isinstance(self.guard_hard, bool):
+            raise TsyndError(f"guard_hard must be true or false, got {self.guard_hard!r}")
+        if self.mixup_alpha == 0:
+            raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
+        if self.sources not in SOURCES:
+            raise unknown("sources", str(self.sources), SOURCES)
 
 
 def parse_arm(name: str) -> Arm:

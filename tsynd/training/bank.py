@@ -1,9 +1,12 @@
 """The bank: synthetic images that training draws from, renewed by searches with the present classifier."""
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tsynd.classification import Classifier
 from tsynd.modes import frozen
@@ -11,18 +14,41 @@ from tsynd.posterior import HeadDropout, Posterior
 from tsynd.randomness import generator_for
 from tsynd.robustness.attacks import fgsm
 from tsynd.robustness.augmentation import INSIDE, augment
-from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, measured, target
+from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, measured, on_device, target
 from tsynd.training.arms import Arm, Recipe
+from tsynd.training.sources import choose_sources
+
+
+def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness: float) -> Tensor:
+    """Labels as distributions, the more even the less certain the classifier is of the image.
+
+    (1 - w) onehot(label) + w / C with w = softness * I / ln C, clipped to [0, 1], where I is the image's mutual information
+    in nats. I reaches its bound ln C when posterior samples are certain and spread evenly over the classes; then the label
+    says nothing that they agree on, and the target with softness 1 is the even guess. The classifier's own mean prediction
+    would be the other choice; it would teach the classifier what it says already, mistakes included.
+
+    Returns:
+        (B, C) in the type of `information_B`; each row sums to one.
+
+    >>> soft_targets(torch.tensor([0, 0]), torch.tensor([0.0, math.log(2)]), classes=2, softness=0.5)
+    tensor([[1.0000, 0.0000],
+            [0.7500, 0.2500]])
+    """
+    weight_B1 = (softness * information_B / math.log(classes)).clamp(0, 1)[:, None]
+    return (1 - weight_B1) * F.one_hot(labels_B, classes) + weight_B1 / classes
 
 
 class Bank:
-    """The synthetic images that training draws from: the last `capacity` that the present classifier was searched with."""
+    """The synthetic images that training draws from: the last `capacity` that the present classifier was searched with.
 
-    def __init__(self, arm: Arm, recipe: Recipe, seed: int) -> None:
+    With `given`, it holds these images from the start and is never refreshed.
+    """
+
+    def __init__(self, arm: Arm, recipe: Recipe, seed: int, given: Synthesis | None = None) -> None:
         self.arm, self.recipe = arm, recipe
         self.generator, self.measuring = generator_for(seed, "bank"), generator_for(seed, "bank, measured")
-        self.parts: list[Synthesis] = []
-        self._images_NCHW = self._labels_N = torch.empty(0)
+        self.given = given
+        self._hold([] if given is None else [given])
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
@@ -35,14 +61,22 @@ class Bank:
         posterior: Posterior,
         classifier: Classifier,
     ) -> Synthesis:
-        """Search from `refresh_count` real images, chosen uniformly, and forget the oldest beyond `capacity`.
+        """Search from `refresh_count` real images, chosen by `recipe.sources`, and forget the oldest beyond `capacity`.
 
         The images are augmented before they are encoded, and what is found is not augmented again: interpolation would
         blur away much of what the search has put there. `posterior` is what the search climbs; what is recorded, mutual
         information above all, is that of `classifier`, also for the arm `sham`, which climbs another one's.
         """
-        recipe, device = self.recipe, images_BCHW.device
-        source_B = torch.randint(len(images_BCHW), (recipe.refresh_count,), generator=self.generator).to(device)
+        recipe = self.recipe
+        source_B = choose_sources(
+            recipe.sources,
+            images_BCHW,
+            labels_B,
+            classifier,
+            count=recipe.refresh_count,
+            samples=recipe.samples,
+            generator=self.generator,
+        )
         new = target(
             augment(images_BCHW[source_B], INSIDE, self.generator),
             labels_B[source_B],
@@ -60,21 +94,48 @@ class Bank:
                 new = replace(new, images_BCHW=fgsm(classifier, new.images_BCHW, new.labels_B, eps=recipe.pixel_eps))
         if self.arm.pixel or self.arm.sham:
             new = measured(new, HeadDropout.of(classifier, recipe.samples, self.measuring))
-        self.parts.append(new)
-        while len(self) - len(self.parts[0]) >= recipe.capacity:
-            self.parts.pop(0)
-        self._images_NCHW = torch.cat([part.images_BCHW for part in self.parts])
-        self._labels_N = torch.cat([part.labels_B for part in self.parts])
+        parts = [*self.parts, new]
+        while sum(map(len, parts[1:])) >= recipe.capacity:
+            parts.pop(0)
+        self._hold(parts)
         return new
 
-    def mix_in(self, images_BCHW: Tensor, labels_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Replace the last `share` of a batch by images drawn from the bank."""
+    def mix_in(
+        self, images_BCHW: Tensor, labels_B: Tensor, targets_BC: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Replace the last `share` of a batch by images drawn from the bank.
+
+        Returns:
+            Images, their classes, and what the loss compares with: one distribution over the classes for each image, that of
+            a synthetic one softened by `recipe.soft_labels` (see `soft_targets`).
+        """
         count = round(self.recipe.share * len(images_BCHW))
         index = torch.randint(len(self), (count,), generator=generator).to(images_BCHW.device)
         kept = len(images_BCHW) - count
+        drawn_B, classes = self._labels_N[index], targets_BC.shape[1]
+        drawn_BC = soft_targets(drawn_B, self._information_N[index], classes, self.recipe.soft_labels)
         mixed_BCHW = torch.cat([images_BCHW[:kept], self._images_NCHW[index]])
-        return mixed_BCHW, torch.cat([labels_B[:kept], self._labels_N[index]])
+        return mixed_BCHW, torch.cat([labels_B[:kept], drawn_B]), torch.cat([targets_BC[:kept], drawn_BC.to(targets_BC)])
 
     def content(self) -> Synthesis | None:
         """The bank as one synthesis, oldest first; None when it is empty."""
         return concatenate(self.parts) if self.parts else None
+
+    def state(self) -> dict[str, Any]:
+        """All that the next refresh and draw depend on, for a checkpoint; given images are not part of it."""
+        found = [vars(part) for part in self.parts] if self.given is None else []
+        return {"generator": self.generator.get_state(), "measuring": self.measuring.get_state(), "parts": found}
+
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Become what `state` was taken from."""
+        self.generator.set_state(state["generator"])
+        self.measuring.set_state(state["measuring"])
+        if self.given is None:
+            self._hold([on_device(Synthesis(**part), device) for part in state["parts"]])
+
+    def _hold(self, parts: list[Synthesis]) -> None:
+        self.parts = parts
+        if parts:
+            self._images_NCHW = torch.cat([part.images_BCHW for part in parts])
+            self._labels_N = torch.cat([part.labels_B for part in parts])
+            self._information_N = torch.cat([part.information_after_B for part in parts])

@@ -1,9 +1,11 @@
 """The training loop, one for every arm."""
 
-import copy
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,28 +13,17 @@ from torch import Tensor, nn
 from tsynd.classification import Classifier, as_targets, classification_loss, normalise_to
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
-from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for, seed_for, seeded
+from tsynd.randomness import seed_for, seeded
 from tsynd.robustness.attacks import pgd
 from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.targeting import Autoencoder, Synthesis
-from tsynd.training.arms import Arm, Recipe, steps_of
-from tsynd.training.bank import Bank
+from tsynd.tensors import tensors_hash, weights_hash
+from tsynd.training.arms import Arm, Recipe
+from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
+from tsynd.training.checks import check_synthetic, check_training_set
+from tsynd.training.state import History, State
 
-
-@dataclass
-class History:
-    """What a training recorded.
-
-    loss: of every step. refresh_step: when new images entered the bank, with their mean mutual information before and
-    after the search, in nats. seconds: wall-clock of warm-up, targeting and the rest of training.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    refresh_step: list[int] = field(default_factory=list)
-    information_before: list[float] = field(default_factory=list)
-    information_after: list[float] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=lambda: {"warmup": 0.0, "targeting": 0.0, "training": 0.0})
+CHECKPOINT_EVERY = 100  # steps: writing takes some .6 % of a training on one core
 
 
 def train_classifier(
@@ -43,8 +34,11 @@ def train_classifier(
     recipe: Recipe,
     *,
     autoencoder: Autoencoder | None = None,
+    synthetic: Synthesis | None = None,
     seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> tuple[History, Synthesis | None]:
     """Train a classifier by one arm's recipe: AdamW, one-cycle schedule, light augmentation, and images from the bank.
 
@@ -54,66 +48,89 @@ def train_classifier(
     Args:
         images_BCHW, labels_B: real training images in [0, 1] and their int64 classes, on the classifier's device.
         autoencoder: needed by arms with synthetic images.
-        progress: called with (step, loss) after each step.
+        synthetic: synthetic images that are given, in place of a search: from the end of the warm-up on, `recipe.share` of
+            each batch is drawn from them. For arms without a search of their own.
+        progress: called with (step, loss) after each step. What it raises stops the training and passes through.
+        checkpoint: a file that the state is written to, whole or not at all, every `checkpoint_every` steps. When it exists,
+            training goes on from it, on a CPU to the same bits as without a stop. Who calls deletes it when all is done.
 
     Returns:
-        What was recorded, and the images in the bank at the end (None without synthetic images).
+        What was recorded, and the images in the bank at the end (None without synthetic images). The classifier is in eval
+        mode; with `recipe.ema` its weights are the averaged ones.
+
+    Raises:
+        TsyndError: for images or labels that do not fit the classifier, an arm without what it needs, and a checkpoint that
+            is damaged or belongs to another training.
     """
+    check_training_set(classifier, images_BCHW, labels_B)
+    check_synthetic(classifier, arm, recipe, synthetic)
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
+    if checkpoint_every < 1:
+        raise TsyndError(f"checkpoint_every must be >= 1, got {checkpoint_every}")
+    file = Path(checkpoint) if checkpoint is not None else None
+    belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic) if file else {}
+    saved = load_checkpoint(file, belongs) if file and file.exists() else None
     normalise_to(classifier, images_BCHW)
-    _lay_out(classifier, torch.channels_last)  # a step takes a fifth less time so
-    bank = Bank(arm, recipe, seed)
-    searched = copy.deepcopy(classifier) if arm.sham else classifier
-    posterior = HeadDropout.of(searched, recipe.samples, generator_for(seed, "posterior")) if arm.objective else None
-    batches, augmenting = generator_for(seed, "batches"), generator_for(seed, "augmentation")
-    mixing, picking = generator_for(seed, "mixup"), generator_for(seed, "bank picks")
-    attacking, steps = generator_for(seed, "adversarial training"), steps_of(arm, recipe)
-    optimiser = torch.optim.AdamW(classifier.parameters(), weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, max(steps, 2))
-    warmup = round(recipe.warmup * steps)
-    history = History()
-    with seeded(seed_for(seed, "dropout")):
-        for step in range(steps):
+    with _in_training(classifier), seeded(seed_for(seed, "dropout")):  # dropout layers draw from torch's global state
+        state = State(classifier, arm, recipe, seed, synthetic)
+        if saved is not None:
+            state.load(saved)
+        warmup = round(recipe.warmup * state.steps)
+        for step in range(state.step, state.steps):
+            due = step >= warmup and (step - warmup) % recipe.refresh_every == 0
+            if arm.objective and autoencoder is not None and due:
+                _refresh(state, images_BCHW, labels_B, autoencoder)
             started = time.perf_counter()
-            if autoencoder and posterior and step >= warmup and (step - warmup) % recipe.refresh_every == 0:
-                new = bank.refresh(images_BCHW, labels_B, autoencoder, posterior, classifier)
-                history.refresh_step.append(step)
-                history.information_before.append(new.information_before_B.mean().item())
-                history.information_after.append(new.information_after_B.mean().item())
-                history.seconds["targeting"] += time.perf_counter() - started
-                started = time.perf_counter()
-            index_B = torch.randint(len(images_BCHW), (recipe.batch_size,), generator=batches).to(images_BCHW.device)
-            batch_BCHW, batch_B = augment(images_BCHW[index_B], INSIDE, augmenting), labels_B[index_B]
-            if len(bank):
-                batch_BCHW, batch_B = bank.mix_in(batch_BCHW, batch_B, picking)
-            if arm.adversarial:
-                with frozen(classifier):
-                    batch_BCHW = pgd(
-                        classifier, batch_BCHW, batch_B, eps=recipe.pgd_eps, steps=recipe.pgd_steps, generator=attacking
-                    )
-            targets_BC = as_targets(batch_B, classifier).to(batch_BCHW.dtype)
-            if arm.mixup:
-                batch_BCHW, targets_BC = mixup(batch_BCHW, targets_BC, recipe.mixup_alpha, mixing)
-            smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
-            classifier.train()
-            logits_BC = classifier(batch_BCHW)
-            loss = classification_loss(logits_BC, targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            history.loss.append(loss.item())
-            history.seconds["warmup" if arm.objective and step < warmup else "training"] += time.perf_counter() - started
+            loss = _take_step(state, images_BCHW, labels_B, mix_in=step >= warmup and len(state.bank) > 0)
+            warming_up = step < warmup and (arm.objective or synthetic is not None)
+            state.history.seconds["warmup" if warming_up else "training"] += time.perf_counter() - started
+            if file and (step + 1) % checkpoint_every == 0 and step + 1 < state.steps:
+                save_checkpoint(file, state.dump(), belongs)
             if progress:
-                progress(step, history.loss[-1])
-    _lay_out(classifier, torch.contiguous_format)  # as it is loaded from a file, where sums round likewise
-    classifier.eval()
-    return history, bank.content()
+                progress(step, loss)
+        if state.averaged is not None:
+            classifier.load_state_dict(state.averaged.module.state_dict())
+    return state.history, state.bank.content()
 
 
-def _lay_out(network: nn.Module, layout: torch.memory_format) -> None:
-    network.to(memory_format=layout)  # type: ignore[call-overload]  # a form of `to` that its annotations do not know
+def _refresh(state: State, images_BCHW: Tensor, labels_B: Tensor, autoencoder: Autoencoder) -> None:
+    """Let new images enter the bank, and record what the search did."""
+    assert state.posterior is not None
+    started, history = time.perf_counter(), state.history
+    new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier)
+    history.refresh_step.append(state.step)
+    history.information_before.append(new.information_before_B.mean().item())
+    history.information_after.append(new.information_after_B.mean().item())
+    history.seconds["targeting"] += time.perf_counter() - started
+
+
+def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: bool) -> float:
+    """One optimiser step on one batch; gives its loss."""
+    classifier, arm, recipe, draw = state.classifier, state.arm, state.recipe, state.generators
+    index_B = torch.randint(len(images_BCHW), (recipe.batch_size,), generator=draw["batches"]).to(images_BCHW.device)
+    batch_BCHW, batch_B = augment(images_BCHW[index_B], INSIDE, draw["augmentation"]), labels_B[index_B]
+    targets_BC = as_targets(batch_B, classifier).to(batch_BCHW.dtype)
+    if mix_in:
+        batch_BCHW, batch_B, targets_BC = state.bank.mix_in(batch_BCHW, batch_B, targets_BC, draw["bank picks"])
+    if arm.adversarial:
+        eps, steps, start = recipe.pgd_eps, recipe.pgd_steps, draw["adversarial training"]
+        with frozen(classifier):
+            batch_BCHW = pgd(classifier, batch_BCHW, batch_B, eps=eps, steps=steps, generator=start)
+    if arm.mixup:
+        batch_BCHW, targets_BC = mixup(batch_BCHW, targets_BC, recipe.mixup_alpha, draw["mixup"])
+    smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
+    classifier.train()
+    logits_BC = classifier(batch_BCHW)
+    loss = classification_loss(logits_BC, targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
+    state.optimiser.zero_grad()
+    loss.backward()
+    state.optimiser.step()
+    state.schedule.step()
+    if state.averaged is not None:
+        state.averaged.update_parameters(classifier)
+    state.history.loss.append(loss.item())
+    return state.history.loss[-1]
 
 
 def mixup(images_BCHW: Tensor, targets_BC: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -127,3 +144,39 @@ def mixup(images_BCHW: Tensor, targets_BC: Tensor, alpha: float, generator: torc
     weight_B111, weight_B1 = weight_B[:, None, None, None], weight_B[:, None]
     mixed_BCHW = images_BCHW * weight_B111 + images_BCHW[order] * (1 - weight_B111)
     return mixed_BCHW, targets_BC * weight_B1 + targets_BC[order] * (1 - weight_B1)
+
+
+def _identity(
+    classifier: Classifier,
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    arm: Arm,
+    recipe: Recipe,
+    seed: int,
+    autoencoder: Autoencoder | None,
+    synthetic: Synthesis | None,
+) -> dict[str, Any]:
+    """What a checkpoint belongs to, as JSON values: it continues this training and no other."""
+    names = ("images_BCHW", "labels_B", "information_after_B")  # of given images, these reach the training
+    given = {name: getattr(synthetic, name) for name in names} if synthetic is not None else {}
+    weights = sum(tensor.numel() for tensor in classifier.state_dict().values())
+    return {
+        **{f"arm.{name}": value for name, value in asdict(arm).items()},
+        **{f"recipe.{name}": value for name, value in asdict(recipe).items()},
+        "seed": seed,
+        "classifier": f"{weights} numbers for {classifier.channels} x {classifier.size} px, {classifier.classes} classes",
+        "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
+        "autoencoder": weights_hash(autoencoder) if isinstance(autoencoder, nn.Module) else None,
+        "synthetic": tensors_hash(given) if given else None,
+    }
+
+
+@contextmanager
+def _in_training(network: nn.Module) -> Iterator[None]:
+    """Channels last in memory, where a step takes a fifth less time; afterwards in eval mode, laid out as loaded from a file."""
+    try:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form that its annotations do not know
+        yield
+    finally:
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        network.eval()

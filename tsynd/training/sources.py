@@ -1,0 +1,63 @@
+"""Which real images a search starts from."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tsynd.classification import Classifier
+from tsynd.modes import frozen
+from tsynd.posterior import HeadDropout
+from tsynd.robustness.batches import predict
+from tsynd.uncertainty import mutual_information
+
+SOURCES = ("uniform", "balanced", "uncertain", "hard")
+POOL = 1024  # images that are scored for one choice at most, so that its cost does not grow with the training set
+
+
+def choose_sources(
+    sources: str,
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    classifier: Classifier,
+    *,
+    count: int,
+    samples: int,
+    generator: torch.Generator,
+    batch_size: int = 256,
+) -> Tensor:
+    """Draw the images that a search starts from, with replacement.
+
+    *uniform*: each image is equally likely. *balanced*: each class is, and within it each image. *uncertain*, *hard*: half
+    of the probability is spread evenly, half in proportion to a score by the present classifier: its mutual information
+    on the image, or its loss. The even half keeps every image in play, whatever a few outliers (wrong labels, say) score.
+
+    Args:
+        sources: one of `SOURCES`.
+        images_BCHW, labels_B: the training set: images in [0, 1] and int64 classes.
+        classifier: scores, in eval mode; it comes back as it was. Of a set larger than `POOL`, that many images, drawn
+            evenly, are scored.
+        count: how many to draw.
+        samples: posterior samples for *uncertain*.
+        generator: what is drawn from, on the CPU.
+        batch_size: images that are scored at a time, which bounds memory.
+
+    Returns:
+        (count,) int64 indices on the images' device.
+    """
+    device, size = images_BCHW.device, len(images_BCHW)
+    if sources == "uniform":
+        return torch.randint(size, (count,), generator=generator).to(device)
+    if sources == "balanced":
+        weights_B = 1 / labels_B.bincount()[labels_B].double().cpu()
+        return torch.multinomial(weights_B, count, replacement=True, generator=generator).to(device)
+    pool = torch.randperm(size, generator=generator)[:POOL].to(device)
+    with frozen(classifier):
+        if sources == "uncertain":
+            posterior = HeadDropout.of(classifier, samples, generator)
+            scores = predict(lambda images: mutual_information(posterior(images)), images_BCHW[pool], batch_size)
+        else:
+            scores = F.cross_entropy(predict(classifier, images_BCHW[pool], batch_size), labels_B[pool].cpu(), reduction="none")
+    scores = scores.double().clamp_min(0)
+    even, total = torch.full_like(scores, 1 / len(scores)), scores.sum()
+    weights = (even + scores / total) / 2 if total > 0 else even
+    return pool[torch.multinomial(weights, count, replacement=True, generator=generator).to(device)]

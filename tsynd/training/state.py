@@ -1,0 +1,121 @@
+"""All that the next step of a training depends on, in one place, so that a training can be stopped and go on."""
+
+import copy
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tsynd.classification import Classifier
+from tsynd.posterior import HeadDropout
+from tsynd.randomness import generator_for
+from tsynd.targeting import Synthesis, on_device
+from tsynd.training.arms import Arm, Recipe, steps_of
+from tsynd.training.bank import Bank
+
+Weights = list[Tensor] | tuple[Tensor, ...]
+
+STREAMS = ("batches", "augmentation", "mixup", "bank picks", "adversarial training")
+
+
+@dataclass
+class History:
+    """What a training recorded.
+
+    loss: of every step. refresh_step: when new images entered the bank, with their mean mutual information before and
+    after the search, in nats. seconds: wall-clock of warm-up, targeting and the rest of training.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    refresh_step: list[int] = field(default_factory=list)
+    information_before: list[float] = field(default_factory=list)
+    information_after: list[float] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: {"warmup": 0.0, "targeting": 0.0, "training": 0.0})
+
+
+class State:
+    """A training between two steps: networks, optimiser, schedule, bank, streams of random numbers, and what was recorded.
+
+    The masks that the search's posterior holds are no part of it: every search draws new ones from the bank's generator.
+    """
+
+    def __init__(self, classifier: Classifier, arm: Arm, recipe: Recipe, seed: int, synthetic: Synthesis | None) -> None:
+        self.classifier, self.arm, self.recipe = classifier, arm, recipe
+        self.searched = copy.deepcopy(classifier) if arm.sham else classifier
+        self.posterior = (
+            HeadDropout.of(self.searched, recipe.samples, generator_for(seed, "posterior")) if arm.objective else None
+        )
+        self.averaged = moving_average(classifier, recipe.ema) if recipe.ema else None
+        self.optimiser = torch.optim.AdamW(classifier.parameters(), weight_decay=recipe.weight_decay)
+        self.steps = steps_of(arm, recipe)
+        self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(self.steps, 2))
+        self.bank = Bank(arm, recipe, seed, None if synthetic is None else on_device(synthetic, self.device))
+        self.generators = {name: generator_for(seed, name) for name in STREAMS}
+        self.history = History()
+
+    @property
+    def step(self) -> int:
+        """How many steps have been taken."""
+        return len(self.history.loss)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the classifier is."""
+        return self.classifier.mean.device
+
+    def dump(self) -> dict[str, Any]:
+        """Everything as a tree of tensors and JSON values, for a checkpoint."""
+        return {
+            "classifier": self.classifier.state_dict(),
+            "searched": self.searched.state_dict() if self.arm.sham else None,
+            "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "bank": self.bank.state(),
+            "generators": {name: generator.get_state() for name, generator in self.generators.items()},
+            "dropout": {device: module.get_rng_state() for device, module in self._global_random().items()},
+            "history": asdict(self.history),
+        }
+
+    def load(self, tree: dict[str, Any]) -> None:
+        """Become what `dump` described, torch's global random state included."""
+        self.classifier.load_state_dict(tree["classifier"])
+        if self.arm.sham:
+            self.searched.load_state_dict(tree["searched"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(tree["averaged"])
+        self.optimiser.load_state_dict(tree["optimiser"])
+        for parameter, moments in self.optimiser.state.items():
+            for name, moment in moments.items():
+                if moment.shape == parameter.shape:  # laid out in memory like the weights, as they were: sums round likewise
+                    moments[name] = torch.empty_like(parameter).copy_(moment)
+        self.schedule.load_state_dict(tree["schedule"])
+        self.bank.restore(tree["bank"], self.device)
+        for name, generator in self.generators.items():
+            generator.set_state(tree["generators"][name])
+        for device, module in self._global_random().items():
+            module.set_rng_state(tree["dropout"][device])
+        self.history = History(**tree["history"])
+
+    def _global_random(self) -> dict[str, Any]:
+        """Where torch keeps the random states that layers drop out from: the CPU's, and that of the classifier's device."""
+        device = self.device.type
+        return {"cpu": torch} | ({} if device == "cpu" else {device: torch.get_device_module(device)})
+
+
+def moving_average(classifier: Classifier, decay: float) -> AveragedModel:
+    """An exponential moving average of a classifier's weights, to be updated after each step.
+
+    The decay of step n is min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten in a short training
+    too (as in TensorFlow's ExponentialMovingAverage). The running statistics of batch norm are averaged like the weights:
+    the last ones belong to the last weights, and averaged features have averaged statistics, to first order.
+    """
+
+    def update(averaged: Weights, present: Weights, count: Tensor | int) -> None:
+        n = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, present, count)
+
+    return AveragedModel(classifier, multi_avg_fn=update, use_buffers=True)
