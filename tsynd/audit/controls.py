@@ -1,0 +1,99 @@
+"""The controls of an audit: searches from the same codes as far, in directions that know nothing, or down in place of up."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from tsynd.audit.measures import as_saved, encoded
+from tsynd.classification import Classifier
+from tsynd.posterior import HeadDropout, Posterior
+from tsynd.randomness import generator_for, seed_for, seeded
+from tsynd.targeting import Autoencoder, Guard, Objective, Synthesis, concatenate, target
+from tsynd.uncertainty import mutual_information
+
+BATCH = 64  # images a search; bounds the memory
+
+
+class StartingAt(nn.Module):
+    """An autoencoder that encodes whatever it is given to these codes, so that a search starts where another one did."""
+
+    def __init__(self, autoencoder: Autoencoder, start_BD: Tensor) -> None:
+        super().__init__()
+        self.autoencoder, self.start_BD = autoencoder, start_BD
+
+    def encode(self, images_BCHW: Tensor) -> Tensor:
+        return self.start_BD
+
+    def decode(self, latents_BD: Tensor) -> Tensor:
+        return self.autoencoder.decode(latents_BD)
+
+
+def codes(synthesis: Synthesis, autoencoder: Autoencoder, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where each search started and what it found, as codes (B, D): z0 and z*.
+
+    A `Synthesis` keeps images and not their codes, so both are encoded again from what they decoded to.
+    """
+    pictures = (as_saved(synthesis.reconstructions_BCHW), as_saved(synthesis.images_BCHW))
+    start_BD, found_BD = (encoded(images_BCHW, autoencoder, device) for images_BCHW in pictures)
+    return start_BD, found_BD
+
+
+def untrained(network: Classifier, seed: int) -> Classifier:
+    """A copy with fresh weights, which normalises its input as the network does: it looks alike and knows nothing."""
+    fresh = copy.deepcopy(network)
+    with seeded(seed):
+        for layer in fresh.modules():
+            if callable(reset := getattr(layer, "reset_parameters", None)):
+                reset()
+    return fresh.eval()
+
+
+def searched_again(
+    synthesis: Synthesis,
+    start_BD: Tensor,
+    classifier: Classifier,
+    autoencoder: Autoencoder,
+    *,
+    samples: int,
+    guard: Guard | None,
+    seed: int,
+) -> dict[str, Synthesis]:
+    """Three searches from the codes of a synthesis, with its radius and its number of steps.
+
+    `random`: the search for mutual information is run, but only the length of its displacement is kept. `sham`: up the
+    mutual information of an untrained copy, which has no label to guard. `minimised`: down the classifier's own.
+    """
+    seeds = {name: generator_for(seed, f"audit, {name}") for name in ("random", "sham", "minimised")}
+    knowing = HeadDropout.of(classifier, samples, seeds["random"])
+    ignorant = HeadDropout.of(untrained(classifier, seed_for(seed, "audit, untrained")), samples, seeds["sham"])
+    searches: dict[str, tuple[str | Objective, Posterior, Guard | None]] = {
+        "random": ("random", knowing, guard),
+        "sham": ("mutual_information", ignorant, None),
+        "minimised": (_information_lost, knowing, guard),
+    }
+    return {
+        name: concatenate(
+            [
+                target(
+                    synthesis.reconstructions_BCHW[rows].to(start_BD),
+                    synthesis.labels_B[rows].to(start_BD.device),
+                    StartingAt(autoencoder, start_BD[rows.to(start_BD.device)]),
+                    posterior,
+                    objective=objective,
+                    radius=synthesis.radius,
+                    steps=synthesis.steps,
+                    guard=guard,
+                    source_B=synthesis.source_B[rows].to(start_BD.device),
+                    generator=seeds[name],
+                )
+                for rows in torch.arange(len(synthesis)).split(BATCH)
+            ]
+        )
+        for name, (objective, posterior, guard) in searches.items()
+    }
+
+
+def _information_lost(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+    """Mutual information with its sign turned: climbing it is the negative control."""
+    return -mutual_information(log_probs_BKC)
