@@ -207,7 +207,11 @@ def test_every_group_and_measure_is_reported(run: Run) -> None:
     assert set(found["groups"]["targeted"]) == {*MEASURES, "n", "sources"}
     rows = run.audit.to_rows()
     assert all(row["low"] - 1e-9 <= row["mean"] <= row["high"] + 1e-9 for row in rows)
-    assert found["judge"] == {"trained_on": 48, "run_trained_on": 24, "split": "test"}
+    judge = found["judge"]
+    assert (judge["trained_on"], judge["run_trained_on"], judge["split"]) == (48, 24, "test")
+    agrees, labels = run.audit.groups["unseen"].columns["judge_agrees"], run.data.test.labels
+    recalls = [agrees[labels == label].double().mean().item() for label in (0, 1)]
+    assert judge["balanced_accuracy"] == pytest.approx(sum(recalls) / 2)
     assert found["subgroup"]["name"] == "faint"
 
 

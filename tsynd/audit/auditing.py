@@ -18,6 +18,7 @@ from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness.evaluation import check_task
+from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis
 from tsynd.training import Recipe, parse_arm, train_classifier
 
@@ -46,7 +47,8 @@ class Audit:
     """What an audit found.
 
     groups: by the names in `GROUPS`. Rows of the last five belong together: where a search started, what three controls
-    found from there, what the search found. judge: what it was trained on, and `split`, the unseen images. settings: of
+    found from there, what the search found. judge: what it was trained on, and its balanced accuracy on the unseen images
+    of `split`, whose classes may be less even than those of the sources. settings: of
     searches and measures; `typical_distance` is between two real images, in intensity. subgroup: on phantoms with a
     withheld subgroup, how well the oracle sees it at all. seed: of the intervals.
     """
@@ -157,7 +159,8 @@ def audit(
             found_BD = codes(found, autoencoder, device)[1]
             groups[name] = asked.of_found(_pictures(found.images_BCHW), found_BD, found.latent_displacement_B, start)
         subgroup = asked.about_subgroup()
-    trained = {"trained_on": len(data.train), "run_trained_on": len(chosen), "split": split}
+    on_unseen = balanced_accuracy(groups["unseen"].judged_BC, unseen.labels)
+    trained = {"trained_on": len(data.train), "run_trained_on": len(chosen), "split": split, "balanced_accuracy": on_unseen}
     settings = {"radius": synthesis.radius, "steps": synthesis.steps, "samples": samples, "k": k}
     return Audit(groups, trained, settings | {"typical_distance": asked.typical_distance}, subgroup, seed)
 

@@ -45,7 +45,7 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
     typical, worst = cases(audit, count)
     start, targeted = audit.groups["reconstruction"], audit.groups["targeted"]
     rows = torch.cat([typical, worst]).tolist()
-    figure = Picture(figsize=(1.25 * len(rows) + 1.2, 6.4))
+    figure = Picture(figsize=(1.5 * len(rows) + 1.2, 7.4))
     gap = [0.12] if len(worst) else []
     axes = figure.subplots(4, len(rows) + len(gap), squeeze=False, width_ratios=[1] * len(typical) + gap + [1] * len(worst))
     bare(axes)
@@ -107,8 +107,8 @@ def words(found: dict[str, Any]) -> dict[str, str]:
         f"images. It sees the copied label in {share('judge_agrees')} of the targeted images, and in "
         f"{share('judge_agrees', 'reconstruction')} of what they started from. Targeted minus start: "
         f"{minus('reconstruction', 'judge_agrees')}; minus random displacement: {minus('random', 'judge_agrees')}; minus a sham "
-        f"search: {minus('sham', 'judge_agrees')}. On unseen real images the judge is right in "
-        f"{share('judge_agrees', 'unseen')}.",
+        f"search: {minus('sham', 'judge_agrees')}. Its balanced accuracy on unseen real images is "
+        f"{found['judge']['balanced_accuracy']:.2f}.",
         "Something that the controls do not find?": f"For the finished classifier mutual information is "
         f"{mean('information', 'reconstruction')} nats at the start and {mean('information')} on targeted images. Random "
         f"displacement ends at {mean('information', 'random')}, a sham search at {mean('information', 'sham')}, a search "

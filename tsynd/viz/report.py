@@ -35,8 +35,9 @@ p { margin: .4rem 0 .8rem; max-width: 46rem; } .quiet { color: var(--quiet); }
 img { width: 100%; height: auto; background: #fff; border-radius: .6rem; padding: .4rem; border: 1px solid var(--line); }
 figure { margin: .8rem 0; } figure .wide img { min-width: 40rem; } figcaption { font-size: .9rem; color: var(--quiet); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .7rem; border-bottom: 1px solid var(--line); } th:first-child { text-align: left; }
-td small { color: var(--quiet); white-space: nowrap; } th { font-weight: 500; } thead th { color: var(--quiet); }
+th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); } th:first-child { text-align: left; }
+td small { color: var(--quiet); white-space: nowrap; } th { font-weight: 500; } tbody th { min-width: 9rem; }
+thead th { color: var(--quiet); }
 pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; }
 .tables { display: flex; flex-wrap: wrap; gap: 1rem 3rem; }
 """
