@@ -23,9 +23,9 @@ from tsynd.training import Recipe
 
 SECTIONS = {
     "schema", "config", "split", "n", "clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "synthesis",
-    "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
+    "audit", "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
 }  # fmt: skip
-STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "report"}
+STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report"}
 DATA = "phantom:count=30"
 
 
@@ -80,7 +80,7 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
         assert {"mutual_information_before", "mutual_information_after"} <= set(synthetic.files)
     report = (tmp_path / "run" / "report.html").read_text()
     assert "http" not in report.replace("http://www.w3.org", "")
-    assert report.count('alt="') == report.count("<img") == 4
+    assert report.count('alt="') == report.count("<img") == 5
 
 
 def test_subgroups_of_phantoms_are_reported() -> None:
@@ -98,7 +98,13 @@ def test_an_arm_without_synthesis_has_no_autoencoder(tmp_path: Path) -> None:
         "count": 0, "mutual_information_before": None, "mutual_information_after": None, "latent_displacement": None,
         "pixel_displacement": None, "log_prob_fall": None,
     }  # fmt: skip
-    assert finished.metrics["seconds"]["targeting"] == finished.metrics["seconds"]["autoencoder"] == 0
+    assert finished.metrics["audit"] is None
+    assert (
+        finished.metrics["seconds"]["audit"]
+        == finished.metrics["seconds"]["targeting"]
+        == finished.metrics["seconds"]["autoencoder"]
+        == 0
+    )
     assert "real images only" in (tmp_path / "report.html").read_text()
 
 

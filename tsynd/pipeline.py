@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from tsynd import store
+from tsynd.audit import Audit, audit
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.config import BUDGETS, METHOD_VERSION, RunConfig, find_device
@@ -24,12 +25,12 @@ from tsynd.robustness import evaluate
 from tsynd.robustness.batches import predict
 from tsynd.robustness.evaluation import check_task
 from tsynd.robustness.metrics import balanced_accuracy
-from tsynd.targeting import Synthesis, on_cpu
+from tsynd.targeting import Guard, Synthesis, on_cpu
 from tsynd.tensors import weights_hash
 from tsynd.training import CHECKPOINT_EVERY, History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
 
-STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation", "report")
+STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report")
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (stage, steps done, steps in all or 0 when unknown, what is going on)."""
@@ -41,7 +42,8 @@ class Run:
 
     config: as in `config.json`. data: the whole data set. chosen: which images of `data.train` were trained on;
     `synthesis.source_B` counts in `data.train` too. autoencoder and synthesis are None for arms without synthetic images.
-    metrics: as in `metrics.json`.
+    metrics: as in `metrics.json`. audit: of the synthetic images, one by one; `load_run` gives None, since its summary in
+    `metrics` is all that is kept.
     """
 
     config: dict[str, Any]
@@ -53,6 +55,7 @@ class Run:
     history: History
     autoencoder_loss: list[float]
     metrics: dict[str, Any]
+    audit: Audit | None = None
 
 
 def run(
@@ -101,9 +104,14 @@ def run(
 
     with _clock(seconds, "evaluation"):
         metrics = _evaluate(config, data, classifier, synthesis, say)
+    audited = None
+    if synthesis and autoencoder:
+        with _clock(seconds, "audit"):
+            audited = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
+    metrics["audit"] = audited.to_json() if audited else None
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
     metrics |= {"weights_hash": weights_hash(classifier)}
-    finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics)
+    finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, audited)
     if folder:
         with _clock(seconds, "report"):
             say("report", 0, 0, "drawing")
@@ -242,6 +250,32 @@ def _evaluate(
     inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
     searched = {"synthesis": _summary(synthesis), "subgroups": inside}
     return {"split": config.evaluate, "n": len(split)} | positive | measured | searched
+
+
+def _audit(
+    config: RunConfig,
+    data: Dataset,
+    chosen: Tensor,
+    classifier: Classifier,
+    autoencoder: ConvAutoencoder,
+    synthesis: Synthesis,
+    say: Progress,
+) -> Audit:
+    """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
+    recipe, arm = BUDGETS[config.budget].recipe, parse_arm(config.arm)
+    return audit(
+        synthesis,
+        classifier,
+        autoencoder,
+        data,
+        chosen=chosen,
+        recipe=recipe,
+        split=config.evaluate,
+        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
+        samples=recipe.samples,
+        seed=config.seed,
+        progress=lambda text: say("audit", 0, 0, text),
+    )
 
 
 def _inside(classifier: Classifier, split: Split) -> float | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tsynd.data import Dataset
 from tsynd.pipeline import Run
-from tsynd.viz.style import COLOURS, MARKERS, Picture, styled
+from tsynd.viz.style import COLOURS, MARKERS, Picture, bare, short, styled
 
 ROWS = ("source", "start", "targeted", "difference")
 
@@ -55,11 +55,11 @@ def pairs(run: Run, count: int = 8) -> Figure:
             axes[line, column].imshow(image, cmap="gray", vmin=0, vmax=1)
         shown = axes[3, column].imshow(change_BHW[column].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
         before, after = float(synthesis.information_before_B[row]), float(synthesis.information_after_B[row])
-        axes[0, column].set_title(_short(run.data.classes[int(synthesis.labels_B[row])]), fontsize=9)
+        axes[0, column].set_title(short(run.data.classes[int(synthesis.labels_B[row])]), fontsize=9)
         axes[3, column].set_xlabel(f"{before:.3f} → {after:.3f}", fontsize=9)
     for line, name in enumerate(ROWS):
         axes[line, 0].set_ylabel(name)
-    _bare(axes)
+    bare(axes)
     assert shown is not None
     figure.colorbar(shown, ax=axes[3, :].tolist(), label="intensity", shrink=0.9, aspect=12)
     figure.supxlabel("mutual information, before → after (nats)", fontsize=10)
@@ -79,7 +79,7 @@ def information(run: Run) -> Figure:
     for label, name in enumerate(run.data.classes):
         of_class = (synthesis.labels_B == label).cpu()
         style = {"color": COLOURS[label % 8], "marker": MARKERS[label % 8]}
-        named = _short(name) if len(run.data.classes) <= len(COLOURS) else None  # more would fill the figure with names
+        named = short(name) if len(run.data.classes) <= len(COLOURS) else None  # more would fill the figure with names
         scatter.scatter(before[of_class], after[of_class], s=14, alpha=0.6, label=named, **style)
     scatter.set(xlabel="before the search (nats)", ylabel="after (nats)", title="images in the bank at the end")
     scatter.legend(fontsize=8)
@@ -164,20 +164,11 @@ def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
     figure = Picture(figsize=(1.3 * per_class + 1, 1.35 * len(data.classes)))
     axes = figure.subplots(len(data.classes), per_class, squeeze=False)
     for label, name in enumerate(data.classes):
-        axes[label, 0].set_ylabel(_short(name))
+        axes[label, 0].set_ylabel(short(name))
         for axis, image_CHW in zip(axes[label], data.train.images[data.train.labels == label], strict=False):
             axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
-    _bare(axes)
+    bare(axes)
     return figure
-
-
-def _bare(axes: Any) -> None:
-    """Take ticks, grid and frame from axes that hold images."""
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.grid(False)
-        axis.spines[:].set_visible(False)
 
 
 def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:
@@ -193,7 +184,3 @@ def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:
 
 def _spaced(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _short(name: str, width: int = 16) -> str:
-    return name if len(name) <= width else name[: width - 1] + "…"

@@ -9,13 +9,16 @@ from matplotlib.figure import Figure
 
 from tsynd.files import write_text
 from tsynd.pipeline import Run
-from tsynd.viz import figures
+from tsynd.viz import audit, figures
 from tsynd.viz.style import data_uri
 
 NAMES = {"auroc": "AUROC", "auroc_per_label": "AUROC per label", "nll": "NLL", "brier": "Brier score"}
 NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
 PAIRS = """The images that gained most. Source: the real image. Start: its augmented copy, encoded and decoded. Targeted: what
 the search found. Difference: targeted minus start."""
+FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
+image what the judge sees; ≠ where that is not the label. Difference: targeted minus start, one scale in every report. Nearest
+real: of the images that were trained on; 1 is the typical distance between two of them."""
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --quiet: #5b6675; --line: #d8dee6; --page: #ffffff; --card: #f4f6f9; }
 @media (prefers-color-scheme: dark) {
@@ -32,8 +35,9 @@ p { margin: .4rem 0 .8rem; max-width: 46rem; } .quiet { color: var(--quiet); }
 img { width: 100%; height: auto; background: #fff; border-radius: .6rem; padding: .4rem; border: 1px solid var(--line); }
 figure { margin: .8rem 0; } figure .wide img { min-width: 40rem; } figcaption { font-size: .9rem; color: var(--quiet); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid var(--line); } th:first-child { text-align: left; }
-th { font-weight: 500; } thead th { color: var(--quiet); }
+th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); } th:first-child { text-align: left; }
+td small { color: var(--quiet); white-space: nowrap; } th { font-weight: 500; } tbody th { min-width: 9rem; }
+thead th { color: var(--quiet); }
 pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; }
 .tables { display: flex; flex-wrap: wrap; gap: 1rem 3rem; }
 """
@@ -80,6 +84,7 @@ For research and teaching, not for clinical use.</p>
 {_budget_warning(config)}
 {_tiles(run.metrics)}
 {_synthesis(run)}
+{_audit(run)}
 {_performance(run.metrics)}
 {_training(run)}
 {_provenance(run, out)}
@@ -132,6 +137,25 @@ def _synthesis(run: Run) -> str:
 {_figure(figures.pairs(run), alt_pairs, PAIRS)}
 <h2>What the classifier did not know</h2>
 {_figure(figures.information(run), alt_information, "Left: each image in the bank. Right: means whenever images were added.")}"""
+
+
+def _audit(run: Run) -> str:
+    """Is a synthetic image still of its class: answers, typical and worst images, and every measure."""
+    found = run.metrics["audit"]
+    if found is None:
+        return ""
+    answers = [f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in audit.words(found).items()]
+    pictures = ""
+    if run.audit is not None:
+        agree, before = (f"{found['groups'][name]['judge_agrees']['mean']:.0%}" for name in ("targeted", "reconstruction"))
+        alt = f"Typical and worst targeted images; the judge sees the label in {agree} of all of them, in {before} of the starts"
+        pictures = _figure(audit.faces(run.audit, run.data), alt, FACES)
+    notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in audit.captions(found))
+    return f"""<h2>Is the synthetic image still of its class?</h2>
+{"".join(answers)}
+{pictures}
+{_table("mean and 95 % interval", *audit.table(found))}
+{notes}"""
 
 
 def _performance(metrics: dict[str, Any]) -> str:

@@ -60,6 +60,20 @@ def save(figure: Figure, path: Path) -> None:
         temporary.write_bytes(_render(figure, path.suffix[1:], dpi=160))
 
 
+def bare(axes: Any) -> None:
+    """Take ticks, grid and frame from axes that hold images."""
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
+
+
+def short(name: str, width: int = 16) -> str:
+    """A name that is cut, with an ellipsis, if it is longer."""
+    return name if len(name) <= width else name[: width - 1] + "…"
+
+
 def _render(figure: Figure, kind: str, dpi: int) -> bytes:
     buffer = io.BytesIO()
     with matplotlib.rc_context(SETTINGS):

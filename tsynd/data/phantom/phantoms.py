@@ -81,6 +81,16 @@ def phantom(
     return Dataset(name, train, val, test, CLASSES[classes], task, "CC BY 4.0", source="tsynd.data.phantom")
 
 
+def withheld_in(name: str) -> str | None:
+    """The subgroup that a data set of phantoms of this name withholds; None for none, and for other data.
+
+    >>> withheld_in("phantom:seed=1,withheld=faint"), withheld_in("phantom")
+    ('faint', None)
+    """
+    kind, _, options = name.partition(":")
+    return dict(option.split("=") for option in options.split(",")).get("withheld") if kind == "phantom" and options else None
+
+
 def draw_split(
     per_class: int,
     size: int,

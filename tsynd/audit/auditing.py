@@ -1,0 +1,209 @@
+"""The audit: is a synthetic image still of its class, and did the search find something that its controls do not?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsynd.audit.controls import codes, searched_again
+from tsynd.audit.intervals import interval
+from tsynd.audit.measures import as_saved
+from tsynd.audit.questions import Group, Questions
+from tsynd.classification import Classifier, build_classifier
+from tsynd.data import Dataset
+from tsynd.data.dataset import SPLITS
+from tsynd.errors import TsyndError, unknown
+from tsynd.modes import frozen
+from tsynd.randomness import generator_for, seed_for
+from tsynd.robustness.evaluation import check_task
+from tsynd.robustness.metrics import balanced_accuracy
+from tsynd.targeting import Autoencoder, Guard, Synthesis
+from tsynd.training import Recipe, parse_arm, train_classifier
+
+# What is measured, in words; a measure that says nothing of a group is left out there.
+MEASURES = {
+    "judge_agrees": "judge sees the label",
+    "judge_log_prob_fall": "fall of the judge's log p(label), nats",
+    "purity": "neighbours with the label, in code space",
+    "return_gap": "code lost on a round trip",
+    "ssim": "SSIM to the start",
+    "information": "mutual information, nats",
+    "latent_displacement": "displacement of the code",
+    "nearest_distance": "distance to the nearest real image",
+    "nearest_is_source": "nearest real image is the source",
+    "oracle_agrees": "oracle sees the label",
+    "oracle_flipped": "oracle sees another class than at the start",
+    "subgroup_distance": "distance to the withheld subgroup",
+    "in_subgroup": "inside the withheld subgroup",
+}
+CONTROLS = ("reconstruction", "random", "sham", "minimised")
+GROUPS = ("unseen", "source", *CONTROLS, "targeted")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    groups: by the names in `GROUPS`. Rows of the last five belong together: where a search started, what three controls
+    found from there, what the search found. judge: what it was trained on, and its balanced accuracy on the unseen images
+    of `split`, whose classes may be less even than those of the sources. settings: of
+    searches and measures; `typical_distance` is between two real images, in intensity. subgroup: on phantoms with a
+    withheld subgroup, how well the oracle sees it at all. seed: of the intervals.
+    """
+
+    groups: dict[str, Group]
+    judge: dict[str, Any]
+    settings: dict[str, Any]
+    subgroup: dict[str, Any] | None
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `metrics.json`: mean and 95 % interval of every measure in every group, and of the paired differences.
+
+        `differences` are targeted minus each of the `CONTROLS`, image by image.
+        """
+        targeted = self.groups["targeted"]
+        groups = {
+            name: {"n": len(group.labels_B), "sources": len(group.source_B.unique())}
+            | {measure: self._interval(values_B, group.source_B) for measure, values_B in group.columns.items()}
+            for name, group in self.groups.items()
+        }
+        differences = {
+            name: {
+                measure: self._interval(values_B.double() - self.groups[name].columns[measure].double(), targeted.source_B)
+                for measure, values_B in targeted.columns.items()
+                if measure in self.groups[name].columns
+            }
+            for name in CONTROLS
+        }
+        sections = {"judge": self.judge, "settings": self.settings, "subgroup": self.subgroup}
+        return sections | {"groups": groups, "differences": differences}
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """For a table of one's own: a row for each group and measure, with `mean`, `low`, `high`, `n` and `sources`."""
+        return [
+            {"group": name, "measure": measure} | found[measure] | {"n": found["n"], "sources": found["sources"]}
+            for name, found in self.to_json()["groups"].items()
+            for measure in MEASURES
+            if measure in found
+        ]
+
+    def _interval(self, values_B: Tensor, sources_B: Tensor) -> dict[str, float]:
+        return interval(values_B, sources_B, generator_for(self.seed, "audit, intervals"))
+
+
+def audit(
+    synthesis: Synthesis,
+    classifier: Classifier,
+    autoencoder: Autoencoder,
+    data: Dataset,
+    *,
+    chosen: Tensor | None = None,
+    judge: Classifier | None = None,
+    recipe: Recipe | None = None,
+    split: str = "test",
+    guard: Guard | None = None,
+    samples: int = 64,
+    k: int = 10,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
+    """Ask whether synthetic images are still of their class, and whether the search found something that controls do not.
+
+    Searches start from *augmented* sources. So what they find is compared with the reconstructions that they started from,
+    and the controls start there too. Images are judged as a file holds them, in 8 bits.
+
+    Args:
+        synthesis: the images; `source_B` counts in `data.train`.
+        classifier: the one that was trained; mutual information is its own now, on masks that no search has seen.
+        autoencoder: that of the searches, on the classifier's device.
+        data: where the sources come from; the judge learns from all of `data.train`.
+        chosen: which of `data.train` the run trained on; all by default.
+        judge: another classifier of the same classes, on the same device; by default `train_judge` trains one.
+        recipe: of the judge's training; by default that of the budget `cpu`.
+        split: real images that neither judge nor classifier has seen, `test` or `val`.
+        guard: that of the searches, for the controls.
+        samples: of the posterior.
+        k: neighbours in code space; in a set too small for so many, all others.
+        seed: of the judge's training, of the controls and of the intervals.
+        progress: called with a line for each part that begins.
+
+    Raises:
+        TsyndError: for multi-label data, an empty synthesis, or one that does not belong to the data.
+    """
+    check_task(data.task)
+    _check(synthesis, data, split)
+    say, device = progress or (lambda text: None), next(classifier.parameters()).device
+    k = min(k, len(data.train) - 1)
+    chosen = torch.arange(len(data.train)) if chosen is None else chosen.cpu()
+    if judge is None:
+        say("training the judge")
+        judge = train_judge(data, seed=seed, recipe=recipe, device=device)
+    networks = [network for network in (classifier, judge, autoencoder) if isinstance(network, nn.Module)]
+    with frozen(*networks):
+        start_BD, _ = codes(synthesis, autoencoder, device)
+        say("controls: random, sham, minimised")
+        again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
+        say("judge, neighbours, oracle")
+        asked = Questions(data, chosen, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
+        unseen, source_B = getattr(data, split), synthesis.source_B.cpu()
+        start = asked.of_start(_pictures(synthesis.reconstructions_BCHW), start_BD, synthesis.labels_B.cpu(), source_B)
+        groups = {
+            "unseen": asked.of_real(unseen.images, unseen.labels),
+            "source": asked.of_real(data.train.images[source_B], data.train.labels[source_B], source_B),
+            "reconstruction": start,
+        }
+        for name, found in (again | {"targeted": synthesis}).items():
+            found_BD = codes(found, autoencoder, device)[1]
+            groups[name] = asked.of_found(_pictures(found.images_BCHW), found_BD, found.latent_displacement_B, start)
+        subgroup = asked.about_subgroup()
+    on_unseen = balanced_accuracy(groups["unseen"].judged_BC, unseen.labels)
+    trained = {"trained_on": len(data.train), "run_trained_on": len(chosen), "split": split, "balanced_accuracy": on_unseen}
+    settings = {"radius": synthesis.radius, "steps": synthesis.steps, "samples": samples, "k": k}
+    return Audit(groups, trained, settings | {"typical_distance": asked.typical_distance}, subgroup, seed)
+
+
+def train_judge(
+    data: Dataset,
+    *,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    device: torch.device | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> Classifier:
+    """A second opinion: a classifier trained on the *whole* training split by arm `none`, in eval mode.
+
+    Its initialisation and its batches come from `seed`, but are not those of a run with that seed.
+
+    Raises:
+        TsyndError: for multi-label data.
+    """
+    check_task(data.task)
+    own = seed_for(seed, "judge")
+    judge = build_classifier(data.channels, data.size, len(data.classes), own).to(device)
+    images_BCHW, labels_B = data.train.images.to(device).float() / 255, data.train.labels.to(device)
+    train_classifier(judge, images_BCHW, labels_B, parse_arm("none"), recipe or Recipe(), seed=own, progress=progress)
+    return judge
+
+
+def _pictures(images_BCHW: Tensor) -> Tensor:
+    return as_saved(images_BCHW.cpu())
+
+
+def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
+    """Refuse a synthesis that is empty or not of these data."""
+    if split not in SPLITS[1:]:
+        raise unknown("split of unseen images", split, SPLITS[1:])
+    if not len(synthesis):
+        raise TsyndError("an audit needs at least one synthetic image, got none")
+    shape, wanted = tuple(synthesis.images_BCHW.shape[1:]), tuple(data.train.images.shape[1:])
+    if shape != wanted:
+        raise TsyndError(f"synthetic images must be {wanted} as those of {data.name}, got {shape}")
+    low, high = int(synthesis.source_B.min()), int(synthesis.source_B.max())
+    if low < 0 or high >= len(data.train):
+        raise TsyndError(f"sources must lie between 0 and {len(data.train) - 1}, got {low if low < 0 else high}")
+    low, high = int(synthesis.labels_B.min()), int(synthesis.labels_B.max())
+    if low < 0 or high >= len(data.classes):
+        raise TsyndError(f"labels must lie between 0 and {len(data.classes) - 1}, got {low if low < 0 else high}")

@@ -1,0 +1,93 @@
+"""The controls of an audit: searches from the same codes as far, in directions that know nothing, or down in place of up."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from tsynd.audit.measures import as_saved, encoded
+from tsynd.classification import Classifier
+from tsynd.posterior import HeadDropout, Posterior
+from tsynd.randomness import generator_for, seed_for, seeded
+from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, target
+
+BATCH = 64  # images a search; bounds the memory
+
+
+class StartingAt(nn.Module):
+    """An autoencoder that encodes whatever it is given to these codes, so that a search starts where another one did."""
+
+    def __init__(self, autoencoder: Autoencoder, start_BD: Tensor) -> None:
+        super().__init__()
+        self.autoencoder, self.start_BD = autoencoder, start_BD
+
+    def encode(self, images_BCHW: Tensor) -> Tensor:
+        return self.start_BD
+
+    def decode(self, latents_BD: Tensor) -> Tensor:
+        return self.autoencoder.decode(latents_BD)
+
+
+def codes(synthesis: Synthesis, autoencoder: Autoencoder, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where each search started and what it found, as codes (B, D): z0 and z*; of a search in pixel space, the images' codes."""
+    if synthesis.space == "latent":
+        return synthesis.start_latents_BD.to(device), synthesis.latents_BD.to(device)
+    pictures = (as_saved(synthesis.reconstructions_BCHW), as_saved(synthesis.images_BCHW))
+    start_BD, found_BD = (encoded(images_BCHW, autoencoder, device) for images_BCHW in pictures)
+    return start_BD, found_BD
+
+
+def untrained(network: Classifier, seed: int) -> Classifier:
+    """A copy with fresh weights, which normalises its input as the network does: it looks alike and knows nothing."""
+    fresh = copy.deepcopy(network)
+    with seeded(seed):
+        for layer in fresh.modules():
+            if callable(reset := getattr(layer, "reset_parameters", None)):
+                reset()
+    return fresh.eval()
+
+
+def searched_again(
+    synthesis: Synthesis,
+    start_BD: Tensor,
+    classifier: Classifier,
+    autoencoder: Autoencoder,
+    *,
+    samples: int,
+    guard: Guard | None,
+    seed: int,
+) -> dict[str, Synthesis]:
+    """Three searches from the codes of a synthesis, with its radius and its number of steps.
+
+    `random`: the search for mutual information is run, but only the length of its displacement is kept. `sham`: up the
+    mutual information of an untrained copy, which has no label to guard. `minimised`: down the classifier's own.
+    """
+    seeds = {name: generator_for(seed, f"audit, {name}") for name in ("random", "sham", "minimised")}
+    knowing = HeadDropout.of(classifier, samples, seeds["random"])
+    ignorant = HeadDropout.of(untrained(classifier, seed_for(seed, "audit, untrained")), samples, seeds["sham"])
+    searches: dict[str, tuple[str, bool, Posterior, Guard | None]] = {
+        "random": ("random", False, knowing, guard),
+        "sham": ("mutual_information", False, ignorant, None),
+        "minimised": ("mutual_information", True, knowing, guard),
+    }
+    return {
+        name: concatenate(
+            [
+                target(
+                    synthesis.reconstructions_BCHW[rows].to(start_BD),
+                    synthesis.labels_B[rows].to(start_BD.device),
+                    StartingAt(autoencoder, start_BD[rows.to(start_BD.device)]),
+                    posterior,
+                    objective=objective,
+                    minimise=minimise,
+                    radius=synthesis.radius,
+                    steps=synthesis.steps,
+                    guard=guard,
+                    source_B=synthesis.source_B[rows].to(start_BD.device),
+                    generator=seeds[name],
+                )
+                for rows in torch.arange(len(synthesis)).split(BATCH)
+            ]
+        )
+        for name, (objective, minimise, posterior, guard) in searches.items()
+    }

@@ -1,0 +1,166 @@
+"""What an audit asks of a group of images: real ones, what a search started from, and what searches found."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from tsynd.audit.measures import BATCH, as_saved, encoded, nearest_real, purity, return_gap, shortfall, typical_distance
+from tsynd.autoencoding.training import ssim
+from tsynd.classification import Classifier
+from tsynd.data import Dataset
+from tsynd.data.phantom import Factors, PhantomSplit, classify, subgroup, withheld_in
+from tsynd.data.phantom.oracle import SIZE
+from tsynd.examples import oracle
+from tsynd.posterior import HeadDropout
+from tsynd.randomness import generator_for
+from tsynd.robustness.batches import predict
+from tsynd.targeting import Autoencoder
+from tsynd.uncertainty import mutual_information
+
+
+@dataclass(frozen=True)
+class Group:
+    """One kind of image and what was measured of each, a row an image, on the CPU.
+
+    images_BCHW: float in [0, 1]. labels_B: the label that is checked. source_B: the image of `data.train`
+    that each comes from; of unseen images their own number. nearest_B: the nearest image of `data.train` that the run
+    trained on. judged_BC: the judge's log-probabilities. oracle_B: the class that the oracle sees, None for no phantoms.
+    columns: the measures, (B,) each by the names in `tsynd.audit.MEASURES`, bool for a share.
+    """
+
+    images_BCHW: Tensor
+    labels_B: Tensor
+    source_B: Tensor
+    nearest_B: Tensor
+    judged_BC: Tensor
+    oracle_B: Tensor | None
+    columns: dict[str, Tensor]
+
+
+class Questions:
+    """Asks the same of every group. It holds what answers: the judge, the classifier, real images, on phantoms the oracle.
+
+    Args:
+        data: real images; their codes are the neighbours.
+        chosen: which of `data.train` the run trained on: the nearest real image is one of these.
+        classifier, autoencoder, judge: in eval mode, on one device.
+        samples: of the posterior; their masks are drawn here, so that no search has seen them.
+        k: neighbours.
+        seed: of the masks, and of the pairs that make the typical distance.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        chosen: Tensor,
+        classifier: Classifier,
+        autoencoder: Autoencoder,
+        judge: Classifier,
+        *,
+        samples: int,
+        k: int,
+        seed: int,
+    ) -> None:
+        self.data, self.chosen, self.autoencoder, self.judge = data, chosen, autoencoder, judge
+        self.device = next(classifier.parameters()).device
+        self.posterior = HeadDropout.of(classifier, samples, generator_for(seed, "audit, fresh masks"))
+        self.k, self.real_ND = k, encoded(data.train.images, autoencoder, self.device)
+        self.real_NCHW = data.train.images[chosen]
+        self.typical_distance = typical_distance(self.real_NCHW, generator_for(seed, "audit, typical distance"))
+        self.oracle = oracle() if isinstance(data.train, PhantomSplit) and data.size == SIZE else None
+        self.withheld = withheld_in(data.name) if self.oracle else None
+
+    def of_real(self, images: Tensor, labels_B: Tensor, source_B: Tensor | None = None) -> Group:
+        """Ask of real images, uint8; `source_B` says which of `data.train` they are, None that they are of another split."""
+        numbers_B = torch.arange(len(images)) if source_B is None else source_B
+        group = self._of(images.float() / 255, encoded(images, self.autoencoder, self.device), labels_B, numbers_B, source_B)
+        return self._near(group, own_B=source_B)
+
+    def of_start(self, images_BCHW: Tensor, codes_BD: Tensor, labels_B: Tensor, source_B: Tensor) -> Group:
+        """Ask of what searches started from: images (float), their codes, and the images of `data.train` behind them."""
+        group = self._near(self._of(images_BCHW, codes_BD, labels_B, source_B, source_B))
+        gap_B = return_gap(codes_BD, self.autoencoder).cpu()
+        return _with(group, return_gap=gap_B, nearest_is_source=group.nearest_B == source_B)
+
+    def of_found(self, images_BCHW: Tensor, codes_BD: Tensor, moved_B: Tensor, start: Group) -> Group:
+        """Ask of what searches found, row by row from `start`: the same, and what has changed; moved_B: |z* - z0| / sqrt(D)."""
+        group = self.of_start(images_BCHW, codes_BD, start.labels_B, start.source_B)
+        group = _with(
+            group,
+            judge_log_prob_fall=_log_prob(start) - _log_prob(group),
+            ssim=_ssim(group.images_BCHW, start.images_BCHW),
+            latent_displacement=moved_B.cpu(),
+        )
+        if group.oracle_B is not None and start.oracle_B is not None:
+            group = _with(group, oracle_flipped=group.oracle_B != start.oracle_B)
+        return group
+
+    def _of(self, images_BCHW: Tensor, codes_BD: Tensor, labels_B: Tensor, source_B: Tensor, own_B: Tensor | None) -> Group:
+        """What can be asked of any image. own_B: what is no neighbour of it among the codes of `data.train`."""
+        judged_BC = predict(lambda batch: self.judge(batch).double().log_softmax(1), images_BCHW, BATCH, self.device)
+        columns = {
+            "judge_agrees": judged_BC.argmax(1) == labels_B,
+            "information": predict(lambda batch: mutual_information(self.posterior(batch)), images_BCHW, BATCH, self.device),
+            "purity": self._purity(codes_BD, labels_B, own_B),
+        }
+        oracle_B = None
+        if self.oracle is not None:
+            factors = self._recovered(images_BCHW)
+            oracle_B = classify(factors, len(self.data.classes))
+            columns["oracle_agrees"] = oracle_B == labels_B
+            if self.withheld:
+                columns["subgroup_distance"] = shortfall(factors, self.withheld)
+                columns["in_subgroup"] = subgroup(factors, self.withheld)
+        unknown_B = torch.full_like(labels_B, -1)
+        return Group(images_BCHW, labels_B, source_B, unknown_B, judged_BC, oracle_B, columns)
+
+    def _purity(self, codes_BD: Tensor, labels_B: Tensor, own_B: Tensor | None) -> Tensor:
+        labels_N, own_B = self.data.train.labels.to(self.device), None if own_B is None else own_B.to(self.device)
+        return purity(codes_BD, labels_B.to(self.device), self.real_ND, labels_N, k=self.k, own_B=own_B).cpu()
+
+    def _near(self, group: Group, own_B: Tensor | None = None) -> Group:
+        """The group with its nearest real images; own_B: an image of `data.train` for each that does not count."""
+        place_N = torch.full((len(self.data.train),), -1)
+        place_N[self.chosen] = torch.arange(len(self.chosen))
+        index_B, distance_B = nearest_real(group.images_BCHW, self.real_NCHW, None if own_B is None else place_N[own_B])
+        relative_B = distance_B / self.typical_distance
+        return _with(replace(group, nearest_B=self.chosen[index_B]), nearest_distance=relative_B)
+
+    def about_subgroup(self) -> dict[str, float | int | str] | None:
+        """How well the oracle sees the withheld subgroup at all: on its real test images, and on their reconstructions.
+
+        Shares that it places inside, and mean distances, as in the columns `in_subgroup` and `subgroup_distance`.
+        """
+        if self.withheld is None or not (inside := self.data.test.subgroups[self.withheld]).any():
+            return None
+        real_BCHW = self.data.test.images[inside].float() / 255
+        copies_BCHW = as_saved(
+            predict(lambda batch: self.autoencoder.decode(self.autoencoder.encode(batch)), real_BCHW, BATCH, self.device)
+        )
+        found: dict[str, float | int | str] = {"name": self.withheld, "test_images": len(real_BCHW)}
+        for name, images_BCHW in {"real": real_BCHW, "reconstructed": copies_BCHW}.items():
+            factors = self._recovered(images_BCHW)
+            found[f"{name}_inside"] = subgroup(factors, self.withheld).double().mean().item()
+            found[f"{name}_distance"] = shortfall(factors, self.withheld).double().mean().item()
+        return found
+
+    def _recovered(self, images_BCHW: Tensor) -> Factors:
+        """The factors that the oracle sees in images, on the CPU."""
+        assert self.oracle is not None
+        with torch.no_grad():
+            return self.oracle.recover(images_BCHW)
+
+
+def _ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:
+    pairs = zip(images_BCHW.split(BATCH), others_BCHW.split(BATCH), strict=True)
+    return torch.cat([ssim(image_bCHW, other_bCHW) for image_bCHW, other_bCHW in pairs])
+
+
+def _log_prob(group: Group) -> Tensor:
+    """The judge's log-probability of each label, in nats: (B,)."""
+    return group.judged_BC.gather(1, group.labels_B[:, None]).squeeze(1)
+
+
+def _with(group: Group, **columns: Tensor) -> Group:
+    return replace(group, columns=group.columns | columns)
