@@ -15,7 +15,7 @@ from tsynd import config as configuration
 from tsynd.config import Budget, Evaluation, RunConfig
 from tsynd.errors import TsyndError
 from tsynd.files import write_npz
-from tsynd.pipeline import Run
+from tsynd.runs import Run
 from tsynd.training import Recipe
 
 SECTIONS = {

@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 
 __all__ = ["RunConfig", "__version__", "load", "load_run", "run"]
 
-_HOMES = {"load": "tsynd.data", "load_run": "tsynd.pipeline", "run": "tsynd.pipeline", "RunConfig": "tsynd.config"}
+_HOMES = {"load": "tsynd.data", "load_run": "tsynd.runs", "run": "tsynd.pipeline", "RunConfig": "tsynd.config"}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tsynd.files import write_text
-from tsynd.pipeline import Run
+from tsynd.runs import Run
 from tsynd.viz import figures
 from tsynd.viz.style import data_uri
 
