@@ -1,5 +1,6 @@
-"""The command line: `tsynd run`. Errors are one plain line on stderr with exit code 2."""
+"""The command line: `tsynd run` and what comes after it. Errors are one plain line on stderr with exit code 2."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -78,6 +79,63 @@ def run(
         auroc = "–" if clean["auroc"] is None else f"{clean['auroc']:.3f}"
         typer.echo(f"AUROC {auroc}, accuracy {clean['accuracy']:.3f}, under PGD 4/255 {pgd['0.0157']:.3f}")
         typer.echo(f"report: {out / 'report.html'}")
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
+    data: Annotated[str, typer.Option(help="A data set's name; an .npz; or any folder of images, sorted by class or not.")],
+    out: Annotated[Path, typer.Option(help="The .csv to write: one row an image.")],
+    device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Classify images with a finished run: probabilities, mutual information, entropy."""
+    from tsynd.config import find_device
+    from tsynd.files import check_new
+    from tsynd.prediction import write_predictions
+    from tsynd.progress import reporter
+    from tsynd.runs import load_run
+
+    check_new(out, ".csv", force)
+    run = load_run(folder).to(find_device(device))
+    with reporter(quiet) as progress:
+        say = progress or (lambda stage, done, total, text: None)
+        count = write_predictions(out, run, data, progress=lambda done: say("predict", 0, 0, f"{done} images"))
+    if not quiet:
+        typer.echo(f"{count} images: {out}")
+
+
+@app.command()
+def synthesize(
+    folder: Annotated[Path, typer.Option("--run", help="Folder of a finished run whose arm has an autoencoder.")],
+    count: Annotated[int, typer.Option(help="How many images.")],
+    out: Annotated[Path, typer.Option(help="The .npz to write, in MedMNIST layout; its card goes beside it, as .json.")],
+    png: Annotated[Path | None, typer.Option(help="Folder for one PNG an image, named by class and source.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is drawn. Default: the run's.")] = None,
+    device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Make a targeted set from a finished run. Its images are not anonymous."""
+    from tsynd import sets
+    from tsynd.card import describe
+    from tsynd.config import find_device
+    from tsynd.progress import reporter
+    from tsynd.runs import load_run
+
+    sets.check_targets(out, png, force=force)
+    run = load_run(folder).to(find_device(device))
+    with reporter(quiet) as progress:
+        say = progress or (lambda stage, done, total, text: None)
+        made = sets.synthesize(run, count, seed=seed, progress=lambda done: say("synthesize", done, count, "images"))
+    words = ["tsynd", "synthesize", "--run", str(folder), "--count", str(count), "--out", str(out)]
+    words += [] if seed is None else ["--seed", str(seed)]
+    card = describe(run, made, shlex.join(words))
+    sets.write_set(out, made, card, png=png, force=force)
+    if not quiet:
+        typer.echo(card["anonymity"]["statement"])
+        typer.echo(f"{count} images: {out}, card: {sets.card_path(out)}")
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -1,10 +1,11 @@
 """A run as an object: what it was, what it made, and how a finished one is read back from its folder."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from tsynd import store
@@ -13,7 +14,7 @@ from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
-from tsynd.training import History, parse_arm
+from tsynd.training import History, Recipe, parse_arm
 
 
 @dataclass
@@ -34,6 +35,29 @@ class Run:
     history: History
     autoencoder_loss: list[float]
     metrics: dict[str, Any]
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number of its training."""
+        known = {each.name for each in fields(Recipe)}
+        return Recipe(**{name: value for name, value in self.config["recipe"].items() if name in known})
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are; the data stay on the CPU."""
+        return next(self.classifier.parameters()).device
+
+    def to(self, device: torch.device) -> Self:
+        """Move the networks to a device, in place."""
+        for network in (self.classifier, self.autoencoder):
+            if network is not None:
+                network.to(device)
+        return self
+
+    def training_images(self) -> tuple[Tensor, Tensor]:
+        """The real images (N, C, H, W) in [0, 1] that it was trained on and their labels (N,), on the networks' device."""
+        chosen = self.data.train[self.chosen]
+        return chosen.images.to(self.device).float() / 255, chosen.labels.to(self.device)
 
 
 def load_run(folder: str | Path) -> Run:
