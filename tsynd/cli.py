@@ -138,6 +138,30 @@ def synthesize(
         typer.echo(f"{count} images: {out}, card: {sets.card_path(out)}")
 
 
+@app.command()
+def review(
+    file: Annotated[Path, typer.Argument(help="A targeted set, or a run's synthetic.npz.")],
+    out: Annotated[Path, typer.Option(help="The .html to write: it needs no server and no network.")],
+    data: Annotated[str | None, typer.Option(help="Where the sources are. Default: as the set's card says.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Write a page on which an expert accepts, rejects or relabels each image, from the keyboard."""
+    from tsynd import sets
+    from tsynd.files import check_new
+    from tsynd.viz.page import write_page
+
+    check_new(out, ".html", force)
+    synthesis = sets.read_set(file)
+    sources = sets.source_data(file, data)
+    classes, images = sets.shown(synthesis, sources)
+    write_page(out, synthesis, classes, sources_BCHW=images, title=f"{len(synthesis)} targeted images: {file.name}")
+    if not quiet:
+        if sources is None:
+            typer.echo("the sources are not at hand, so they are not shown: name them with --data")
+        typer.echo(f"open {out}; its CSV goes to: tsynd run --synthetic {file} --review FILE.csv")
+
+
 def _fail(message: str, code: int) -> NoReturn:
     """Print one plain line, whatever a file may be called, and stop."""
     plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from tsynd import store
 from tsynd.classification import Classifier, build_classifier
+from tsynd.data import Dataset, load
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.files import check_new, whole, write_json
 from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for, seed_for
-from tsynd.runs import Run
+from tsynd.runs import Run, fingerprint
 from tsynd.targeting import Synthesis, concatenate, on_cpu
 from tsynd.training import ARMS, Bank, parse_arm
 
@@ -121,6 +122,41 @@ def read_set(path: Path) -> Synthesis:
     if synthesis is None:
         raise DataUnavailable(f"no such file: {path}")
     return synthesis
+
+
+def source_data(path: Path, name: str | None = None) -> Dataset | None:
+    """The data that a set was made from: named here, in its card, or in the configuration of the run that it belongs to.
+
+    Returns:
+        None when nothing names them, or they are not to be found here.
+
+    Raises:
+        TsyndError: when they are other data than those the set was made from, or too few for its sources.
+    """
+    card, config = card_path(path), path.parent / store.CONFIG
+    settings = store.read_json(card)["run"] if card.exists() else store.read_json(config) if config.exists() else {}
+    wanted = name or settings.get("data")
+    if wanted is None:
+        return None
+    try:
+        data = load(wanted, size=settings.get("size"), download=name is not None)
+    except DataUnavailable:
+        if name is None:
+            return None
+        raise
+    if settings and fingerprint(data) != settings["data_fingerprint"]:
+        raise TsyndError(f"{wanted} is not what {path} was made from: its fingerprint is {fingerprint(data)}")
+    return data
+
+
+def shown(synthesis: Synthesis, data: Dataset | None) -> tuple[tuple[str, ...], Tensor | None]:
+    """Names of the classes, and the sources (B, C, H, W) in [0, 1]; without the data, numbers as names and None."""
+    count = int(synthesis.labels_B.max()) + 1
+    if data is None:
+        return tuple(map(str, range(max(2, count)))), None
+    if count > len(data.classes) or int(synthesis.source_B.max()) >= len(data.train):
+        raise TsyndError(f"{data.name} does not have the classes and sources of these images: name the data they were made from")
+    return data.classes, data.train.images[synthesis.source_B].float() / 255
 
 
 def card_path(path: Path) -> Path:
