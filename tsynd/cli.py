@@ -61,6 +61,8 @@ def run(
     budget: Annotated[str, typer.Option(help="smoke (seconds), cpu (minutes) or gpu (longer training).")] = "cpu",
     evaluate: Annotated[str, typer.Option(help="The split that is evaluated: test, or val (all of it).")] = "test",
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    synthetic: Annotated[str | None, typer.Option(help="An .npz of synthetic images to train with.")] = None,
+    review: Annotated[str | None, typer.Option(help="A .csv: only the images that it accepts or relabels are used.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Delete another run's files in --out, then run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -71,7 +73,7 @@ def run(
 
     if out == Path():
         raise TsyndError("--out must name a folder of its own, got the current one")
-    config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device)
+    config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device, synthetic, review)
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:

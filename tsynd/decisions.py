@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
+from tsynd.data import Dataset
 from tsynd.errors import DataUnavailable, TsyndError, unknown
 from tsynd.files import write_text
-from tsynd.sets import identity, rows
+from tsynd.sets import identity, read_set, rows
 from tsynd.targeting import Synthesis
 
 COLUMNS = ("index", "source_index", "label", "decision", "new_label", "reviewer", "time", "synthesis")
@@ -98,6 +99,32 @@ def counts(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> dict[str,
     """How many images were accepted, rejected, relabelled, and not looked at."""
     made = [each.decision for each in decisions.values()]
     return {name: made.count(name) for name in DECISIONS} | {"unreviewed": len(synthesis) - len(made)}
+
+
+def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, int] | None]:
+    """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
+
+    Raises:
+        TsyndError: when a file is damaged, the review is of other images, or the images do not fit the data set: other
+            channels or size, more classes, or sources beyond its training images.
+    """
+    synthesis, made = read_set(synthetic), None
+    if not len(synthesis):
+        raise TsyndError(f"{synthetic} holds no images")
+    wanted, found = (data.channels, data.size, data.size), tuple(synthesis.images_BCHW.shape[1:])
+    if found != wanted:
+        raise TsyndError(f"{synthetic} has images of shape {found}, {data.name} of {wanted}")
+    for what, column_B, most in (
+        ("label", synthesis.labels_B, len(data.classes)),
+        ("source", synthesis.source_B, len(data.train)),
+    ):
+        if not (column_B.min() >= 0 and column_B.max() < most):
+            span = f"{int(column_B.min())} to {int(column_B.max())}"
+            raise TsyndError(f"{synthetic} was made from other data than {data.name}: {what}s {span}, not 0 to {most - 1}")
+    if review is not None:
+        decisions = read_review(review, synthesis, len(data.classes))
+        synthesis, made = reviewed(synthesis, decisions), counts(synthesis, decisions)
+    return synthesis, made
 
 
 def _decision(row: Mapping[str, str | None], where: str, synthesis: Synthesis, classes: int | None) -> tuple[int, Decision]:

@@ -14,6 +14,7 @@ from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoenc
 from tsynd.classification import Classifier, build_classifier
 from tsynd.config import BUDGETS, METHOD_VERSION, RunConfig, find_device
 from tsynd.data import Dataset, Split, load
+from tsynd.decisions import given_images
 from tsynd.files import write_json
 from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
@@ -23,6 +24,7 @@ from tsynd.robustness.batches import predict
 from tsynd.robustness.evaluation import check_task
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.runs import Run, fingerprint
+from tsynd.sets import identity
 from tsynd.targeting import Synthesis, on_cpu
 from tsynd.training import History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
@@ -66,6 +68,12 @@ def run(
         check_task(data.task)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
+    given: Synthesis | None = None
+    review: dict[str, Any] = {}
+    if config.synthetic:
+        given, decided = given_images(Path(config.synthetic), Path(config.review) if config.review else None, data)
+        settings |= {"synthetic_identity": identity(given)}  # of what is trained on: the names of files say nothing
+        review = {"review": decided} if decided else {}
     if folder:
         store.open_folder(folder, settings, force)
     images_BCHW, labels_B = data.train.images[chosen].to(device).float() / 255, data.train.labels[chosen].to(device)
@@ -74,11 +82,14 @@ def run(
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
         autoencoder, autoencoder_loss = _autoencoder(config, data, images_BCHW, folder, seconds, say)
-    classifier, history, synthesis = _classifier(config, data, chosen, images_BCHW, labels_B, autoencoder, folder, seconds, say)
+    classifier, history, synthesis = _classifier(
+        config, data, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say
+    )
 
     with _clock(seconds, "evaluation"):
         metrics = _evaluate(config, data, classifier, synthesis, say)
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
+    metrics |= review
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics)
     if folder:
         with _clock(seconds, "report"):
@@ -122,6 +133,7 @@ def _classifier(
     images_BCHW: Tensor,
     labels_B: Tensor,
     autoencoder: ConvAutoencoder | None,
+    given: Synthesis | None,
     folder: Path | None,
     seconds: dict[str, float],
     say: Progress,
@@ -131,7 +143,8 @@ def _classifier(
     classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
     path = folder / store.CLASSIFIER if folder else None
     synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
-    complete = synthesis is not None or not arm.objective
+    complete = synthesis is not None or not (arm.objective or given)
+    bank: dict[str, Any] = {} if given is None else {"synthetic": given}
     if folder and path and complete and (notes := store.load_notes(path)):
         store.load_weights(path, classifier)
         history = History(**notes["history"])
@@ -145,9 +158,10 @@ def _classifier(
             autoencoder=autoencoder,
             seed=config.seed,
             progress=lambda step, loss: say("training", step + 1, steps_of(arm, recipe), f"loss {loss:.4f}"),
+            **bank,
         )
         if synthesis:
-            synthesis = on_cpu(synthesis, chosen)
+            synthesis = given or on_cpu(synthesis, chosen)
         if folder and path:
             if synthesis:
                 store.save_synthesis(folder / store.SYNTHETIC, synthesis)
