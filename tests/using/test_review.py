@@ -113,7 +113,8 @@ def test_bad_combinations_are_refused_before_anything_is_trained(
     images: Synthesis, finished: Run, command: Command, tmp_path: Path
 ) -> None:
     save_synthesis(tmp_path / "set.npz", images)
-    start = ["run", "--data", "phantom:count=12", "--per-class", 8, "--budget", "smoke", "--out", tmp_path / "run", "--quiet"]
+    data = finished.config["data"]
+    start = ["run", "--data", data, "--per-class", 20, "--budget", "smoke", "--out", tmp_path / "run", "--quiet"]
     given = ["--synthetic", tmp_path / "set.npz"]
     write_review(tmp_path / "other.csv", synthesize(finished, 3, seed=7), {0: Decision("accept")})
     for options, message in (
@@ -122,6 +123,10 @@ def test_bad_combinations_are_refused_before_anything_is_trained(
         (["--arm", "none", "--synthetic", tmp_path / "no.npz"], "no such file"),
         (["--arm", "none", *given, "--review", tmp_path / "other.csv"], "review of other images"),
         (["--arm", "none", *given, "--size", 32], "has images of shape (1, 28, 28), "),
+        (
+            ["--arm", "none", *given, "--data", "phantom:count=8", "--per-class", 8],
+            "was made from other data than phantom:count=8",
+        ),
     ):
         code, _, said = command(*start, *options)
         assert (code, said.count("\n")) == (2, 1) and message in said
