@@ -102,8 +102,9 @@ def predict(
     check_new(out, ".csv", force)
     run = load_run(folder).to(find_device(device))
     with reporter(quiet) as progress:
-        say = progress or (lambda stage, done, total, text: None)
-        count = write_predictions(out, run, data, progress=lambda done: say("predict", 0, 0, f"{done} images"))
+        if progress:
+            progress("predict", 0, 0, data)
+        count = write_predictions(out, run, data)
     if not quiet:
         typer.echo(f"{count} images: {out}")
 

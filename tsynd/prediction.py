@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,7 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     return Predictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
 
-def write_predictions(
-    path: Path, run: Run, data: str, *, batch_size: int = 256, progress: Callable[[int], None] | None = None
-) -> int:
+def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256) -> int:
     """Predict a whole data set, folder or file, and write a CSV with one row an image; give back how many.
 
     Columns: `split` (empty where there is none), `image` (position in its split; for a folder the file's name in it),
@@ -84,7 +82,6 @@ def write_predictions(
         data: as `tsynd.load` takes it; or any folder of images. There a file's label is the name of the folder it lies in,
             if that is one of the run's classes. Images of another size are resized, as in training.
         batch_size: images at a time.
-        progress: called with the number of images done.
 
     Raises:
         TsyndError: when there are no images, one cannot be read, or they have other channels than the run's.
@@ -105,8 +102,6 @@ def write_predictions(
             numbers = [*probabilities, float(found.information_B[position]), float(found.entropy_B[position])]
             table.writerow([split, image, *known, best, classes[best], *(f"{number:.6f}" for number in numbers)])
         done += len(rows)
-        if progress:
-            progress(done)
     write_text(path, buffer.getvalue())
     return done
 

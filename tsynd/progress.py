@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from tsynd.pipeline import Progress as Callback
 
-UNITS = {"synthesize": "images", "predict": "images"}  # what a stage counts, where it is not steps
+UNITS = {"synthesize": "images"}  # what a stage counts, where it is not steps
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tsynd.sets import read_set, shown, source_data
 from tsynd.targeting import Synthesis
 from tsynd.viz.pictures import Album
 
-SIDE = {"source": 300, "targeted": 300, "start": 150, "difference": 150}  # px, about: whole multiples of the image's own size
+SIDE = {"source": 280, "targeted": 280, "start": 140, "difference": 140}  # px, about: whole multiples of the image's own size
 HELP = (
     "<small>Click the field, then: <b>a</b> accept · <b>r</b> reject · <b>1</b>–<b>9</b> it is that class · <b>u</b> undo · "
     "<b>n</b> next unreviewed · <b>.</b> or → next · <b>,</b> or ← back. Rejected images, and those not reviewed, are not "
@@ -111,8 +111,10 @@ class Reviewer(widgets.VBox):
         script = widgets.Output(layout={"height": "0", "margin": "0"})
         script.append_display_data(Javascript(KEYS))
         wrap = widgets.Layout(flex_flow="row wrap")
+        large = [picture for name, picture in self._pictures.items() if name in ("source", "targeted")]
+        small = [picture for name, picture in self._pictures.items() if name in ("start", "difference")]
         rows = [
-            widgets.HBox([*self._pictures.values()], layout=wrap),
+            widgets.HBox([*large, widgets.VBox(small)], layout=wrap),
             self._state,
             widgets.HBox([self.field, *(self.buttons[name] for name in ("accept", "reject"))], layout=wrap),
             widgets.HBox([self.buttons[f"class-{label + 1}"] for label in range(len(classes))], layout=wrap),
