@@ -19,7 +19,7 @@ from tsynd.config import Budget, Evaluation, RunConfig
 from tsynd.data import Split
 from tsynd.data.phantom import PhantomSplit, sample_factors, subgroup
 from tsynd.errors import TsyndError
-from tsynd.pipeline import Run
+from tsynd.runs import Run
 from tsynd.store import load_synthesis, save_synthesis
 from tsynd.training import Recipe
 from tsynd.viz.audit import cases, faces, table, words

@@ -18,7 +18,7 @@ from tsynd import pipeline
 from tsynd.config import Budget, Evaluation, RunConfig
 from tsynd.errors import TsyndError
 from tsynd.files import write_npz
-from tsynd.pipeline import Run
+from tsynd.runs import Run
 from tsynd.training import Recipe
 
 SECTIONS = {
@@ -72,10 +72,12 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
     assert set(metrics["attacks"]["pgd"]) == {"0", "0.0039", "0.0078", "0.0157", "0.0314"}
     assert metrics["n"] == len(finished.data.test)
     with np.load(tmp_path / "run" / "synthetic.npz", allow_pickle=False) as synthetic:
-        assert synthetic["images"].dtype == np.uint8
-        assert synthetic["images"].shape == (16, 28, 28)
+        assert synthetic["train_images"].dtype == np.uint8
+        assert synthetic["train_images"].shape == (16, 28, 28)
+        assert synthetic["val_images"].shape == synthetic["test_images"].shape == (0, 28, 28)
+        assert synthetic["test_labels"].shape == (0, 1)
         labels = finished.data.train.labels[torch.from_numpy(synthetic["source_index"])]
-        assert (labels.numpy() == synthetic["labels"]).all()
+        assert (labels.numpy()[:, None] == synthetic["train_labels"]).all()
         assert set(synthetic["source_index"]) <= set(finished.chosen.tolist())
         assert {"mutual_information_before", "mutual_information_after"} <= set(synthetic.files)
     report = (tmp_path / "run" / "report.html").read_text()
@@ -115,7 +117,7 @@ def test_rgb_and_five_classes_of_another_size(tmp_path: Path) -> None:
     assert finished.synthesis is not None
     assert finished.synthesis.images_BCHW.shape[1:] == (3, 40, 40)
     with np.load(tmp_path / "run" / "synthetic.npz") as synthetic:
-        assert synthetic["images"].shape[1:] == (40, 40, 3)
+        assert synthetic["train_images"].shape[1:] == (40, 40, 3)
 
 
 def test_the_same_run_twice_gives_the_same_numbers_and_another_seed_does_not(tmp_path: Path) -> None:

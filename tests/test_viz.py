@@ -10,7 +10,7 @@ import torch
 import tsynd
 from tsynd import config as configuration
 from tsynd.config import Budget, Evaluation, RunConfig
-from tsynd.pipeline import Run
+from tsynd.runs import Run
 from tsynd.training import Recipe
 from tsynd.viz import figures
 from tsynd.viz.report import command, render

@@ -4,9 +4,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["RunConfig", "__version__", "load", "load_run", "run"]
+__all__ = ["RunConfig", "__version__", "load", "load_run", "load_weights", "predict", "run", "synthesize"]
 
-_HOMES = {"load": "tsynd.data", "load_run": "tsynd.pipeline", "run": "tsynd.pipeline", "RunConfig": "tsynd.config"}
+_HOMES = {
+    "load": "tsynd.data",
+    "load_run": "tsynd.runs",
+    "load_weights": "tsynd.weights",
+    "predict": "tsynd.prediction",
+    "run": "tsynd.pipeline",
+    "RunConfig": "tsynd.config",
+    "synthesize": "tsynd.sets",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
-"""The command line: `tsynd run`. Errors are one plain line on stderr with exit code 2."""
+"""The command line: `tsynd run` and what comes after it. Errors are one plain line on stderr with exit code 2."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -60,6 +61,8 @@ def run(
     budget: Annotated[str, typer.Option(help="smoke (seconds), cpu (minutes) or gpu (longer training).")] = "cpu",
     evaluate: Annotated[str, typer.Option(help="The split that is evaluated: test, or val (all of it).")] = "test",
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    synthetic: Annotated[str | None, typer.Option(help="An .npz of synthetic images to train with.")] = None,
+    review: Annotated[str | None, typer.Option(help="A .csv: only the images that it accepts or relabels are used.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Delete another run's files in --out, then run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -70,7 +73,7 @@ def run(
 
     if out == Path():
         raise TsyndError("--out must name a folder of its own, got the current one")
-    config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device)
+    config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device, synthetic, review)
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:
@@ -78,6 +81,88 @@ def run(
         auroc = "–" if clean["auroc"] is None else f"{clean['auroc']:.3f}"
         typer.echo(f"AUROC {auroc}, accuracy {clean['accuracy']:.3f}, under PGD 4/255 {pgd['0.0157']:.3f}")
         typer.echo(f"report: {out / 'report.html'}")
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
+    data: Annotated[str, typer.Option(help="A data set's name; an .npz; or any folder of images, sorted by class or not.")],
+    out: Annotated[Path, typer.Option(help="The .csv to write: one row an image.")],
+    device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Classify images with a finished run: probabilities, mutual information, entropy."""
+    from tsynd.config import find_device
+    from tsynd.files import check_new
+    from tsynd.prediction import write_predictions
+    from tsynd.progress import reporter
+    from tsynd.runs import load_run
+
+    check_new(out, ".csv", force)
+    run = load_run(folder).to(find_device(device))
+    with reporter(quiet) as progress:
+        if progress:
+            progress("predict", 0, 0, data)
+        count = write_predictions(out, run, data)
+    if not quiet:
+        typer.echo(f"{count} images: {out}")
+
+
+@app.command()
+def synthesize(
+    folder: Annotated[Path, typer.Option("--run", help="Folder of a finished run whose arm has an autoencoder.")],
+    count: Annotated[int, typer.Option(help="How many images.")],
+    out: Annotated[Path, typer.Option(help="The .npz to write, in MedMNIST layout; its card goes beside it, as .json.")],
+    png: Annotated[Path | None, typer.Option(help="Folder for one PNG an image, named by class and source.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is drawn. Default: the run's.")] = None,
+    device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Make a targeted set from a finished run. Its images are not anonymous."""
+    from tsynd import sets
+    from tsynd.card import describe
+    from tsynd.config import find_device
+    from tsynd.progress import reporter
+    from tsynd.runs import load_run
+
+    sets.check_targets(out, png, force=force)
+    run = load_run(folder).to(find_device(device))
+    with reporter(quiet) as progress:
+        say = progress or (lambda stage, done, total, text: None)
+        made = sets.synthesize(run, count, seed=seed, progress=lambda done: say("synthesize", done, count, "images"))
+    words = ["tsynd", "synthesize", "--run", str(folder), "--count", str(count), "--out", str(out)]
+    words += [] if seed is None else ["--seed", str(seed)]
+    card = describe(run, made, shlex.join(words))
+    sets.write_set(out, made, card, png=png, force=force)
+    if not quiet:
+        typer.echo(card["anonymity"]["statement"])
+        typer.echo(f"{count} images: {out}, card: {sets.card_path(out)}")
+
+
+@app.command()
+def review(
+    file: Annotated[Path, typer.Argument(help="A targeted set, or a run's synthetic.npz.")],
+    out: Annotated[Path, typer.Option(help="The .html to write: it needs no server and no network.")],
+    data: Annotated[str | None, typer.Option(help="Where the sources are. Default: as the set's card says.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Write a page on which an expert accepts, rejects or relabels each image, from the keyboard."""
+    from tsynd import sets
+    from tsynd.files import check_new
+    from tsynd.viz.page import write_page
+
+    check_new(out, ".html", force)
+    synthesis = sets.read_set(file)
+    sources = sets.source_data(file, data)
+    classes, images = sets.shown(synthesis, sources)
+    write_page(out, synthesis, classes, sources_BCHW=images, title=f"{len(synthesis)} targeted images: {file.name}")
+    if not quiet:
+        if sources is None:
+            typer.echo("the sources are not at hand, so they are not shown: name them with --data")
+        typer.echo(f"open {out}; its CSV goes to: tsynd run --synthetic {file} --review FILE.csv")
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -55,6 +55,8 @@ class RunConfig:
         budget: `smoke`, `cpu` or `gpu`.
         evaluate: the split that is evaluated, `test` or `val`.
         device: `auto` (cuda, then mps, then cpu) or the name of a torch device.
+        synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
+        review: an expert's decisions about these images; rejected and unreviewed ones are left out.
 
     Raises:
         TsyndError: when a value is not one of these.
@@ -68,6 +70,8 @@ class RunConfig:
     budget: str = "cpu"
     evaluate: str = "test"
     device: str = "auto"
+    synthetic: str | None = None
+    review: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("data", "arm", "budget", "evaluate", "device"):
@@ -79,7 +83,13 @@ class RunConfig:
             value = getattr(self, name)
             if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
-        parse_arm(self.arm)
+        for name in ("synthetic", "review"):
+            if not isinstance(getattr(self, name), str | None):
+                raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
+        if parse_arm(self.arm).objective and self.synthetic:
+            raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
+        if self.review and not self.synthetic:
+            raise TsyndError(f"--review {self.review} needs the images that it is about: --synthetic FILE.npz")
         if self.budget not in BUDGETS:
             raise unknown("budget", self.budget, BUDGETS)
         if self.evaluate not in ("test", "val"):
@@ -94,8 +104,10 @@ class RunConfig:
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
         budget = BUDGETS[self.budget]
+        given = {"synthetic": self.synthetic, "review": self.review}
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if name not in given},
+            **{name: value for name, value in given.items() if value is not None},
             "method_version": METHOD_VERSION,
             "recipe": asdict(budget.recipe),
             "evaluation": asdict(budget.evaluation),

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tsynd.errors import TsyndError
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -52,6 +54,20 @@ def write_npz(path: Path, **arrays: Any) -> None:
     """Write a compressed `.npz` whole or not at all."""
     with whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def check_new(path: Path, ending: str, force: bool = False) -> None:
+    """Refuse a file's name with another ending, and one that is taken unless `force`.
+
+    Raises:
+        TsyndError: with the name, as that of the option `--out`.
+    """
+    if path.suffix.lower() != ending:
+        raise TsyndError(f"--out must name a file that ends in {ending}, got {path}")
+    if path.is_dir():
+        raise TsyndError(f"--out {path} is a folder: name a file")
+    if path.exists() and not force:
+        raise TsyndError(f"--out {path} exists: use --force to replace it")
 
 
 def _umask() -> int:

@@ -1,10 +1,9 @@
 """The whole of TSynD, from images to a report: load, autoencode, train with targeted images, evaluate, write."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoenc
 from tsynd.classification import Classifier, build_classifier
 from tsynd.config import BUDGETS, METHOD_VERSION, RunConfig, find_device
 from tsynd.data import Dataset, Split, load
-from tsynd.errors import TsyndError
+from tsynd.decisions import given_images
 from tsynd.files import write_json
 from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
@@ -25,6 +24,8 @@ from tsynd.robustness import evaluate
 from tsynd.robustness.batches import predict
 from tsynd.robustness.evaluation import check_task
 from tsynd.robustness.metrics import balanced_accuracy
+from tsynd.runs import Run, fingerprint
+from tsynd.sets import identity
 from tsynd.targeting import Guard, Synthesis, on_cpu
 from tsynd.tensors import weights_hash
 from tsynd.training import CHECKPOINT_EVERY, History, parse_arm, steps_of, train_classifier
@@ -34,28 +35,6 @@ STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation"
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (stage, steps done, steps in all or 0 when unknown, what is going on)."""
-
-
-@dataclass
-class Run:
-    """One run: its configuration, the networks, what they were trained on, and what was measured.
-
-    config: as in `config.json`. data: the whole data set. chosen: which images of `data.train` were trained on;
-    `synthesis.source_B` counts in `data.train` too. autoencoder and synthesis are None for arms without synthetic images.
-    metrics: as in `metrics.json`. audit: of the synthetic images, one by one; `load_run` gives None, since its summary in
-    `metrics` is all that is kept.
-    """
-
-    config: dict[str, Any]
-    data: Dataset
-    chosen: Tensor
-    classifier: Classifier
-    autoencoder: ConvAutoencoder | None
-    synthesis: Synthesis | None
-    history: History
-    autoencoder_loss: list[float]
-    metrics: dict[str, Any]
-    audit: Audit | None = None
 
 
 def run(
@@ -92,6 +71,12 @@ def run(
         check_task(data.task)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
+    given: Synthesis | None = None
+    review: dict[str, Any] = {}
+    if config.synthetic:
+        given, decided = given_images(Path(config.synthetic), Path(config.review) if config.review else None, data)
+        settings |= {"synthetic_identity": identity(given)}  # of what is trained on: the names of files say nothing
+        review = {"review": decided} if decided else {}
     if folder:
         store.open_folder(folder, settings, force)
     images_BCHW, labels_B = data.train.images[chosen].to(device).float() / 255, data.train.labels[chosen].to(device)
@@ -100,7 +85,9 @@ def run(
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
         autoencoder, autoencoder_loss = _autoencoder(config, data, images_BCHW, folder, seconds, say)
-    classifier, history, synthesis = _classifier(config, data, chosen, images_BCHW, labels_B, autoencoder, folder, seconds, say)
+    classifier, history, synthesis = _classifier(
+        config, data, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say
+    )
 
     with _clock(seconds, "evaluation"):
         metrics = _evaluate(config, data, classifier, synthesis, say)
@@ -110,7 +97,7 @@ def run(
             audited = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = audited.to_json() if audited else None
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
-    metrics |= {"weights_hash": weights_hash(classifier)}
+    metrics |= {"weights_hash": weights_hash(classifier)} | review
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, audited)
     if folder:
         with _clock(seconds, "report"):
@@ -120,42 +107,6 @@ def run(
             write_report(folder / store.REPORT, finished)
         write_json(folder / store.METRICS, {"schema": 1, "config": settings} | metrics)
     return finished
-
-
-def load_run(folder: str | Path) -> Run:
-    """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
-
-    Raises:
-        TsyndError: when the folder holds no finished run, one of its files is damaged, or its data have changed since.
-        DataUnavailable: when its data are no longer to be found.
-    """
-    folder = Path(folder)
-    settings, metrics = store.read_json(folder / store.CONFIG), store.read_json(folder / store.METRICS)
-    if missing := {"data", "size", "per_class", "seed", "arm", "data_fingerprint"} - settings.keys():
-        raise TsyndError(f"{folder / store.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
-    data = load(settings["data"], size=settings["size"])
-    if fingerprint(data) != settings["data_fingerprint"]:
-        raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
-    chosen = data.subset_index(settings["per_class"], settings["seed"])
-    classifier = Classifier(data.channels, data.size, len(data.classes))
-    store.load_weights(folder / store.CLASSIFIER, classifier)
-    notes = store.load_notes(folder / store.CLASSIFIER) or {}
-    autoencoder, loss = None, []
-    if parse_arm(settings["arm"]).objective:
-        autoencoder = ConvAutoencoder(data.channels, data.size)
-        store.load_weights(folder / store.AUTOENCODER, autoencoder)
-        loss = (store.load_notes(folder / store.AUTOENCODER) or {})["loss"]
-    synthesis = store.load_synthesis(folder / store.SYNTHETIC)
-    return Run(settings, data, chosen, classifier, autoencoder, synthesis, History(**notes["history"]), loss, metrics)
-
-
-def fingerprint(data: Dataset) -> str:
-    """A short hash of all images and labels, so that a result says which data it was made from."""
-    digest = hashlib.blake2b(digest_size=8)
-    for split in (data.train, data.val, data.test):
-        digest.update(split.images.numpy().tobytes())
-        digest.update(split.labels.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _autoencoder(
@@ -190,6 +141,7 @@ def _classifier(
     images_BCHW: Tensor,
     labels_B: Tensor,
     autoencoder: ConvAutoencoder | None,
+    given: Synthesis | None,
     folder: Path | None,
     seconds: dict[str, float],
     say: Progress,
@@ -199,7 +151,7 @@ def _classifier(
     classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
     path = folder / store.CLASSIFIER if folder else None
     synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
-    complete = synthesis is not None or not arm.objective
+    complete = synthesis is not None or not (arm.objective or given)
     if folder and path and complete and (notes := store.load_notes(path)):
         store.load_weights(path, classifier)
         history = History(**notes["history"])
@@ -211,13 +163,14 @@ def _classifier(
             arm,
             recipe,
             autoencoder=autoencoder,
+            synthetic=given,
             seed=config.seed,
             progress=lambda step, loss: say("training", step + 1, steps_of(arm, recipe), f"loss {loss:.4f}"),
             checkpoint=folder / store.CHECKPOINT if folder else None,
             checkpoint_every=CHECKPOINT_EVERY,
         )
         if synthesis:
-            synthesis = on_cpu(synthesis, chosen)
+            synthesis = given or on_cpu(synthesis, chosen)
         if folder and path:
             if synthesis:
                 store.save_synthesis(folder / store.SYNTHETIC, synthesis)

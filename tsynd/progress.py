@@ -8,6 +8,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from tsynd.pipeline import Progress as Callback
 
+UNITS = {"synthesize": "images"}  # what a stage counts, where it is not steps
+
 
 @contextmanager
 def reporter(quiet: bool) -> Iterator[Callback | None]:
@@ -57,5 +59,5 @@ class _Lines:
 
     def __call__(self, stage: str, done: int, total: int, text: str) -> None:
         if stage != self.stage or not total:
-            print(f"{stage}: {text}" if not total else f"{stage}: {total} steps", flush=True)
+            print(f"{stage}: {text}" if not total else f"{stage}: {total} {UNITS.get(stage, 'steps')}", flush=True)
         self.stage = stage

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError, differences
 from tsynd.files import write_json, write_npz
 from tsynd.targeting import Synthesis
@@ -17,9 +18,8 @@ CONFIG, AUTOENCODER, CLASSIFIER = "config.json", "autoencoder.safetensors", "cla
 SYNTHETIC, METRICS, REPORT, CHECKPOINT = "synthetic.npz", "metrics.json", "report.html", "checkpoint.safetensors"
 FILES = (METRICS, REPORT, CHECKPOINT, CLASSIFIER, SYNTHETIC, AUTOENCODER, CONFIG)
 
-_PICTURES = ("images", "reconstructions")
+_PICTURES = {"images_BCHW": "train_images", "reconstructions_BCHW": "reconstructions"}
 _COLUMNS = {
-    "labels_B": "labels",
     "source_B": "source_index",
     "information_before_B": "mutual_information_before",
     "information_after_B": "mutual_information_after",
@@ -105,31 +105,46 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def save_synthesis(path: Path, synthesis: Synthesis) -> None:
-    """Write a synthesis as `.npz`: images and reconstructions uint8 (N, H, W) or (N, H, W, 3) as in MedMNIST, the rest (N,)."""
-    pictures = {name: _to_file(getattr(synthesis, f"{name}_BCHW")) for name in _PICTURES}
+    """Write a synthesis as `.npz` in MedMNIST layout, with where each image comes from beside it.
+
+    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1); `val_*` and `test_*` are there and
+    empty, since nobody should validate on synthetic images. `reconstructions` is what the searches started from; the other
+    arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version.
+    """
+    pictures = {key: _to_file(getattr(synthesis, name)) for name, key in _PICTURES.items()}
+    labels = synthesis.labels_B.cpu().numpy()[:, None]
+    empty = {
+        f"{split}_{kind}": array[:0]
+        for split in ("val", "test")
+        for kind, array in (("images", pictures["train_images"]), ("labels", labels))
+    }
     columns = {key: getattr(synthesis, name).cpu().numpy() for name, key in _COLUMNS.items()}
     settings = {name: np.array(getattr(synthesis, name)) for name in _SETTINGS}
+    settings["method_version"] = np.array(METHOD_VERSION)
     seed = {} if synthesis.seed is None else {"seed": np.uint64(synthesis.seed)}
-    write_npz(path, **pictures, **columns, **settings, **seed)
+    write_npz(path, **pictures, train_labels=labels, **empty, **columns, **settings, **seed)
 
 
 def load_synthesis(path: Path) -> Synthesis | None:
     """Read what `save_synthesis` wrote, or None when there is no such file.
 
     Raises:
-        TsyndError: when the file is damaged.
+        TsyndError: when the file is damaged, or its arrays do not fit each other.
     """
     if not path.exists():
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            pictures: dict[str, Any] = {f"{name}_BCHW": _from_file(arrays[name]) for name in _PICTURES}
+            pictures: dict[str, Any] = {name: _from_file(arrays[key]) for name, key in _PICTURES.items()}
+            labels_B = torch.from_numpy(arrays["train_labels"]).long().reshape(-1)
             columns: dict[str, Any] = {name: torch.from_numpy(arrays[key]) for name, key in _COLUMNS.items()}
             settings: dict[str, Any] = {name: kind(arrays[name]) for name, kind in _SETTINGS.items()}
             seed = int(arrays["seed"]) if "seed" in arrays else None
     except Exception as error:  # numpy raises a different one for each kind of damage
-        raise TsyndError(f"{path} is not a whole synthetic.npz: {error}") from error
-    return Synthesis(**pictures, **columns, **settings, seed=seed)
+        raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
+    if lengths := {len(values) for values in (*pictures.values(), labels_B, *columns.values())} - {len(labels_B)}:
+        raise TsyndError(f"{path}: its arrays must have one row for each of {len(labels_B)} images, found {sorted(lengths)}")
+    return Synthesis(**pictures, labels_B=labels_B, **columns, **settings, seed=seed)
 
 
 def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:

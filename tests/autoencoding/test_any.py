@@ -141,3 +141,10 @@ def test_monai_s_autoencoder_is_searched() -> None:
     assert found.images_BCHW.shape == IMAGES.shape
     assert (found.latent_displacement_B <= 0.5 + 1e-6).all() and (found.pixel_displacement_B > 0).all()
     assert found.information_after_B.mean() > found.information_before_B.mean()
+
+
+def test_a_decoder_that_does_not_take_the_encoder_s_codes_is_refused_in_one_line() -> None:
+    encode, decode = torch.nn.Flatten(), torch.nn.Sequential(torch.nn.Linear(8, 784), torch.nn.Unflatten(1, (1, 28, 28)))
+    with pytest.raises(TsyndError, match=r"decode does not take what encode gives, codes of shape \(12, 784\): ") as caught:
+        AnyAutoencoder(encode, decode, IMAGES)
+    assert "\n" not in str(caught.value)

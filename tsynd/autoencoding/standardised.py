@@ -140,7 +140,15 @@ class AnyAutoencoder(Standardised):
 
     def _decode(self, codes: Tensor) -> Tensor:
         with frozen(self.networks):
-            return self._callables[1](codes)
+            try:
+                return self._callables[1](codes)
+            except (RuntimeError, ValueError, TypeError) as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise
+                reason = str(error).strip().splitlines()[:1]
+                raise TsyndError(
+                    f"decode does not take what encode gives, codes of shape {tuple(codes.shape)}: {''.join(reason)}"
+                ) from error
 
 
 def owners(*callables: Callable[..., object] | None) -> list[nn.Module]:

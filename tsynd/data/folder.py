@@ -46,7 +46,7 @@ def read_folder(path: Path, size: int = 28) -> Dataset:
     files = _splits(path)
     classes = tuple(sorted(files["train"]))
     images: dict[str, list[Image.Image]] = {
-        split: [_read(file, size) for name in classes for file in files[split][name]] for split in SPLITS
+        split: [read_image(file, size) for name in classes for file in files[split][name]] for split in SPLITS
     }
     mode = "RGB" if any(image.mode == "RGB" for group in images.values() for image in group) else "L"
     splits = {}
@@ -118,7 +118,7 @@ def _folders(path: Path) -> list[Path]:
     return [entry for entry in _visible(path) if entry.is_dir()]
 
 
-def _read(file: Path, size: int) -> Image.Image:
+def read_image(file: Path, size: int) -> Image.Image:
     """One image as 8-bit grey or RGB, upright, padded to a square and resized."""
     try:
         with warnings.catch_warnings():

@@ -76,6 +76,10 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             missing = [name for name in names if name not in file.files]
             if missing:
                 raise TsyndError(f"{path} lacks {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}")
+            if "source_index" in file.files:
+                raise TsyndError(
+                    f"{path} holds synthetic images, for training only: give the real data, and these with --synthetic"
+                )
             return {name: file[name] for name in names}
     except TsyndError:
         raise

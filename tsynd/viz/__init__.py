@@ -1,1 +1,14 @@
-"""Figures: one style, and one function for each figure of a report. Each returns a matplotlib figure."""
+"""What people look at: figures of a run, its report, and the review of synthetic images."""
+
+from typing import Any
+
+__all__ = ["review"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `review` on first use: widgets take a second to import, and figures do without."""
+    if name == "review":
+        from tsynd.viz.reviewer import review
+
+        return review
+    raise AttributeError(f"module 'tsynd.viz' has no attribute {name!r}")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from tsynd.data import Dataset
-from tsynd.pipeline import Run
+from tsynd.runs import Run
 from tsynd.viz.style import COLOURS, MARKERS, Picture, bare, short, styled
 
 ROWS = ("source", "start", "targeted", "difference")

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tsynd.files import write_text
-from tsynd.pipeline import Run
+from tsynd.runs import Run
 from tsynd.viz import audit, figures
 from tsynd.viz.style import data_uri
 
@@ -57,6 +57,7 @@ def command(config: dict[str, Any], out: Path) -> str:
     """
     per_class = "all" if config["per_class"] is None else config["per_class"]
     options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
+    options |= {name: config[name] for name in ("synthetic", "review") if config.get(name)}
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
     return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])

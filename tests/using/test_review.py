@@ -1,0 +1,162 @@
+"""Review: decisions tied to their images, what is left to train on, the page without a server, and a run from it."""
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import tsynd
+from tsynd.config import RunConfig
+from tsynd.decisions import Decision, counts, read_review, reviewed, write_review
+from tsynd.errors import DataUnavailable, TsyndError
+from tsynd.runs import Run
+from tsynd.sets import identity, read_set, synthesize
+from tsynd.store import save_synthesis
+from tsynd.targeting import Synthesis
+from tsynd.training import train_classifier
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def images(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    path = tmp_path_factory.mktemp("set") / "set.npz"
+    save_synthesis(path, synthesize(finished, 6))
+    return read_set(path)
+
+
+def decisions(images: Synthesis) -> dict[int, Decision]:
+    other = 1 - int(images.labels_B[3])
+    return {
+        0: Decision("accept", None, "Ä, B", "2026-01-01T00:00:00Z"),
+        1: Decision("reject"),
+        3: Decision("relabel", other),
+        4: Decision("accept"),
+    }
+
+
+def test_what_is_written_is_read_also_after_a_spreadsheet(images: Synthesis, tmp_path: Path) -> None:
+    write_review(tmp_path / "r.csv", images, decisions(images))
+    assert read_review(tmp_path / "r.csv", images, classes=2) == decisions(images)
+    text = (tmp_path / "r.csv").read_text().replace('"Ä, B"', "Ä B").replace(",", ";").replace("\n", "\r\n")
+    (tmp_path / "excel.csv").write_text(text, encoding="utf-8-sig", newline="")
+    assert read_review(tmp_path / "excel.csv", images)[3] == decisions(images)[3]
+
+
+def test_rejected_and_unreviewed_images_are_left_out_and_labels_corrected(images: Synthesis) -> None:
+    made = decisions(images)
+    passed = reviewed(images, made)
+    assert torch.equal(passed.images_BCHW, images.images_BCHW[[0, 3, 4]])
+    assert passed.source_B.tolist() == images.source_B[[0, 3, 4]].tolist()
+    assert passed.labels_B.tolist() == [int(images.labels_B[0]), 1 - int(images.labels_B[3]), int(images.labels_B[4])]
+    assert counts(images, made) == {"accept": 2, "reject": 1, "relabel": 1, "unreviewed": 2}
+    with pytest.raises(TsyndError, match="lets no image pass: 1 of 6"):
+        reviewed(images, {1: Decision("reject")})
+
+
+def test_a_review_that_makes_no_sense_is_refused_by_its_line(images: Synthesis, finished: Run, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    write_review(path, images, decisions(images))
+    good = path.read_text()
+    row = good.splitlines()[4]  # image 4, accepted
+    fields = row.split(",")
+    for wrong, message in (
+        (["9", *fields[1:]], "line 5: index must be between 0 and 5, got 9"),
+        (["x", *fields[1:]], "line 5: index must be a whole number, got 'x'"),
+        (["0", *fields[1:]], "line 5: "),
+        ([fields[0], "99999", *fields[2:]], "line 5: source_index of image 4 is"),
+        ([*fields[:3], "accpt", *fields[4:]], "unknown decision 'accpt': did you mean 'accept'"),
+        ([*fields[:3], "relabel", "", *fields[5:]], "a new label goes with relabel"),
+        ([*fields[:3], "relabel", "7", *fields[5:]], "new_label must be a class, 0 to 1, got 7"),
+        ([*fields[:-1], "tsynd-0"], r"line 5: this is a review of other images \(tsynd-0\)"),
+    ):
+        path.write_text(good.replace(row, ",".join(wrong)))
+        with pytest.raises(TsyndError, match=message):
+            read_review(path, images, classes=2)
+    path.write_text(good + row + "\n")
+    with pytest.raises(TsyndError, match="line 6: a second decision on image 4"):
+        read_review(path, images)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(TsyndError, match="lacks the columns index"):
+        read_review(path, images)
+    with pytest.raises(DataUnavailable, match="no such file"):
+        read_review(tmp_path / "none.csv", images)
+    write_review(path, images, decisions(images))
+    with pytest.raises(TsyndError, match="review of other images"):
+        read_review(path, synthesize(finished, 6, seed=5))
+
+
+def test_the_page_stands_alone_and_holds_what_is_reviewed(folder: Path, command: Command, tmp_path: Path) -> None:
+    command("synthesize", "--run", folder, "--count", 4, "--out", tmp_path / "set.npz")
+    code, said, _ = command("review", tmp_path / "set.npz", "--out", tmp_path / "r.html")
+    assert code == 0 and "--review FILE.csv" in said and "not at hand" not in said
+    page = (tmp_path / "r.html").read_text()
+    assert "://" not in page and "{{" not in page
+    found = re.search(r'<script id="content" type="application/json">(.*?)</script>', page, re.DOTALL)
+    assert found
+    content = json.loads(found[1])
+    assert content["identity"] == identity(read_set(tmp_path / "set.npz"))
+    assert [set(image["pictures"]) for image in content["images"]] == [{"source", "start", "targeted", "difference"}] * 4
+    assert command("review", tmp_path / "set.npz", "--out", tmp_path / "r.html")[2].count("exists: use --force") == 1
+    (tmp_path / "set.json").unlink()
+    code, said, _ = command("review", tmp_path / "set.npz", "--out", tmp_path / "alone.html")
+    assert code == 0 and "the sources are not at hand" in said
+    assert '"source": "data:' not in (tmp_path / "alone.html").read_text()
+    assert command("review", folder / "synthetic.npz", "--out", tmp_path / "run.html")[0] == 0
+
+
+def test_bad_combinations_are_refused_before_anything_is_trained(
+    images: Synthesis, finished: Run, command: Command, tmp_path: Path
+) -> None:
+    save_synthesis(tmp_path / "set.npz", images)
+    data = finished.config["data"]
+    start = ["run", "--data", data, "--per-class", 20, "--budget", "smoke", "--out", tmp_path / "run", "--quiet"]
+    given = ["--synthetic", tmp_path / "set.npz"]
+    write_review(tmp_path / "other.csv", synthesize(finished, 3, seed=7), {0: Decision("accept")})
+    for options, message in (
+        (given, "arm 'guarded' makes synthetic images of its own"),
+        (["--arm", "none", "--review", "r.csv"], "needs the images that it is about: --synthetic"),
+        (["--arm", "none", "--synthetic", tmp_path / "no.npz"], "no such file"),
+        (["--arm", "none", *given, "--review", tmp_path / "other.csv"], "review of other images"),
+        (["--arm", "none", *given, "--size", 32], "has images of shape (1, 28, 28), "),
+        (
+            ["--arm", "none", *given, "--data", "phantom:count=8", "--per-class", 8],
+            "was made from other data than phantom:count=8",
+        ),
+    ):
+        code, _, said = command(*start, *options)
+        assert (code, said.count("\n")) == (2, 1) and message in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(
+    "synthetic" not in inspect.signature(train_classifier).parameters, reason="training does not take given images yet"
+)
+def test_a_run_trains_on_what_the_review_lets_pass(images: Synthesis, finished: Run, tmp_path: Path) -> None:
+    save_synthesis(tmp_path / "set.npz", images)
+    write_review(tmp_path / "r.csv", images, decisions(images))
+    config = RunConfig(
+        finished.config["data"],
+        arm="none",
+        per_class=20,
+        budget="smoke",
+        device="cpu",
+        synthetic=str(tmp_path / "set.npz"),
+        review=str(tmp_path / "r.csv"),
+    )
+    run = tsynd.run(config, tmp_path / "run")
+    assert run.synthesis is not None and len(run.synthesis) == 3
+    assert run.metrics["review"] == {"accept": 2, "reject": 1, "relabel": 1, "unreviewed": 2}
+    assert run.config["synthetic_identity"] == identity(reviewed(images, decisions(images)))
+    assert torch.equal(run.synthesis.source_B, images.source_B[[0, 3, 4]])
+    assert "--synthetic" in (tmp_path / "run" / "report.html").read_text()
+    loaded = tsynd.load_run(tmp_path / "run")
+    assert loaded.synthesis is not None and identity(loaded.synthesis) == identity(run.synthesis)
+    changed = decisions(images) | {5: Decision("accept")}
+    write_review(tmp_path / "r.csv", images, changed)
+    with pytest.raises(TsyndError, match=r"another configuration \(synthetic_identity"):
+        tsynd.run(config, tmp_path / "run")

@@ -1,0 +1,125 @@
+"""Targeted sets: made as in training, in MedMNIST layout, with a card that says what they are and are not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tsynd
+from tsynd.card import nearest
+from tsynd.config import RunConfig
+from tsynd.errors import DataUnavailable, TsyndError
+from tsynd.runs import Run
+from tsynd.sets import identity, read_set, synthesize
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def test_a_larger_set_begins_with_the_smaller_one_and_another_seed_gives_another(finished: Run) -> None:
+    small, large, other = synthesize(finished, 5), synthesize(finished, 11), synthesize(finished, 5, seed=1)
+    assert len(large) == 11
+    assert torch.equal(large.images_BCHW[:5], small.images_BCHW)
+    assert identity(large[torch.arange(5)]) == identity(small) != identity(other)
+    assert set(large.source_B.tolist()) <= set(finished.chosen.tolist())
+    assert torch.equal(finished.data.train.labels[large.source_B], large.labels_B)
+    assert large.latent_displacement_B.max() <= finished.recipe.radius + 1e-5
+    assert large.latent_displacement_B.max() > 0
+
+
+def test_networks_and_global_randomness_are_as_before(finished: Run) -> None:
+    before, state = {name: tensor.clone() for name, tensor in finished.classifier.state_dict().items()}, torch.get_rng_state()
+    synthesize(finished, 3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in finished.classifier.state_dict().items())
+    assert not finished.classifier.training
+
+
+def test_the_file_is_what_a_user_of_medmnist_expects(folder: Path, command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "set.npz"
+    code, said, _ = command("synthesize", "--run", folder, "--count", 9, "--out", out, "--png", tmp_path / "png")
+    assert code == 0
+    assert "NOT anonymous" in said
+    with np.load(out, allow_pickle=False) as arrays:
+        assert arrays["train_images"].shape == (9, 28, 28) and arrays["train_images"].dtype == np.uint8
+        assert arrays["train_labels"].shape == (9, 1)
+        for split in ("val", "test"):
+            assert arrays[f"{split}_images"].shape == (0, 28, 28)
+            assert arrays[f"{split}_labels"].shape == (0, 1)
+        provenance = {"source_index", "mutual_information_before", "mutual_information_after", "latent_displacement"}
+        assert provenance | {"pixel_displacement", "log_prob_fall", "seed", "method_version"} <= set(arrays.files)
+        pictures = sorted((tmp_path / "png").iterdir())
+        assert len(pictures) == 9
+        assert (np.asarray(Image.open(pictures[3])) == arrays["train_images"][3]).all()
+        assert f"class-{arrays['train_labels'][3, 0]}" in pictures[3].name
+        assert pictures[3].name.endswith(f"_source-{arrays['source_index'][3]:05d}.png")
+    with pytest.raises(TsyndError, match=r"synthetic images, for training only.*--synthetic"):
+        tsynd.load(out)
+
+
+def test_the_card_says_what_it_is_and_that_it_is_not_anonymous(folder: Path, command: Command, tmp_path: Path) -> None:
+    command("synthesize", "--run", folder, "--count", 9, "--out", tmp_path / "set.npz", "--seed", 3, "--quiet")
+    card = json.loads((tmp_path / "set.json").read_text())
+    assert sum(card["classes"].values()) == card["images"] == 9
+    assert card["anonymity"]["anonymous"] is False
+    assert "NOT anonymous" in card["anonymity"]["statement"]
+    assert card["data"]["licence"] == "CC BY 4.0"
+    assert card["command"].endswith("--seed 3")
+    synthetic, run = read_set(tmp_path / "set.npz"), tsynd.load_run(folder)
+    assert card["identity"] == identity(synthetic)
+    real = run.data.train.images[run.chosen].float() / 255
+    by_hand = ((synthetic.images_BCHW[:, None] - real[None]) ** 2).flatten(2).mean(2).sqrt().amin(1)
+    assert card["anonymity"]["synthetic_to_nearest_training_image"]["min"] == pytest.approx(float(by_hand.min()), abs=1e-4)
+    assert card["anonymity"]["synthetic_to_nearest_training_image"]["median"] == pytest.approx(float(by_hand.median()), abs=1e-4)
+
+
+def test_nearest_is_the_same_in_chunks_and_skips_itself() -> None:
+    images = torch.rand(7, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    whole, which = nearest(images, images, rank=2)
+    chunked, same = nearest(images, images, rank=2, chunk=3)
+    assert torch.equal(which, same) and torch.allclose(whole, chunked)
+    assert (which != torch.arange(7)).all()
+    assert nearest(images, images)[0].max() < 1e-6
+
+
+def test_nothing_is_replaced_without_force(folder: Path, command: Command, tmp_path: Path) -> None:
+    out, png = tmp_path / "set.npz", tmp_path / "png"
+    png.mkdir()
+    (png / "mine.txt").write_text("precious")
+    for options, message in (
+        (["--png", png], "is not empty: name a new folder, or use --force"),
+        (["--png", png / "mine.txt"], "is a file: name a folder"),
+        (["--count", 0], "count must be a whole number >= 1, got 0"),
+        (["--seed", -1], "seed must be >= 0, got -1"),
+        (["--out", tmp_path / "set.zip"], "must name a file that ends in .npz"),
+    ):
+        code, _, said = command("synthesize", "--run", folder, "--count", 2, "--out", out, *options)
+        assert code == 2 and said.count("\n") == 1 and message in said
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["png"]
+    (tmp_path / "set.json").write_text("precious")
+    assert "set.json exists: use --force" in command("synthesize", "--run", folder, "--count", 2, "--out", out)[2]
+    assert command("synthesize", "--run", folder, "--count", 2, "--out", out, "--png", png, "--force")[0] == 0
+    assert (png / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("arm", ["sham", "guarded+pixel", "none"])
+def test_every_arm_with_an_autoencoder_synthesizes(arm: str) -> None:
+    run = tsynd.run(RunConfig("phantom:count=12", arm=arm, per_class=8, budget="smoke", device="cpu"))
+    if arm == "none":
+        with pytest.raises(TsyndError, match=r"arm 'none' has no autoencoder .* reconstruction, random, .*guarded"):
+            synthesize(run, 2)
+    else:
+        made = synthesize(run, 2)
+        assert made.images_BCHW.shape == (2, 1, 28, 28)
+        assert made.latent_displacement_B.min() > 0
+
+
+def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailable, match="no such file"):
+        read_set(tmp_path / "none.npz")
+    (tmp_path / "a.npz").write_bytes(b"PK no")
+    with pytest.raises(TsyndError, match="is not a whole file of synthetic images"):
+        read_set(tmp_path / "a.npz")

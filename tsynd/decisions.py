@@ -1,0 +1,151 @@
+"""An expert's decisions about synthetic images, one row each in a CSV that is tied to the images it is about."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from tsynd.data import Dataset
+from tsynd.errors import DataUnavailable, TsyndError, unknown
+from tsynd.files import write_text
+from tsynd.sets import identity, read_set
+from tsynd.targeting import Synthesis
+
+COLUMNS = ("index", "source_index", "label", "decision", "new_label", "reviewer", "time", "synthesis")
+DECISIONS = ("accept", "reject", "relabel")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about one image: `accept`, `reject` or `relabel` (to class `new_label`), by whom and when."""
+
+    decision: str
+    new_label: int | None = None
+    reviewer: str = ""
+    time: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decision not in DECISIONS:
+            raise unknown("decision", self.decision, DECISIONS)
+        if (self.new_label is not None) != (self.decision == "relabel"):
+            raise TsyndError(f"a new label goes with relabel and with nothing else, got {self.decision} and {self.new_label}")
+
+
+def write_review(path: Path, synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
+    """Write decisions, by the image's position in the synthesis, whole or not at all."""
+    buffer, name = io.StringIO(), identity(synthesis)
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for index, made in sorted(decisions.items()):
+        source, label = int(synthesis.source_B[index]), int(synthesis.labels_B[index])
+        new_label = "" if made.new_label is None else made.new_label
+        table.writerow([index, source, label, made.decision, new_label, made.reviewer, made.time, name])
+    write_text(path, buffer.getvalue())
+
+
+def read_review(path: Path, synthesis: Synthesis, classes: int | None = None) -> dict[int, Decision]:
+    """Read decisions about a synthesis; a spreadsheet may have saved the file again, with commas or semicolons.
+
+    Args:
+        path: what `write_review`, the widget or the review page wrote.
+        synthesis: what it must be about.
+        classes: how many there are, so that a new label can be checked; unchecked without.
+
+    Raises:
+        TsyndError: when it is a review of other images or a row makes no sense; the message names the row.
+        DataUnavailable: when there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataUnavailable(f"no such file: {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TsyndError(f"{path} cannot be read as a review: {error}") from error
+    head = text.partition("\n")[0]
+    table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in head else ",")
+    if missing := [name for name in COLUMNS if name not in (table.fieldnames or [])]:
+        raise TsyndError(f"{path} is not a review: it lacks the columns {', '.join(missing)}")
+    found: dict[int, Decision] = {}
+    for row in table:
+        where = f"{path}, line {table.line_num}"
+        if row["synthesis"] != identity(synthesis):
+            raise TsyndError(f"{where}: this is a review of other images ({row['synthesis']}), not of {identity(synthesis)}")
+        index, made = _decision(row, where, synthesis, classes)
+        if index in found:
+            raise TsyndError(f"{where}: a second decision on image {index}: keep one row for each image")
+        found[index] = made
+    return found
+
+
+def reviewed(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> Synthesis:
+    """The images that an expert let pass, relabelled where they said so; rejected and **unreviewed ones are left out**.
+
+    Raises:
+        TsyndError: when none is left.
+    """
+    kept = [index for index, made in sorted(decisions.items()) if made.decision != "reject"]
+    if not kept:
+        raise TsyndError(f"the review lets no image pass: {len(decisions)} of {len(synthesis)} were reviewed, all rejected")
+    passed = synthesis[torch.tensor(kept)]
+    given = [decisions[index].new_label for index in kept]
+    labels = [label if new is None else new for label, new in zip(passed.labels_B.tolist(), given, strict=True)]
+    return replace(passed, labels_B=torch.tensor(labels))
+
+
+def counts(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> dict[str, int]:
+    """How many images were accepted, rejected, relabelled, and not looked at."""
+    made = [each.decision for each in decisions.values()]
+    return {name: made.count(name) for name in DECISIONS} | {"unreviewed": len(synthesis) - len(made)}
+
+
+def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, int] | None]:
+    """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
+
+    Raises:
+        TsyndError: when a file is damaged, the review is of other images, or the images do not fit the data set: other
+            channels or size, more classes, or sources beyond its training images.
+    """
+    synthesis, made = read_set(synthetic), None
+    if not len(synthesis):
+        raise TsyndError(f"{synthetic} holds no images")
+    wanted, found = (data.channels, data.size, data.size), tuple(synthesis.images_BCHW.shape[1:])
+    if found != wanted:
+        raise TsyndError(f"{synthetic} has images of shape {found}, {data.name} of {wanted}")
+    for what, column_B, most in (
+        ("label", synthesis.labels_B, len(data.classes)),
+        ("source", synthesis.source_B, len(data.train)),
+    ):
+        if not (column_B.min() >= 0 and column_B.max() < most):
+            span = f"{int(column_B.min())} to {int(column_B.max())}"
+            raise TsyndError(f"{synthetic} was made from other data than {data.name}: {what}s {span}, not 0 to {most - 1}")
+    if review is not None:
+        decisions = read_review(review, synthesis, len(data.classes))
+        synthesis, made = reviewed(synthesis, decisions), counts(synthesis, decisions)
+    return synthesis, made
+
+
+def _decision(row: Mapping[str, str | None], where: str, synthesis: Synthesis, classes: int | None) -> tuple[int, Decision]:
+    """One row, checked against the image that it is about."""
+    index, source, label = (_number(row, name, where) for name in COLUMNS[:3])
+    if not 0 <= index < len(synthesis):
+        raise TsyndError(f"{where}: index must be between 0 and {len(synthesis) - 1}, got {index}")
+    for name, given, true in (("source_index", source, synthesis.source_B), ("label", label, synthesis.labels_B)):
+        if given != int(true[index]):
+            raise TsyndError(f"{where}: {name} of image {index} is {int(true[index])}, got {given}")
+    new_label = _number(row, "new_label", where) if row["new_label"] else None
+    if new_label is not None and (new_label < 0 or (classes is not None and new_label >= classes)):
+        raise TsyndError(f"{where}: new_label must be a class, 0 to {classes - 1 if classes else '…'}, got {new_label}")
+    try:
+        return index, Decision(row["decision"] or "", new_label, row["reviewer"] or "", row["time"] or "")
+    except TsyndError as error:
+        raise TsyndError(f"{where}: {error}") from error
+
+
+def _number(row: Mapping[str, str | None], name: str, where: str) -> int:
+    try:
+        return int(row[name] or "")
+    except ValueError:
+        raise TsyndError(f"{where}: {name} must be a whole number, got {row[name]!r}") from None

@@ -1,0 +1,147 @@
+"""Using a trained run: probabilities and uncertainty for images, in memory or as a table with one row an image."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tsynd.data import load
+from tsynd.data.dataset import SPLITS
+from tsynd.data.folder import ENDINGS, SPLIT_NAMES, read_image
+from tsynd.errors import TsyndError
+from tsynd.files import write_text
+from tsynd.modes import frozen
+from tsynd.posterior import HeadDropout
+from tsynd.randomness import generator_for
+from tsynd.robustness.batches import batches
+from tsynd.runs import Run
+from tsynd.uncertainty import mutual_information, predictive_entropy
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a run says of images, one row an image, on the CPU.
+
+    probabilities_BC: of the classifier itself, without dropout: those that `metrics.json` measures. information_B and
+    entropy_B: mutual information and entropy of the mean prediction over posterior samples, in nats.
+    """
+
+    probabilities_BC: Tensor
+    information_B: Tensor
+    entropy_B: Tensor
+
+
+def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
+    """Classify images with a run's classifier, and say how unsure it is.
+
+    The posterior's masks are drawn from the run's seed, anew at each call: the same images give the same numbers, alone or
+    among others, and those of the run's own evaluation.
+
+    Args:
+        run: a finished run.
+        images: (B, C, S, S), uint8, or float in [0, 1], of the run's channels and size.
+        batch_size: images at a time; bounds the memory.
+
+    Raises:
+        TsyndError: for images of other channels, another size or values outside [0, 1].
+    """
+    data = run.data
+    if images.ndim != 4 or tuple(images.shape[1:]) != (data.channels, data.size, data.size):
+        wanted = f"(B, {data.channels}, {data.size}, {data.size})"
+        raise TsyndError(f"images must have shape {wanted}, as those the run was trained on, got {tuple(images.shape)}")
+    if images.is_floating_point() and not bool(((images >= 0) & (images <= 1)).all()):
+        raise TsyndError(f"float images must lie in [0, 1], got {float(images.min()):.4g} to {float(images.max()):.4g}")
+    classifier = run.classifier
+    posterior = HeadDropout.of(classifier, run.recipe.samples, generator_for(run.config["seed"], "evaluation masks"))
+    columns: list[tuple[Tensor, ...]] = []
+    with torch.no_grad(), frozen(classifier):
+        for _, batch_BCHW in batches(images, batch_size, run.device):
+            log_probs_BKC = posterior(batch_BCHW)
+            probabilities_BC = classifier(batch_BCHW).double().softmax(dim=1)
+            measured = (probabilities_BC, mutual_information(log_probs_BKC), predictive_entropy(log_probs_BKC))
+            columns.append(tuple(column.cpu() for column in measured))
+    return Predictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
+
+
+def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256) -> int:
+    """Predict a whole data set, folder or file, and write a CSV with one row an image; give back how many.
+
+    Columns: `split` (empty where there is none), `image` (position in its split; for a folder the file's name in it),
+    `label` and `label_name` (empty where unknown), `predicted` (class number) and `predicted_name`, `probability_0`, …,
+    `mutual_information`, `entropy`.
+
+    Args:
+        path: the CSV; it appears whole or not at all.
+        run: a finished run.
+        data: as `tsynd.load` takes it; or any folder of images. There a file's label is the name of the folder it lies in,
+            if that is one of the run's classes. Images of another size are resized, as in training.
+        batch_size: images at a time.
+
+    Raises:
+        TsyndError: when there are no images, one cannot be read, or they have other channels than the run's.
+    """
+    buffer, done = io.StringIO(), 0
+    table = csv.writer(buffer, lineterminator="\n")
+    classes = run.data.classes
+    chances = [f"probability_{label}" for label in range(len(classes))]
+    names = ["split", "image", "label", "label_name", "predicted", "predicted_name", *chances, "mutual_information", "entropy"]
+    table.writerow(names)
+    folder = Path(data).expanduser()
+    for rows, images in _from_folder(folder, run, batch_size) if folder.is_dir() else _from_data(data, run, batch_size):
+        found = predict(run, images, batch_size=batch_size)
+        for position, (split, image, label) in enumerate(rows):
+            probabilities = found.probabilities_BC[position].tolist()
+            best = int(np.argmax(probabilities))
+            known = ["", ""] if label is None else [label, classes[label]]
+            numbers = [*probabilities, float(found.information_B[position]), float(found.entropy_B[position])]
+            table.writerow([split, image, *known, best, classes[best], *(f"{number:.6f}" for number in numbers)])
+        done += len(rows)
+    write_text(path, buffer.getvalue())
+    return done
+
+
+Row = tuple[str, int | str, int | None]
+"""Split, position or file name, label where it is known."""
+
+
+def _from_data(name: str, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
+    """Batches of a data set by name or file; labels count where its classes are the run's."""
+    data = load(name, size=run.data.size)
+    if data.channels != run.data.channels:
+        kinds = {1: "1 channel (grey)", 3: "3 (RGB)"}
+        raise TsyndError(f"{name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
+    known = data.task != "multi-label" and len(data.classes) <= len(run.data.classes)
+    for split in SPLITS:
+        part = getattr(data, split)
+        for start in range(0, len(part), batch_size):
+            some = part[slice(start, start + batch_size)]
+            labels: list[Any] = some.labels.tolist() if known else [None] * len(some)
+            yield [(split, start + offset, label) for offset, label in enumerate(labels)], some.images
+
+
+def _from_folder(folder: Path, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
+    """Batches of whatever images lie in a folder, in the order of their names."""
+    inside = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS]
+    files = [file for file in inside if not any(part.startswith((".", "__MACOSX")) for part in file.parts)]
+    if not files:
+        raise TsyndError(f"{folder} has no images (files that end in {', '.join(ENDINGS)})")
+    mode = "L" if run.data.channels == 1 else "RGB"
+    for start in range(0, len(files), batch_size):
+        rows: list[Row] = []
+        pixels = []
+        for file in files[start : start + batch_size]:
+            image = read_image(folder / file, run.data.size)
+            if image.mode == "RGB" and mode == "L":
+                raise TsyndError(f"{folder / file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
+            pixels.append(np.asarray(image.convert(mode)).reshape(run.data.size, run.data.size, -1))
+            name = file.parent.name
+            label = run.data.classes.index(name) if name in run.data.classes else None
+            split = SPLIT_NAMES.get(file.parts[0].lower(), "") if len(file.parts) > 1 else ""
+            rows.append((split, file.as_posix(), label))
+        yield rows, torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()

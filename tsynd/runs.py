@@ -1,0 +1,99 @@
+"""A run as an object: what it was, what it made, and how a finished one is read back from its folder."""
+
+import hashlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from tsynd import store
+from tsynd.audit import Audit
+from tsynd.autoencoding import ConvAutoencoder
+from tsynd.classification import Classifier
+from tsynd.data import Dataset, load
+from tsynd.errors import TsyndError
+from tsynd.targeting import Synthesis
+from tsynd.training import History, Recipe, parse_arm
+
+
+@dataclass
+class Run:
+    """One run: its configuration, the networks, what they were trained on, and what was measured.
+
+    config: as in `config.json`. data: the whole data set. chosen: which images of `data.train` were trained on;
+    `synthesis.source_B` counts in `data.train` too. autoencoder and synthesis are None for arms without synthetic images.
+    metrics: as in `metrics.json`. audit: of the synthetic images, one by one; `load_run` gives None, since its summary in
+    `metrics` is all that is kept.
+    """
+
+    config: dict[str, Any]
+    data: Dataset
+    chosen: Tensor
+    classifier: Classifier
+    autoencoder: ConvAutoencoder | None
+    synthesis: Synthesis | None
+    history: History
+    autoencoder_loss: list[float]
+    metrics: dict[str, Any]
+    audit: Audit | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number of its training."""
+        known = {each.name for each in fields(Recipe)}
+        return Recipe(**{name: value for name, value in self.config["recipe"].items() if name in known})
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are; the data stay on the CPU."""
+        return next(self.classifier.parameters()).device
+
+    def to(self, device: torch.device) -> Self:
+        """Move the networks to a device, in place."""
+        for network in (self.classifier, self.autoencoder):
+            if network is not None:
+                network.to(device)
+        return self
+
+    def training_images(self) -> tuple[Tensor, Tensor]:
+        """The real images (N, C, H, W) in [0, 1] that it was trained on and their labels (N,), on the networks' device."""
+        chosen = self.data.train[self.chosen]
+        return chosen.images.to(self.device).float() / 255, chosen.labels.to(self.device)
+
+
+def load_run(folder: str | Path) -> Run:
+    """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
+
+    Raises:
+        TsyndError: when the folder holds no finished run, one of its files is damaged, or its data have changed since.
+        DataUnavailable: when its data are no longer to be found.
+    """
+    folder = Path(folder)
+    settings, metrics = store.read_json(folder / store.CONFIG), store.read_json(folder / store.METRICS)
+    if missing := {"data", "size", "per_class", "seed", "arm", "data_fingerprint"} - settings.keys():
+        raise TsyndError(f"{folder / store.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
+    data = load(settings["data"], size=settings["size"])
+    if fingerprint(data) != settings["data_fingerprint"]:
+        raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
+    chosen = data.subset_index(settings["per_class"], settings["seed"])
+    classifier = Classifier(data.channels, data.size, len(data.classes))
+    store.load_weights(folder / store.CLASSIFIER, classifier)
+    notes = store.load_notes(folder / store.CLASSIFIER) or {}
+    autoencoder, loss = None, []
+    if parse_arm(settings["arm"]).objective:
+        autoencoder = ConvAutoencoder(data.channels, data.size)
+        store.load_weights(folder / store.AUTOENCODER, autoencoder)
+        loss = (store.load_notes(folder / store.AUTOENCODER) or {})["loss"]
+    synthesis = store.load_synthesis(folder / store.SYNTHETIC)
+    return Run(settings, data, chosen, classifier, autoencoder, synthesis, History(**notes["history"]), loss, metrics)
+
+
+def fingerprint(data: Dataset) -> str:
+    """A short hash of all images and labels, so that a result says which data it was made from."""
+    digest = hashlib.blake2b(digest_size=8)
+    for split in (data.train, data.val, data.test):
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()
