@@ -71,7 +71,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
             if row["data"] == data:
                 by_arm.setdefault(row["arm"], {})[row["seed"]] = row
         by_arm = {arm: seeds for arm, seeds in by_arm.items() if len(seeds) >= FEWEST}
-        if not by_arm:
+        if "none" not in by_arm:
             continue
         arms = {}
         for arm, seeds in by_arm.items():
@@ -156,6 +156,7 @@ def panel(axis: Axes, rows: list[dict[str, Any]], found: dict[str, Any], measure
         axis.plot([part["mean"]], [place - 0.25], "|", color=colour, markersize=10, markeredgewidth=2)
     axis.set_yticks(range(len(arms)), arms)
     axis.set_ylim(len(arms) - 0.4, -0.7)
+    axis.locator_params(axis="x", nbins=5)
     axis.set_xlabel(f"{MEASURES[measure]}, arm − none")
 
 
