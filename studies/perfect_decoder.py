@@ -3,10 +3,9 @@
     python studies/perfect_decoder.py --out results/perfect-decoder --cache /tmp/networks --seeds 5
 
 A phantom's factors are known and `render` is differentiable in them, so a search can move the factors themselves, and the rule
-says which class the moved lesion truly has. What is trained stands in `PLAN` below. The
-arms of a seed share phantoms, initialisation, batches and steps. Everything is measured on fresh phantoms for validation, never
-on the test split. `--out` gets `runs.csv`; `perfect_decoder_report.py` makes the tables and the figure. Rows that are there are
-not run again.
+says which class the moved lesion truly has. What is trained stands in `PLAN` below. The arms of a seed share phantoms,
+initialisation, batches and steps. Everything is measured on fresh phantoms for validation, never on the test split. `--out` gets
+`runs.csv`; `perfect_decoder_report.py` makes the table and the figure. Rows that are there are not run again.
 """
 
 import argparse
