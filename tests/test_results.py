@@ -12,6 +12,7 @@ import estimator_report
 import first_look
 import make_landing
 import oracle
+import perfect_decoder_report
 import phantom_claim
 import phantom_learning_curve
 import phantom_likeness
@@ -60,6 +61,7 @@ def test_differences_are_paired_by_seed() -> None:
         ("autoencoders", autoencoders, "autoencoders"),
         ("whole-sets", whole_sets, "networks"),
         ("dropout-rate", dropout_rate, "rates"),
+        ("perfect-decoder", perfect_decoder_report, "sets"),
     ],
 )
 def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str | None) -> None:
