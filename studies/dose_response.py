@@ -35,7 +35,7 @@ from tsynd.training import Recipe, parse_arm, train_classifier
 
 SETS = {"phantom": 60, "breastmnist": 60, "retinamnist": 25}  # images of each class
 SEEDS = range(5)
-RECIPE = replace(Recipe(), refresh_every=24)
+RECIPE = Recipe()
 RADII = (0.1, 0.25, 0.5, 1.0, 2.0)
 FEW = (0.1, 0.25, 1.0)
 DOSES: dict[str, tuple[float, ...]] = {

@@ -39,7 +39,7 @@ from tsynd.training import Recipe
 PER_CLASS, VALIDATION = 25, 1000  # images of each class, for training and for validation
 SUBGROUP = "irregular-enhancing"
 RECIPE = replace(Recipe(), steps=300, refresh_every=24, refresh_count=2 * PER_CLASS)
-NEAR, FAR = RECIPE.radius, 1.0
+NEAR, FAR = 0.4, 1.0
 LIMIT, DRAWS = 300, 4  # validation images that are augmented and attacked; augmentations of each
 
 

@@ -80,10 +80,10 @@ class Recipe:
     weight_decay: float = 1e-2
     warmup: float = 0.25
     share: float = 0.5
-    refresh_every: int = 8
+    refresh_every: int = 24
     refresh_count: int = 64
     capacity: int = 256
-    radius: float = 0.4
+    radius: float = 0.25
     ascent_steps: int = 5
     samples: int = 64
     guard_weight: float = 3.0
@@ -92,7 +92,7 @@ class Recipe:
     pixel_eps: float = 2 / 255
     pgd_eps: float = 2 / 255
     pgd_steps: int = 3
-    matched_steps: float = 2.2
+    matched_steps: float = 1.5
     mixup_alpha: float = 0.4
     label_smoothing: float = 0.1
     autoencoder_steps: int = 800
@@ -152,6 +152,6 @@ def steps_of(arm: Arm, recipe: Recipe) -> int:
     """How many optimiser steps an arm takes: the recipe's, but for `none-matched`.
 
     >>> steps_of(parse_arm("guarded"), Recipe()), steps_of(parse_arm("none-matched"), Recipe())
-    (600, 1320)
+    (600, 900)
     """
     return round(recipe.steps * recipe.matched_steps) if arm.matched else recipe.steps
