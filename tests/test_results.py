@@ -6,6 +6,8 @@ from types import ModuleType
 from typing import Any
 
 import autoencoders
+import bench_targeting
+import dose_response_report
 import dropout_rate
 import estimator
 import estimator_report
@@ -17,12 +19,15 @@ import phantom_claim
 import phantom_learning_curve
 import phantom_likeness
 import pytest
+import refresh
 import shared
 import torch
 import whole_sets
 
 from tsynd.classification import build_classifier
 from tsynd.posterior import HeadDropout
+from tsynd.targeting import SPACES
+from tsynd.training import Recipe
 
 ALL = Path(__file__).resolve().parent.parent / "results"
 RESULTS = ALL / "first-look"
@@ -62,6 +67,8 @@ def test_differences_are_paired_by_seed() -> None:
         ("whole-sets", whole_sets, "networks"),
         ("dropout-rate", dropout_rate, "rates"),
         ("perfect-decoder", perfect_decoder_report, "sets"),
+        ("dose-response", dose_response_report, None),
+        ("refresh", refresh, None),
     ],
 )
 def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str | None) -> None:
@@ -69,6 +76,27 @@ def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str 
     assert (ALL / name / "table.md").read_text(encoding="utf-8") == study.table(summary[part] if part else summary)
     if part:
         assert study.summarise(shared.read_csv(ALL / name / "runs.csv")) == summary[part]
+
+
+@pytest.mark.parametrize(("name", "study"), [("dose-response", dose_response_report), ("refresh", refresh)])
+def test_the_summary_of_a_study_follows_from_its_rows(name: str, study: ModuleType) -> None:
+    found = study.summarise(shared.read_csv(ALL / name / "runs.csv"))
+    assert found == {key: value for key, value in json.loads((ALL / name / "summary.json").read_text()).items() if key in found}
+
+
+def test_the_defaults_are_those_that_the_dose_response_chose() -> None:
+    choice = json.loads((ALL / "dose-response" / "summary.json").read_text())["choice"]
+    assert Recipe().radius == SPACES["latent"] == choice["radius"]
+    assert not any(variant["taken"] for variant in choice["variants"].values())
+    assert all(cell["seeds"] >= 5 for cell in json.loads((ALL / "dose-response" / "summary.json").read_text())["cells"])
+
+
+def test_the_table_of_what_targeting_costs_is_current() -> None:
+    folder = ALL / "bench-targeting"
+    found = json.loads((folder / "summary.json").read_text())
+    assert (folder / "table.md").read_text(encoding="utf-8") == bench_targeting.table(found)
+    assert found["step"]["K = 64"] <= 1.25 and found["plain"]["times_faster"] >= 5
+    assert abs(Recipe().matched_steps - found["training"]["guarded"]) < 0.1  # what none-matched is given
 
 
 def test_the_claim_rests_on_ten_seeds_or_more() -> None:

@@ -102,13 +102,14 @@ def test_objective_never_ends_below_its_start() -> None:
     assert (best >= ascent[0] - 1e-6).all()
 
 
-def test_equals_a_plain_implementation() -> None:
+@pytest.mark.parametrize("guard", [None, Guard(weight=2.0, bound=0.001)])
+def test_equals_a_plain_implementation(guard: Guard | None) -> None:
     """One image at a time, K full passes of the head in a Python loop, `.backward()`, in double."""
     autoencoder, classifier = networks()
     autoencoder, classifier = autoencoder.double(), classifier.double()
-    images, radius, steps, samples = IMAGES.double(), 0.5, 3, 6
+    images, radius, steps, samples, lowest = IMAGES.double(), 0.5, 3, 6, 0.0
     posterior = HeadDropout.of(classifier, samples, seeded())
-    found = target(images, LABELS, autoencoder, posterior, radius=radius, steps=steps, noise=0.0, generator=seeded())
+    found = target(images, LABELS, autoencoder, posterior, radius=radius, steps=steps, noise=0.0, guard=guard, generator=seeded())
 
     generator = seeded()
     torch.randn(5, 256, generator=generator)
@@ -131,6 +132,11 @@ def test_equals_a_plain_implementation() -> None:
             value = -(mean * mean.log()).sum()
             for p in probs:
                 value = value + (p * p.log()).sum() / samples
+            if guard is not None:
+                log_p = mean[0, LABELS[row]].log()
+                if step == 0:
+                    lowest = log_p.item() - (guard.bound if mean.argmax() == LABELS[row] else 0.0)
+                value = value - guard.weight * (lowest - log_p).relu()
             if value.item() > best:
                 best, best_z = value.item(), z.detach()
             if step < steps:
@@ -140,6 +146,7 @@ def test_equals_a_plain_implementation() -> None:
                 if (z - start).norm() > limit:
                     z = start + (z - start) * limit / (z - start).norm()
         with torch.no_grad():
+            torch.testing.assert_close(found.latents_BD[row], best_z[0], atol=1e-9, rtol=0)
             torch.testing.assert_close(found.images_BCHW[row], autoencoder.decode(best_z)[0], atol=1e-9, rtol=0)
 
 
