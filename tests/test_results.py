@@ -84,6 +84,12 @@ def test_the_summary_of_a_study_follows_from_its_rows(name: str, study: ModuleTy
     assert found == {key: value for key, value in json.loads((ALL / name / "summary.json").read_text()).items() if key in found}
 
 
+def test_the_contrasts_of_the_dose_response_are_current() -> None:
+    summary = json.loads((ALL / "dose-response" / "summary.json").read_text())
+    text = (ALL / "dose-response" / "contrasts.md").read_text(encoding="utf-8")
+    assert text == dose_response_report.contrast_table(summary)
+
+
 def test_the_defaults_are_those_that_the_dose_response_chose() -> None:
     choice = json.loads((ALL / "dose-response" / "summary.json").read_text())["choice"]
     assert Recipe().radius == SPACES["latent"] == choice["radius"]

@@ -142,7 +142,7 @@ class AnyAutoencoder(Standardised):
         with frozen(self.networks):
             try:
                 return self._callables[1](codes)
-            except (RuntimeError, ValueError, TypeError) as error:
+            except (RuntimeError, ValueError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
                 reason = str(error).strip().splitlines()[:1]
