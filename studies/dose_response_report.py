@@ -83,8 +83,9 @@ def choose(rows: list[Row], none: dict[tuple[str, int], Row]) -> Row:
 
     Radius: of `guarded`, the one with the largest sum of the three gains over `none`, averaged over the sets, among those
     where the judge agrees at most .05 less than on reconstructions, averaged likewise. If there is none, the one with the
-    largest sum: this was added when the first fifth of the rows was there, and `bearable` says that the judge objects. Each variant: taken if the lower end of the 95 % interval of
-    its sum minus that of `guarded` at .25, over all sets and seeds, is above 0.
+    largest sum: this was added when the first fifth of the rows was there, and `bearable` says that the judge objects. Each
+    variant: taken if the lower end of the 95 % interval of its sum minus that of `guarded` at .25, over all sets and seeds,
+    is above 0.
     """
     guarded = [row for row in rows if row["arm"] == "guarded"]
     sums = {
