@@ -38,7 +38,7 @@ from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.uncertainty import log_probabilities, mutual_information, predictive_entropy
 from tsynd.versions import device_name, versions
 
-BATCH, SAMPLES, STEPS, RADIUS = 64, 64, 5, 0.4
+BATCH, SAMPLES, STEPS, RADIUS = 64, 64, 5, 0.25
 SIZES, COUNTS = (28, 64, 128, 224), (8, 16, 32, 64, 128, 256, 512)
 CHUNK = 32
 TURNS, TRAININGS = 9, 3

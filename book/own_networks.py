@@ -34,7 +34,7 @@ def search(images_BCHW: Tensor, labels_B: Tensor, classifier: nn.Module, net: Au
     posterior = HeadDropout.from_model(classifier, split="class_layers.out", samples=32, generator=generator)
     return target(
         images_BCHW, labels_B, autoencoder, posterior,
-        objective=disagreement, radius=0.4, steps=5, guard=Guard(), generator=generator,
+        objective=disagreement, radius=0.25, steps=5, guard=Guard(), generator=generator,
     )  # fmt: skip
 
 

@@ -3,10 +3,11 @@
     python studies/dose_response.py --out results/dose-response --cache /tmp/networks
 
 Sets, arms, radii, seeds and the recipe stand in the constants below; they were fixed before the study was run. Each
-(set, seed) has one subset, one autoencoder and one initialisation for all arms. Everything is measured on the *whole* validation
-split, never on the test split. The judge is a classifier trained by arm `none` on the whole training split, with a seed of its
-own; on phantoms the oracle also says what class an image truly has. `--out` gets `runs.csv`, and `dose_response_report.py`
-draws from it. Rows that are there are not run again; several processes may share the work, each with seeds of its own.
+(set, seed) has one subset, one autoencoder and one initialisation for all arms. All is measured on the *whole* validation
+split (augmentation and attacks on 200 of its images at most), never on the test split. The judge is a classifier trained by
+arm `none` on the whole training split, with a seed of its own; on phantoms the oracle also says what class an image truly
+has. `--out` gets parts, and `dose_response_report.py` draws from them. Rows that are there are not run again; several
+processes may share the work, each with seeds of its own.
 """
 
 import argparse
@@ -35,7 +36,8 @@ from tsynd.training import Recipe, parse_arm, train_classifier
 
 SETS = {"phantom": 60, "breastmnist": 60, "retinamnist": 25}  # images of each class
 SEEDS = range(5)
-RECIPE = Recipe()
+# As it was then: the bank kept 256 images, for longer than it does now (see studies/refresh.py).
+RECIPE = replace(Recipe(), refresh_every=24, refresh_count=64, capacity=256)
 RADII = (0.1, 0.25, 0.5, 1.0, 2.0)
 FEW = (0.1, 0.25, 1.0)
 DOSES: dict[str, tuple[float, ...]] = {

@@ -7,11 +7,12 @@ The rules by which defaults follow from it were written while it ran, before its
 
 import argparse
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from dose_response import DOSES, LIMIT, RADII, SEEDS, SETS, VARIANTS
+from dose_response import DOSES, LIMIT, RADII, RECIPE, SEEDS, SETS, VARIANTS
 from matplotlib.figure import Figure
 from shared import interval, read_csv, write_csv
 
@@ -19,8 +20,18 @@ from tsynd.files import write_json, write_text
 from tsynd.versions import versions
 from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
 
+Dose = tuple[str, float]  # arm, radius
 GAINS = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}
-CONTRASTS = (("guarded", "random"), ("guarded", "sham"), ("tsynd", "sham"), ("tsynd", "entropy"), ("guarded", "tsynd"))
+CONTRASTS: tuple[tuple[Dose, Dose], ...] = (
+    (("guarded", 0.25), ("reconstruction", 0.0)),
+    (("guarded", 0.25), ("random", 0.25)),
+    (("guarded", 0.25), ("sham", 0.25)),
+    (("guarded", 0.25), ("sham", 0.1)),
+    (("tsynd", 0.25), ("random", 0.25)),
+    (("tsynd", 0.25), ("sham", 0.25)),
+    (("tsynd", 0.25), ("entropy", 0.25)),
+    (("guarded", 0.25), ("tsynd", 0.25)),
+)
 BEARABLE = 0.05  # by which the judge may agree less than on reconstructions, over the sets
 
 Row = dict[str, Any]
@@ -38,7 +49,7 @@ def main() -> None:
     rows.sort(key=lambda row: (list(SETS).index(row["data"]), row["arm"], row["radius"], row["variant"], row["seed"]))
     summary = summarise(rows)
     write_csv(options.out / "runs.csv", rows)
-    write_json(options.out / "summary.json", summary | {"limit": LIMIT, "versions": versions()})
+    write_json(options.out / "summary.json", summary | {"limit": LIMIT, "recipe": asdict(RECIPE), "versions": versions()})
     write_text(options.out / "table.md", table(summary))
     write_text(options.out / "contrasts.md", contrast_table(summary))
     save(drawn(summary), options.out / "dose.svg")
@@ -66,15 +77,15 @@ def summarise(rows: list[Row]) -> Row:
 
 
 def contrasts(rows: list[Row]) -> list[Row]:
-    """What the search adds to its controls at radius .25, paired by seed: a row for each set and pair of arms."""
-    at = {(r["data"], r["arm"], r["seed"]): r for r in rows if r["radius"] == 0.25 and r["variant"] == ""}
+    """What the search adds to its controls, paired by seed: a row for each pair of arms and set."""
+    at = {(row["data"], row["arm"], row["radius"], row["seed"]): row for row in rows if row["variant"] == ""}
     found = []
-    for name, (arm, control) in itertools.product(SETS, CONTRASTS):
-        seeds = [seed for seed in SEEDS if (name, arm, seed) in at and (name, control, seed) in at]
+    for (arm, control), name in itertools.product(CONTRASTS, SETS):
+        seeds = [seed for seed in SEEDS if (name, *arm, seed) in at and (name, *control, seed) in at]
         if len(seeds) > 1:
-            pairs = [(at[name, arm, seed], at[name, control, seed]) for seed in seeds]
+            pairs = [(at[name, *arm, seed], at[name, *control, seed]) for seed in seeds]
             part = {measure: interval([row[measure] - base[measure] for row, base in pairs]) for measure in GAINS}
-            found.append({"data": name, "arms": f"{arm} - {control}", "seeds": len(seeds)} | part)
+            found.append({"data": name, "arm": list(arm), "control": list(control), "seeds": len(seeds)} | part)
     return found
 
 
@@ -123,11 +134,11 @@ def choose(rows: list[Row], none: dict[tuple[str, int], Row]) -> Row:
 
 
 def contrast_table(summary: Row) -> str:
-    """Markdown: what the search adds to its controls at radius .25."""
-    lines = ["| data | difference | " + " | ".join(GAINS.values()) + " |", "|:--|:--|" + ":--|" * len(GAINS)]
+    """Markdown: what the search adds to its controls; behind each arm its radius."""
+    lines = ["| difference | data | " + " | ".join(GAINS.values()) + " |", "|:--|:--|" + ":--|" * len(GAINS)]
     for part in summary["contrasts"]:
-        arms = " − ".join(f"`{arm}`" for arm in part["arms"].split(" - "))
-        lines.append(f"| {part['data']} | {arms} | {' | '.join(_cell(part[measure]) for measure in GAINS)} |")
+        arms = " − ".join(f"`{arm}` {radius:g}" for arm, radius in (part["arm"], part["control"]))
+        lines.append(f"| {arms} | {part['data']} | {' | '.join(_cell(part[measure]) for measure in GAINS)} |")
     return "\n".join([*lines, ""])
 
 
@@ -152,7 +163,7 @@ MEASURES = GAINS | {"agreement": "judge's agreement"}
 
 
 LABELS = {"auroc": "AUROC gained", "augmented": "augmented: gained", "pgd_2_255": "PGD 2/255: gained"}
-LABELS["agreement"] = "judge's agreement: lost"
+LABELS["agreement"] = "judge's agreement: change"
 RANGES = {"auroc": (-0.2, 0.12), "augmented": (-0.14, 0.1)}  # the arm `cross-entropy` leaves them
 
 

@@ -34,7 +34,7 @@ class Budget:
 
 BUDGETS: dict[str, Budget] = {
     # Seconds: to see that everything works. Its numbers mean nothing.
-    "smoke": Budget(Recipe(steps=120, autoencoder_steps=160, refresh_count=32, capacity=128), Evaluation(draws=2, limit=64)),
+    "smoke": Budget(Recipe(steps=120, autoencoder_steps=160), Evaluation(draws=2, limit=64)),
     # A few minutes on one core: small networks, trained to the end.
     "cpu": Budget(Recipe(), Evaluation()),
     # Minutes on a GPU: the same networks, trained longer.

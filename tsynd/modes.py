@@ -20,21 +20,20 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     >>> network.training, network[0].weight.requires_grad
     (True, True)
     """
-    modules = [module for network in networks for module in network.modules()]
-    parameters = [parameter for network in networks for parameter in network.parameters()]
-    modes = [module.training for module in modules]
-    flags = [parameter.requires_grad for parameter in parameters]
+    training = [module for network in networks for module in network.modules() if module.training]
+    learning = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
     try:
-        for network in networks:
-            network.eval()
-        for parameter in parameters:
+        if training:  # else there is nothing to do: a search freezes again and again
+            for network in networks:
+                network.eval()
+        for parameter in learning:
             parameter.requires_grad_(False)
         yield
     finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
-        for parameter, flag in zip(parameters, flags, strict=True):
-            parameter.requires_grad_(flag)
+        for module in training:
+            module.training = True
+        for parameter in learning:
+            parameter.requires_grad_(True)
 
 
 def owner_of(function: object) -> object:

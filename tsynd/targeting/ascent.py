@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
 from tsynd.targeting.objectives import Guard, Objective, check_labels, check_values, refuse_not_finite
 
@@ -45,7 +46,7 @@ class Ascent:
             batch.keep_best(z_AD.detach(), images_ACHW, value_A)
             if t == self.steps:
                 break
-            (gradient_AD,) = torch.autograd.grad(score_A.sum(), z_AD)
+            (gradient_AD,) = torch.autograd.grad(_differentiable(score_A).sum(), z_AD)
             stays_A = batch.leave(gradient_AD, self.patience, t)
             z_AD, gradient_AD = z_AD.detach()[stays_A], gradient_AD[stays_A]
             if len(z_AD) == 0:
@@ -126,6 +127,13 @@ class Batch:
             self.at_A = self.at_A[stays_A]
         self.steps_B[self.at_A] += (~self.stuck_B[self.at_A]).long()
         return stays_A
+
+
+def _differentiable(score_A: Tensor) -> Tensor:
+    """The score, if there is something to climb."""
+    if not score_A.requires_grad:
+        raise TsyndError("the objective has no gradient to the codes: it, decode or the posterior cuts the graph")
+    return score_A
 
 
 def unit(vectors_BD: Tensor) -> Tensor:

@@ -83,19 +83,17 @@ def target(
             infinity (the image and the step are named). When memory runs out, it suggests a max_chunk.
     """
     score = find_objective(objective)
-    if space not in SPACES:
-        raise unknown("space", space, SPACES)
+    if not isinstance(space, str) or space not in SPACES:
+        raise unknown("space", str(space), SPACES)
     radius = SPACES[space] if radius is None else radius
-    step_size = 0.4 * radius if step_size is None else step_size
-    for name, value in {"radius": radius, "steps": steps, "noise": noise, "step_size": step_size}.items():
-        if not 0 <= value < float("inf"):
-            raise TsyndError(f"{name} must be >= 0, got {value}")
-    if steps != int(steps):
-        raise TsyndError(f"steps must be a whole number, got {steps}")
-    for name, limit in {"patience": patience, "max_chunk": max_chunk}.items():
-        if limit is not None and limit < 1:
-            raise TsyndError(f"{name} must be >= 1 or None, got {limit}")
-    _check_inputs(images_BCHW, labels_B)
+    step_size = 0.4 * radius if step_size is None and isinstance(radius, int | float) else step_size
+    _check_numbers({"radius": radius, "step_size": step_size, "noise": noise}, steps, patience, max_chunk, autocast)
+    _check_inputs(images_BCHW, labels_B, source_B)
+    if guard is not None and not isinstance(guard, Guard):
+        raise TsyndError(f"guard must be a Guard or None, got {guard!r}")
+    if not hasattr(posterior, "resample"):
+        kind = type(posterior).__name__
+        raise TsyndError(f"posterior must be one, such as HeadDropout.of(classifier), got {kind}, which holds no samples")
     codec = _codec(autoencoder, space, images_BCHW)
     networks = [network for network in (codec, *posterior.networks) if isinstance(network, nn.Module)]
     count = len(images_BCHW) if max_chunk is None else max_chunk
@@ -174,8 +172,26 @@ class _Pixels:
         return latents_BD.unflatten(1, self.shape)
 
 
-def _check_inputs(images_BCHW: Tensor, labels_B: Tensor) -> None:
+def _check_numbers(
+    lengths: dict[str, float | None], steps: int, patience: int | None, max_chunk: int | None, autocast: torch.dtype | None
+) -> None:
+    """Refuse lengths and counts that are none."""
+    for name, value in {**lengths, "steps": steps}.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+            raise TsyndError(f"{name} must be >= 0, got {value}")
+    for name, count, least in (("steps", steps, 0), ("patience", patience, 1), ("max_chunk", max_chunk, 1)):
+        if count is not None and (not isinstance(count, int) or count < least):
+            raise TsyndError(f"{name} must be a whole number >= {least}{' or None' if least else ''}, got {count}")
+    if autocast is not None and not isinstance(autocast, torch.dtype):
+        raise TsyndError(f"autocast must be a type such as torch.bfloat16, or None, got {autocast!r}")
+
+
+def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, source_B: Tensor | None) -> None:
     checked_images(images_BCHW)
+    if images_BCHW.dtype not in (torch.float32, torch.float64):
+        raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}: autocast= makes the networks narrower")
+    if source_B is not None and source_B.shape != images_BCHW.shape[:1]:
+        raise TsyndError(f"source_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(source_B.shape)}")
     if labels_B.shape[:1] != images_BCHW.shape[:1]:
         raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
     if labels_B.dtype != torch.int64:

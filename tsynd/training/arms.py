@@ -80,9 +80,9 @@ class Recipe:
     weight_decay: float = 1e-2
     warmup: float = 0.25
     share: float = 0.5
-    refresh_every: int = 24
-    refresh_count: int = 64
-    capacity: int = 256
+    refresh_every: int = 10
+    refresh_count: int = 20
+    capacity: int = 60
     radius: float = 0.25
     ascent_steps: int = 5
     samples: int = 64
