@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tsynd import cli
+
 TINY = ["--data", "phantom:count=30", "--per-class", "20", "--budget", "smoke", "--device", "cpu"]
 
 
@@ -106,6 +108,18 @@ def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) ->
     assert error == "error: interrupted: the same command goes on where it stopped\n"
     left = {path.name for path in tmp_path.iterdir()} - {"checkpoint.safetensors"}  # there or not: it is a matter of time
     assert left == {"autoencoder.safetensors", "config.json"}
+
+
+@pytest.mark.parametrize("name", ["run", "synthesize"])
+def test_only_a_run_is_said_to_go_on(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.argv", ["tsynd", name])
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert ("goes on where it stopped" in capsys.readouterr().err) == (name == "run")
 
 
 def test_a_file_s_name_cannot_break_the_line(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 import tsynd
 from tsynd import config as configuration
 from tsynd import pipeline
-from tsynd.config import Budget, Evaluation, RunConfig
+from tsynd.config import METHOD_VERSION, Budget, Evaluation, RunConfig
 from tsynd.errors import TsyndError
 from tsynd.files import write_npz
 from tsynd.runs import Run
+from tsynd.tensors import read_tensors, write_tensors
 from tsynd.training import Recipe
 
 SECTIONS = {
@@ -208,6 +209,28 @@ def test_load_run_gives_the_networks_back(tmp_path: Path) -> None:
         assert torch.equal(loaded.autoencoder(images), finished.autoencoder(images))
     assert loaded.config == finished.config
     assert loaded.history == finished.history
+
+
+def test_a_run_of_another_version_or_without_its_settings_is_refused_in_one_line(tmp_path: Path) -> None:
+    run(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    older = config | {"method_version": 1}
+    no_recipe = {name: value for name, value in older.items() if name != "recipe"}
+    for settings, message in (
+        (older, rf"was made with method version 1, this tsynd has version {METHOD_VERSION}: run it again$"),
+        (no_recipe, "is not the configuration of a run: recipe missing$"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+        with pytest.raises(TsyndError, match=message):
+            tsynd.load_run(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for name, note in (("autoencoder", "loss"), ("classifier", "history")):
+        path = tmp_path / f"{name}.safetensors"
+        tensors, notes = read_tensors(path, "network")
+        write_tensors(path, tensors, {})
+        with pytest.raises(TsyndError, match=rf"{name}\.safetensors is not the network of a run: its notes lack {note}$"):
+            tsynd.load_run(tmp_path)
+        write_tensors(path, tensors, notes)
 
 
 def test_a_finished_run_and_foreign_files_are_safe(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ def main() -> None:
     except TsyndError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted: the same command goes on where it stopped", INTERRUPTED)
+        resumed = sys.argv[1:2] == ["run"]  # the others write nothing until they are done
+        _fail("interrupted" + (": the same command goes on where it stopped" if resumed else ""), INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise

@@ -11,7 +11,8 @@ import torch
 from tsynd.data import Dataset
 from tsynd.errors import DataUnavailable, TsyndError, unknown
 from tsynd.files import write_text
-from tsynd.sets import identity, read_set
+from tsynd.runs import fingerprint
+from tsynd.sets import identity, origin, read_set
 from tsynd.targeting import Synthesis
 
 COLUMNS = ("index", "source_index", "label", "decision", "new_label", "reviewer", "time", "synthesis")
@@ -65,14 +66,19 @@ def read_review(path: Path, synthesis: Synthesis, classes: int | None = None) ->
     except (OSError, UnicodeDecodeError) as error:
         raise TsyndError(f"{path} cannot be read as a review: {error}") from error
     head = text.partition("\n")[0]
-    table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in head else ",")
-    if missing := [name for name in COLUMNS if name not in (table.fieldnames or [])]:
+    try:
+        table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in head else ",")
+        columns = table.fieldnames or []
+        rows = [(f"{path}, line {table.line_num}", row) for row in table]
+    except csv.Error as error:
+        raise TsyndError(f"{path} cannot be read as a review: {error}") from error
+    if missing := [column for column in COLUMNS if column not in columns]:
         raise TsyndError(f"{path} is not a review: it lacks the columns {', '.join(missing)}")
+    name = identity(synthesis)
     found: dict[int, Decision] = {}
-    for row in table:
-        where = f"{path}, line {table.line_num}"
-        if row["synthesis"] != identity(synthesis):
-            raise TsyndError(f"{where}: this is a review of other images ({row['synthesis']}), not of {identity(synthesis)}")
+    for where, row in rows:
+        if row["synthesis"] != name:
+            raise TsyndError(f"{where}: this is a review of other images ({row['synthesis']}), not of {name}")
         index, made = _decision(row, where, synthesis, classes)
         if index in found:
             raise TsyndError(f"{where}: a second decision on image {index}: keep one row for each image")
@@ -105,8 +111,9 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
     """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
 
     Raises:
-        TsyndError: when a file is damaged, the review is of other images, or the images do not fit the data set: other
-            channels or size, more classes, or sources beyond its training images.
+        TsyndError: when a file is damaged, the review is of other images, or the images do not fit the data set: made
+            from other data, other channels or size, more classes, or sources beyond its training images. A file that does
+            not say what it was made from is judged by these alone.
     """
     synthesis, made = read_set(synthetic), None
     if not len(synthesis):
@@ -114,6 +121,11 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
     wanted, found = (data.channels, data.size, data.size), tuple(synthesis.images_BCHW.shape[1:])
     if found != wanted:
         raise TsyndError(f"{synthetic} has images of shape {found}, {data.name} of {wanted}")
+    if (made_from := origin(synthetic)) is not None and made_from[1] != fingerprint(data):
+        raise TsyndError(
+            f"{synthetic} was made from other data than {data.name}: from {made_from[0]}, whose fingerprint is {made_from[1]}, "
+            f"not {fingerprint(data)}"
+        )
     for what, column_B, most in (
         ("label", synthesis.labels_B, len(data.classes)),
         ("source", synthesis.source_B, len(data.train)),

@@ -116,7 +116,7 @@ def _autoencoder(
     recipe = BUDGETS[config.budget].recipe
     autoencoder = build_autoencoder(data.channels, data.size, seed_for(config.seed, "initialise autoencoder"))
     path = folder / store.AUTOENCODER if folder else None
-    if path and (notes := store.load_notes(path)):
+    if path and (notes := store.load_notes(path, "seconds", "loss")):
         store.load_weights(path, autoencoder)
         seconds["autoencoder"] = notes["seconds"]
         return autoencoder.to(images_BCHW.device), notes["loss"]
@@ -152,7 +152,7 @@ def _classifier(
     path = folder / store.CLASSIFIER if folder else None
     synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
     complete = synthesis is not None or not (arm.objective or given)
-    if folder and path and complete and (notes := store.load_notes(path)):
+    if folder and path and complete and (notes := store.load_notes(path, "history")):
         store.load_weights(path, classifier)
         history = History(**notes["history"])
     else:
@@ -173,7 +173,7 @@ def _classifier(
             synthesis = given or on_cpu(synthesis, chosen)
         if folder and path:
             if synthesis:
-                store.save_synthesis(folder / store.SYNTHETIC, synthesis)
+                store.save_synthesis(folder / store.SYNTHETIC, synthesis, (data.name, fingerprint(data)))
             store.save_network(path, classifier, {"history": asdict(history)})
     if folder:
         (folder / store.CHECKPOINT).unlink(missing_ok=True)

@@ -61,7 +61,8 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     posterior = HeadDropout.of(classifier, run.recipe.samples, generator_for(run.config["seed"], "evaluation masks"))
     columns: list[tuple[Tensor, ...]] = []
     with torch.no_grad(), frozen(classifier):
-        for _, batch_BCHW in batches(images, batch_size, run.device):
+        for _, images_BCHW in batches(images, batch_size, run.device):
+            batch_BCHW = images_BCHW.to(next(classifier.parameters()).dtype)
             log_probs_BKC = posterior(batch_BCHW)
             probabilities_BC = classifier(batch_BCHW).double().softmax(dim=1)
             measured = (probabilities_BC, mutual_information(log_probs_BKC), predictive_entropy(log_probs_BKC))
@@ -80,7 +81,8 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
         path: the CSV; it appears whole or not at all.
         run: a finished run.
         data: as `tsynd.load` takes it; or any folder of images. There a file's label is the name of the folder it lies in,
-            if that is one of the run's classes. Images of another size are resized, as in training.
+            if that is one of the run's classes. A data set's labels are known if its classes are the run's; those of an `.npz`,
+            which names no classes, are taken for the run's numbers. Images of another size are resized, as in training.
         batch_size: images at a time.
 
     Raises:
@@ -111,12 +113,14 @@ Row = tuple[str, int | str, int | None]
 
 
 def _from_data(name: str, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
-    """Batches of a data set by name or file; labels count where its classes are the run's."""
+    """Batches of a data set by name or file; labels count where its classes are the run's, or numbers."""
     data = load(name, size=run.data.size)
     if data.channels != run.data.channels:
         kinds = {1: "1 channel (grey)", 3: "3 (RGB)"}
         raise TsyndError(f"{name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
-    known = data.task != "multi-label" and len(data.classes) <= len(run.data.classes)
+    numbers = tuple(map(str, range(len(run.data.classes))))  # the classes of an .npz, which names none
+    same = data.classes == run.data.classes or data.classes == numbers[: len(data.classes)]
+    known = data.task != "multi-label" and same
     for split in SPLITS:
         part = getattr(data, split)
         for start in range(0, len(part), batch_size):

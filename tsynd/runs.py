@@ -12,6 +12,7 @@ from tsynd import store
 from tsynd.audit import Audit
 from tsynd.autoencoding import ConvAutoencoder
 from tsynd.classification import Classifier
+from tsynd.config import METHOD_VERSION
 from tsynd.data import Dataset, load
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
@@ -67,25 +68,31 @@ def load_run(folder: str | Path) -> Run:
     """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
 
     Raises:
-        TsyndError: when the folder holds no finished run, one of its files is damaged, or its data have changed since.
+        TsyndError: when the folder holds no finished run, it is of another method version, one of its files is damaged,
+            or its data have changed since.
         DataUnavailable: when its data are no longer to be found.
     """
     folder = Path(folder)
-    settings, metrics = store.read_json(folder / store.CONFIG), store.read_json(folder / store.METRICS)
-    if missing := {"data", "size", "per_class", "seed", "arm", "data_fingerprint"} - settings.keys():
+    settings = store.read_json(folder / store.CONFIG)
+    needed = {"data", "size", "per_class", "seed", "arm", "recipe", "data_fingerprint", "method_version"}
+    if missing := needed - settings.keys():
         raise TsyndError(f"{folder / store.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
+    if settings["method_version"] != METHOD_VERSION:
+        made = f"made with method version {settings['method_version']}, this tsynd has version {METHOD_VERSION}"
+        raise TsyndError(f"the run in {folder} was {made}: run it again")
+    metrics = store.read_json(folder / store.METRICS)
     data = load(settings["data"], size=settings["size"])
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
     classifier = Classifier(data.channels, data.size, len(data.classes))
     store.load_weights(folder / store.CLASSIFIER, classifier)
-    notes = store.load_notes(folder / store.CLASSIFIER) or {}
+    notes = store.load_notes(folder / store.CLASSIFIER, "history") or {}
     autoencoder, loss = None, []
     if parse_arm(settings["arm"]).objective:
         autoencoder = ConvAutoencoder(data.channels, data.size)
         store.load_weights(folder / store.AUTOENCODER, autoencoder)
-        loss = (store.load_notes(folder / store.AUTOENCODER) or {})["loss"]
+        loss = (store.load_notes(folder / store.AUTOENCODER, "loss") or {})["loss"]
     synthesis = store.load_synthesis(folder / store.SYNTHETIC)
     return Run(settings, data, chosen, classifier, autoencoder, synthesis, History(**notes["history"]), loss, metrics)
 

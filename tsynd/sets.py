@@ -22,6 +22,9 @@ from tsynd.runs import Run, fingerprint
 from tsynd.targeting import Synthesis, concatenate, on_cpu
 from tsynd.training import ARMS, Bank, parse_arm
 
+# What `_png_name` gives.
+_PNG = re.compile(r"\d{5,}_class-\d+(-[a-z0-9-]+)?_source-\d{5,}\.png")
+
 
 def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Callable[[int], None] | None = None) -> Synthesis:
     """Make targeted images from a finished run, as its arm made them in training, but with its final classifier.
@@ -40,12 +43,14 @@ def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Calla
         A `Synthesis` of `count` images on the CPU; `source_B` counts in `run.data.train`.
 
     Raises:
-        TsyndError: when the count is below 1, the seed negative, or the run's arm searches for no images.
+        TsyndError: when the count is below 1, the seed negative or no whole number, or the run's arm searches for no images.
     """
     arm, recipe, autoencoder = parse_arm(run.config["arm"]), run.recipe, run.autoencoder
     seed = run.config["seed"] if seed is None else seed
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise TsyndError(f"count must be a whole number >= 1, got {count!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TsyndError(f"seed must be a whole number, got {seed!r}")
     if seed < 0:
         raise TsyndError(f"seed must be >= 0, got {seed}")
     if not arm.objective or autoencoder is None:
@@ -78,15 +83,22 @@ def identity(synthesis: Synthesis) -> str:
 def write_set(path: Path, synthesis: Synthesis, card: dict[str, Any], *, png: Path | None = None, force: bool = False) -> None:
     """Write a targeted set, its card beside it (`FILE.json`), and one PNG an image where a folder is given.
 
+    What an earlier set left under these names is removed first, so that an interruption leaves no set beside the card or the
+    pictures of another; other files in the folder of pictures stay.
+
     Raises:
         TsyndError: as `check_targets`.
     """
     check_targets(path, png, force=force)
+    path.unlink(missing_ok=True)
     if png is not None:
+        for old in png.glob("*.png"):
+            if _PNG.fullmatch(old.name):
+                old.unlink()
         for position in range(len(synthesis)):
             _write_png(png / _png_name(synthesis, position, list(card["classes"])), synthesis.images_BCHW[position])
-    store.save_synthesis(path, synthesis)
     write_json(card_path(path), card)
+    store.save_synthesis(path, synthesis, (card["data"]["name"], card["data"]["fingerprint"]))
 
 
 def check_targets(path: Path, png: Path | None = None, *, force: bool = False) -> None:
@@ -140,6 +152,24 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
     if settings and fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{wanted} is not what {path} was made from: its fingerprint is {fingerprint(data)}")
     return data
+
+
+def origin(path: Path) -> tuple[str, str] | None:
+    """Name and fingerprint of the data that a set was made from, as the set, its card or its run's configuration says.
+
+    Returns:
+        None where nothing says it, as for a foreign set.
+
+    Raises:
+        TsyndError: when one of these files is damaged.
+    """
+    if (noted := store.load_origin(path)) is not None:
+        return noted
+    card, config = card_path(path), path.parent / store.CONFIG
+    run = store.read_json(card).get("run") if card.exists() else store.read_json(config) if config.exists() else None
+    if not isinstance(run, dict) or "data_fingerprint" not in run:
+        return None
+    return str(run.get("data", "unnamed data")), str(run["data_fingerprint"])
 
 
 def shown(synthesis: Synthesis, data: Dataset | None) -> tuple[tuple[str, ...], Tensor | None]:

@@ -33,6 +33,7 @@ _COLUMNS = {
     "steps_B": "steps_taken",
     "stuck_B": "stuck",
 }
+_ORIGIN = ("data_name", "data_fingerprint")
 _SETTINGS = {"radius": float, "steps": int, "objective": str, "space": str, "minimise": bool}
 
 
@@ -51,7 +52,7 @@ def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
     if present and not force:
         if CONFIG not in present:
             raise TsyndError(f"--out {folder} is not empty and holds no run: name a new folder, or add --force")
-        if differing := differences(read_json(folder / CONFIG), config):
+        if differing := differences(_comparable(read_json(folder / CONFIG)), _comparable(config)):
             raise TsyndError(f"--out {folder} holds a run of another configuration ({differing}): use --force to replace it")
         if METRICS in present:
             raise TsyndError(f"--out {folder} holds this run, finished: use --force to run it again")
@@ -86,9 +87,18 @@ def save_network(path: Path, network: nn.Module, notes: dict[str, Any]) -> None:
     write_tensors(path, network.state_dict(), notes)
 
 
-def load_notes(path: Path) -> dict[str, Any] | None:
-    """The notes that `save_network` wrote, or None when there is no such file."""
-    return read_tensors(path, "network")[1] if path.exists() else None
+def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
+    """The notes that `save_network` wrote, or None when there is no such file.
+
+    Raises:
+        TsyndError: when the file is damaged or lacks one of the notes that are needed.
+    """
+    if not path.exists():
+        return None
+    notes = read_tensors(path, "network")[1]
+    if missing := [name for name in needed if not isinstance(notes, dict) or name not in notes]:
+        raise TsyndError(f"{path} is not the network of a run: its notes lack {', '.join(missing)}")
+    return notes
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
@@ -104,12 +114,13 @@ def load_weights(path: Path, network: nn.Module) -> None:
     network.eval()
 
 
-def save_synthesis(path: Path, synthesis: Synthesis) -> None:
+def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | None = None) -> None:
     """Write a synthesis as `.npz` in MedMNIST layout, with where each image comes from beside it.
 
     `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1); `val_*` and `test_*` are there and
     empty, since nobody should validate on synthetic images. `reconstructions` is what the searches started from; the other
-    arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version.
+    arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`, if known, is the name
+    and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
     """
     pictures = {key: _to_file(getattr(synthesis, name)) for name, key in _PICTURES.items()}
     labels = synthesis.labels_B.cpu().numpy()[:, None]
@@ -122,7 +133,8 @@ def save_synthesis(path: Path, synthesis: Synthesis) -> None:
     settings = {name: np.array(getattr(synthesis, name)) for name in _SETTINGS}
     settings["method_version"] = np.array(METHOD_VERSION)
     seed = {} if synthesis.seed is None else {"seed": np.uint64(synthesis.seed)}
-    write_npz(path, **pictures, train_labels=labels, **empty, **columns, **settings, **seed)
+    named = {} if origin is None else {key: np.array(value) for key, value in zip(_ORIGIN, origin, strict=True)}
+    write_npz(path, **pictures, train_labels=labels, **empty, **columns, **settings, **seed, **named)
 
 
 def load_synthesis(path: Path) -> Synthesis | None:
@@ -147,11 +159,33 @@ def load_synthesis(path: Path) -> Synthesis | None:
     return Synthesis(**pictures, labels_B=labels_B, **columns, **settings, seed=seed)
 
 
+def load_origin(path: Path) -> tuple[str, str] | None:
+    """Name and fingerprint of the data that `save_synthesis` noted; None where it noted none.
+
+    Raises:
+        TsyndError: when the file is damaged.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            name, fingerprint = (str(arrays[key]) if key in arrays else None for key in _ORIGIN)
+    except Exception as error:
+        raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
+    return None if name is None or fingerprint is None else (name, fingerprint)
+
+
+def _comparable(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the names of files whose content it identifies: a moved file is the same configuration."""
+    skipped = ("synthetic", "review") if "synthetic_identity" in config else ()
+    return {name: value for name, value in config.items() if name not in skipped}
+
+
 def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:
     images = (images_BCHW * 255).round().to(torch.uint8).cpu().permute(0, 2, 3, 1).numpy()
     return images[..., 0] if images.shape[-1] == 1 else images
 
 
 def _from_file(images: np.ndarray) -> torch.Tensor:
+    if images.dtype != np.uint8:
+        raise TsyndError(f"images must be 8-bit (uint8, 0 to 255), got {images.dtype}")
     tensor = torch.from_numpy(images).float() / 255
     return tensor.unsqueeze(1) if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)

@@ -84,8 +84,9 @@ def _read(file: Path) -> Any:
             f"{file} holds more than weights (a pickle that could run code) or is damaged, so it is not opened: "
             "save network.state_dict(), best as .safetensors"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise TsyndError(f"{file} is damaged, or no file that torch.save wrote: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # torch raises a different one for each kind of damage
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise TsyndError(f"{file} is damaged, or no file that torch.save wrote: {reason}") from error
 
 
 def _named(content: Any, file: Path) -> dict[str, Tensor]:
@@ -95,7 +96,7 @@ def _named(content: Any, file: Path) -> dict[str, Tensor]:
             content = content[key]
     if not isinstance(content, Mapping) or not content:
         raise TsyndError(f"{file} must hold weights by name (a state_dict), found {type(content).__name__}")
-    if others := [str(name) for name, value in content.items() if not isinstance(value, Tensor)]:
+    if others := [str(name) for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]:
         raise TsyndError(f"{file} must hold tensors by name (a state_dict), found also {_some(others)}")
     return dict(content)
 

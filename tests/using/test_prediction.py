@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tsynd.data.dataset import Dataset, Split
 from tsynd.errors import TsyndError
 from tsynd.files import write_npz
 from tsynd.prediction import predict, write_predictions
@@ -68,6 +69,28 @@ def test_any_folder_is_read_and_labels_are_known_where_folders_are_classes(finis
     assert found == [("", "cases/a.png", "", ""), ("", "loose.png", "", ""), ("test", f"test/{name}/b.png", "1", name)]
     chances = [row["probability_0"] for row in table(tmp_path / "p.csv")]
     assert len(set(chances)) == 1  # the same image
+
+
+@pytest.mark.parametrize(
+    ("classes", "known"), [(None, True), (("0", "1"), True), (("normal", "pneumonia"), False), (("a", "b", "c"), False)]
+)
+def test_labels_are_known_where_the_classes_are_the_run_s(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...] | None, known: bool
+) -> None:
+    split = finished.data.train[torch.tensor([finished.data.train.labels.tolist().index(label) for label in (0, 1)])]
+    split = split if classes is None or len(classes) == 2 else Split(split.images[[0, 1, 1]], torch.tensor([0, 1, 2]))
+    classes = classes or finished.data.classes
+    task = "binary" if len(classes) == 2 else "multi-class"
+    monkeypatch.setattr("tsynd.prediction.load", lambda *_, **__: Dataset("x", split, split, split, classes, task, "none"))
+    write_predictions(tmp_path / "p.csv", finished, "x")
+    expected = {("0", finished.data.classes[0]), ("1", finished.data.classes[1])} if known else {("", "")}
+    assert {(row["label"], row["label_name"]) for row in table(tmp_path / "p.csv")} == expected
+
+
+def test_images_in_double_precision_give_the_same(finished: Run) -> None:
+    images = finished.data.test.images[:3]
+    found = predict(finished, images.double() / 255)
+    torch.testing.assert_close(found.probabilities_BC, predict(finished, images).probabilities_BC)
 
 
 def test_what_does_not_fit_is_refused(finished: Run, folder: Path, command: Command, tmp_path: Path) -> None:

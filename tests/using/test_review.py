@@ -4,18 +4,21 @@ import inspect
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import tsynd
+from tsynd.card import describe
 from tsynd.config import RunConfig
-from tsynd.decisions import Decision, counts, read_review, reviewed, write_review
+from tsynd.decisions import Decision, counts, given_images, read_review, reviewed, write_review
 from tsynd.errors import DataUnavailable, TsyndError
-from tsynd.runs import Run
-from tsynd.sets import identity, read_set, synthesize
-from tsynd.store import save_synthesis
+from tsynd.files import write_json
+from tsynd.runs import Run, fingerprint
+from tsynd.sets import identity, read_set, synthesize, write_set
+from tsynd.store import load_origin, open_folder, save_synthesis
 from tsynd.targeting import Synthesis
 from tsynd.training import train_classifier
 
@@ -88,6 +91,56 @@ def test_a_review_that_makes_no_sense_is_refused_by_its_line(images: Synthesis, 
     write_review(path, images, decisions(images))
     with pytest.raises(TsyndError, match="review of other images"):
         read_review(path, synthesize(finished, 6, seed=5))
+
+
+def test_a_damaged_table_is_refused_and_the_images_are_hashed_once(
+    images: Synthesis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.csv"
+    write_review(path, images, decisions(images))
+    calls: list[int] = []
+    monkeypatch.setattr("tsynd.decisions.identity", lambda given: calls.append(1) or identity(given))
+    read_review(path, images)
+    assert len(calls) == 1
+    path.write_text(path.read_text() + '"' + "x" * 200_000 + '"\n')
+    with pytest.raises(TsyndError, match="cannot be read as a review: field larger than field limit"):
+        read_review(path, images)
+
+
+@pytest.mark.parametrize("said_by", ["set", "card", "run", None])
+def test_a_set_made_from_other_data_is_refused(images: Synthesis, finished: Run, tmp_path: Path, said_by: str | None) -> None:
+    data, path = finished.data, tmp_path / "set.npz"
+    other = replace(data, train=replace(data.train, images=255 - data.train.images))
+    made_from = {"data": "phantom:count=30", "data_fingerprint": fingerprint(data)}
+    save_synthesis(path, images, tuple(made_from.values()) if said_by == "set" else None)
+    if said_by == "card":
+        write_json(tmp_path / "set.json", {"run": made_from})
+    if said_by == "run":
+        write_json(tmp_path / "config.json", made_from)
+    assert identity(given_images(path, None, data)[0]) == identity(images)
+    if said_by is None:  # an old file or a foreign one
+        given_images(path, None, other)
+        return
+    with pytest.raises(TsyndError, match=f"from phantom:count=30, .* {fingerprint(data)}, not {fingerprint(other)}$") as caught:
+        given_images(path, None, other)
+    assert "\n" not in str(caught.value)
+
+
+def test_runs_and_sets_say_what_they_were_made_from(folder: Path, finished: Run, tmp_path: Path) -> None:
+    made = synthesize(finished, 2)
+    write_set(tmp_path / "set.npz", made, describe(finished, made, ""))
+    for path in (folder / "synthetic.npz", tmp_path / "set.npz"):
+        assert load_origin(path) == (finished.config["data"], fingerprint(finished.data))
+
+
+def test_a_moved_file_is_the_same_configuration(tmp_path: Path) -> None:
+    config = {"arm": "none", "synthetic": "a.npz", "review": "a.csv", "synthetic_identity": "tsynd-1"}
+    open_folder(tmp_path / "run", config, force=False)
+    open_folder(tmp_path / "run", config | {"synthetic": "b.npz", "review": "b.csv"}, force=False)
+    with pytest.raises(TsyndError, match=r"another configuration \(synthetic_identity: 'tsynd-1', not 'tsynd-2'\)"):
+        open_folder(tmp_path / "run", config | {"synthetic_identity": "tsynd-2"}, force=False)
+    with pytest.raises(TsyndError, match="another configuration"):
+        open_folder(tmp_path / "run", {"arm": "none"}, force=False)
 
 
 def test_the_page_stands_alone_and_holds_what_is_reviewed(folder: Path, command: Command, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Targeted sets: made as in training, in MedMNIST layout, with a card that says what they are and are not."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +13,13 @@ import torch
 from PIL import Image
 
 import tsynd
-from tsynd.card import nearest
+from tsynd.card import describe
 from tsynd.config import RunConfig
 from tsynd.errors import DataUnavailable, TsyndError
+from tsynd.files import write_npz
 from tsynd.runs import Run
-from tsynd.sets import identity, read_set, synthesize
+from tsynd.sets import identity, read_set, synthesize, write_set
+from tsynd.store import save_synthesis
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -76,13 +81,36 @@ def test_the_card_says_what_it_is_and_that_it_is_not_anonymous(folder: Path, com
     assert card["anonymity"]["synthetic_to_nearest_training_image"]["median"] == pytest.approx(float(by_hand.median()), abs=1e-4)
 
 
-def test_nearest_is_the_same_in_chunks_and_skips_itself() -> None:
-    images = torch.rand(7, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    whole, which = nearest(images, images, rank=2)
-    chunked, same = nearest(images, images, rank=2, chunk=3)
-    assert torch.equal(which, same) and torch.allclose(whole, chunked)
-    assert (which != torch.arange(7)).all()
-    assert nearest(images, images)[0].max() < 1e-6
+@pytest.mark.parametrize(
+    ("arm", "words", "parts"),
+    [
+        ("guarded+pixel", "is unsure .*, then changed by one gradient step", {"guard", "pixel_eps"}),
+        ("sham", "that of an untrained classifier", {"guard"}),
+        ("entropy", "high entropy", {"guard"}),
+        ("cross-entropy", "loss on their label is high", {"guard"}),
+        ("random", "in a random direction", {"guard"}),
+        ("reconstruction", "not moved", {"guard"}),
+    ],
+)
+def test_the_card_says_how_its_arm_made_the_images(finished: Run, arm: str, words: str, parts: set[str]) -> None:
+    recipe = finished.config["recipe"] | {"guard_hard": True}
+    other = replace(finished, config=finished.config | {"arm": arm, "recipe": recipe})
+    card = describe(other, synthesize(finished, 2), "")
+    assert re.search(words, card["what"])
+    assert ("is unsure" in card["what"]) == (arm in ("guarded+pixel", "sham"))
+    assert set(card["search"]) - {"objective", "arm", "radius", "steps", "means"} == parts
+    assert card["search"]["guard"] == ({"weight": 3.0, "bound": 0.5, "hard": True} if arm == "guarded+pixel" else None)
+    assert card["search"].get("pixel_eps") == (recipe["pixel_eps"] if arm == "guarded+pixel" else None)
+
+
+def test_the_distances_between_training_images_are_those_by_hand(finished: Run) -> None:
+    card = describe(finished, synthesize(finished, 2), "")
+    real = finished.data.train.images[finished.chosen].float() / 255
+    apart = ((real[:, None] - real[None]) ** 2).flatten(2).mean(2).sqrt()
+    others = apart[~torch.eye(len(real), dtype=torch.bool)].view(len(real), -1)
+    found = card["anonymity"]
+    assert found["training_image_to_nearest_other"]["median"] == pytest.approx(float(others.amin(1).median()), abs=1e-4)
+    assert found["two_training_images"]["median"] == pytest.approx(float(others.median()), abs=1e-4)
 
 
 def test_nothing_is_replaced_without_force(folder: Path, command: Command, tmp_path: Path) -> None:
@@ -117,9 +145,53 @@ def test_every_arm_with_an_autoencoder_synthesizes(arm: str) -> None:
         assert made.latent_displacement_B.min() > 0
 
 
+@pytest.mark.parametrize("seed", ["a", 1.5, True])
+def test_a_seed_that_is_no_whole_number_is_refused(finished: Run, seed: Any) -> None:
+    with pytest.raises(TsyndError, match=f"seed must be a whole number, got {seed!r}"):
+        synthesize(finished, 1, seed=seed)
+
+
+def test_force_removes_the_pictures_of_the_earlier_set_and_nothing_else(folder: Path, command: Command, tmp_path: Path) -> None:
+    out, png = tmp_path / "set.npz", tmp_path / "png"
+    mine = {"mine.png", "00000_class-x.png"}
+    for count in (4, 2):
+        made = command("synthesize", "--run", folder, "--count", count, "--out", out, "--png", png, "--force")
+        assert made[0] == 0
+        for name in mine:
+            (png / name).write_text("precious")
+    names = {path.name for path in png.iterdir()}
+    assert mine < names and len(names - mine) == 2
+    assert all((png / name).read_text() == "precious" for name in mine)
+
+
+def test_an_interruption_leaves_no_set_beside_the_card_of_another(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    first, second = synthesize(finished, 2), synthesize(finished, 3)
+    write_set(tmp_path / "set.npz", first, describe(finished, first, ""))
+    for name in ("write_json", "store.save_synthesis"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"tsynd.sets.{name}", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                write_set(tmp_path / "set.npz", second, describe(finished, second, ""), force=True)
+        assert not (tmp_path / "set.npz").exists()
+
+
 def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailable, match="no such file"):
         read_set(tmp_path / "none.npz")
     (tmp_path / "a.npz").write_bytes(b"PK no")
     with pytest.raises(TsyndError, match="is not a whole file of synthetic images"):
         read_set(tmp_path / "a.npz")
+
+
+def test_images_of_another_type_are_refused(finished: Run, tmp_path: Path) -> None:
+    save_synthesis(tmp_path / "set.npz", synthesize(finished, 2))
+    with np.load(tmp_path / "set.npz") as file:
+        arrays = dict(file)
+    write_npz(tmp_path / "set.npz", **arrays | {"train_images": arrays["train_images"] / 255})
+    with pytest.raises(TsyndError, match=r"images must be 8-bit \(uint8, 0 to 255\), got float64"):
+        read_set(tmp_path / "set.npz")

@@ -56,6 +56,23 @@ def test_a_file_that_could_run_code_is_not_opened(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out == ""
 
 
+def test_damaged_pytorch_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    path, weights = tmp_path / "mine.pt", network().state_dict()
+    torch.save(weights, path)
+    zipped = path.read_bytes()
+    torch.save(weights, path, _use_new_zipfile_serialization=False)
+    legacy = path.read_bytes()
+    cut = [whole[:length] for whole in (zipped, legacy) for length in range(0, len(whole), 61)]
+    for content in (*cut, b"\x80\x02", b"\x80\x02.", b"\x80\x02}.", b"\x80\x02)\x81.", b"(.", b"\x00" * 40):
+        path.write_bytes(content)
+        with pytest.raises(TsyndError, match=r"mine\.pt") as caught:
+            load_weights(network(), path)
+        assert "\n" not in str(caught.value)
+    torch.save({0: torch.zeros(1)}, path)
+    with pytest.raises(TsyndError, match=r"must hold tensors by name .* found also 0"):
+        load_weights(network(), path)
+
+
 def test_what_does_not_fit_is_named_and_the_network_stays_as_it_was(tmp_path: Path) -> None:
     torch.save(network(7).state_dict(), tmp_path / "shape.pt")
     weights = network().state_dict()

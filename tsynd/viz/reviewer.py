@@ -6,6 +6,7 @@ notebook's own shortcuts leave alone. Where scripts may run, a few lines add the
 
 import datetime
 import os
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -162,13 +163,13 @@ class Reviewer(widgets.VBox):
         made, label = self.decisions.get(self.at), int(self.synthesis.labels_B[self.at])
         done = len(self.decisions)
         said = "not reviewed" if made is None else made.decision
-        said += "" if made is None or made.new_label is None else f": {_plain(self.classes[made.new_label])}"
+        said += "" if made is None or made.new_label is None else f": {escape(self.classes[made.new_label])}"
         before, after = (float(getattr(self.synthesis, f"information_{when}_B")[self.at]) for when in ("before", "after"))
         many = len(self.synthesis)
         tally = ", ".join(f"{count} {name}" for name, count in counts(self.synthesis, self.decisions).items() if count)
         self._head.value = f"<b>Image {self.at + 1} of {many}</b> · {done} of {many} reviewed ({tally})"
         self._state.value = (
-            f"Label <b>{_plain(self.classes[label])}</b> · <b>{said}</b> · source {int(self.synthesis.source_B[self.at])} · "
+            f"Label <b>{escape(self.classes[label])}</b> · <b>{said}</b> · source {int(self.synthesis.source_B[self.at])} · "
             f"mutual information {before:.3f} → {after:.3f} nats"
         )
         self.buttons["undo"].disabled = not self._undo
@@ -198,8 +199,3 @@ class Reviewer(widgets.VBox):
         button.add_class(f"tsynd-{name}")
         button.on_click(lambda _: action())
         return button
-
-
-def _plain(name: str) -> str:
-    """A class's name as text in HTML."""
-    return name.replace("&", "&amp;").replace("<", "&lt;")
