@@ -12,15 +12,17 @@ from torch import Tensor, nn
 import tsynd
 from tsynd import config as configuration
 from tsynd.audit import CONTROLS, GROUPS, MEASURES, Audit, audit, train_judge
-from tsynd.audit.controls import StartingAt, codes, untrained
-from tsynd.audit.intervals import bootstrap, interval, wilson
+from tsynd.audit.controls import StartingAt, codes, searched_again, untrained
+from tsynd.audit.intervals import bootstrap, effective, interval, wilson
 from tsynd.audit.measures import nearest_real, purity, return_gap, shortfall, typical_distance
 from tsynd.config import Budget, Evaluation, RunConfig
 from tsynd.data import Split
 from tsynd.data.phantom import PhantomSplit, sample_factors, subgroup
 from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
 from tsynd.runs import Run
 from tsynd.store import load_synthesis, save_synthesis
+from tsynd.targeting import target
 from tsynd.training import Recipe
 from tsynd.viz.audit import cases, faces, table, words
 from tsynd.viz.report import render
@@ -79,6 +81,16 @@ def test_an_interval_of_shares_counts_sources() -> None:
     assert alone["mean"] == together["mean"] == 0.75
     assert (alone["low"], alone["high"]) == wilson(0.75, 20)
     assert (together["low"], together["high"]) == wilson(0.75, 5)
+
+
+def test_an_interval_of_shares_covers_when_sources_have_unequal_numbers_of_images() -> None:
+    generator, sizes_U = seeded(1), torch.tensor([1] * 30 + [2] * 10 + [5] * 5 + [12] * 3)
+    sources_B = torch.arange(len(sizes_U)).repeat_interleave(sizes_U)
+    draws_RB = (torch.rand(2000, len(sizes_U), generator=generator) < 0.7)[:, sources_B]  # images of one source agree
+    found = [interval(agrees_B, sources_B) for agrees_B in draws_RB]
+    assert sum(each["low"] <= 0.7 <= each["high"] for each in found) / len(found) >= 0.93
+    assert effective(sources_B) == pytest.approx(111**2 / 627)
+    assert effective(torch.arange(20) // 4) == 5
 
 
 def test_purity_is_the_share_of_neighbours_and_the_source_is_none() -> None:
@@ -189,6 +201,33 @@ def test_controls_start_where_the_search_did_and_the_untrained_copy_knows_nothin
     assert torch.equal(fresh.mean, run.classifier.mean)
     assert all(not torch.equal(a, b) for a, b in zip(fresh.head.parameters(), run.classifier.head.parameters(), strict=True))
     assert all(torch.equal(before[name], value) for name, value in run.classifier.state_dict().items())
+
+
+def test_controls_of_a_search_in_pixel_space_go_as_far_in_pixel_space(run: Run) -> None:
+    images_BCHW, labels_B = run.data.train.images[:12].float() / 255, run.data.train.labels[:12]
+    posterior = HeadDropout.of(run.classifier, 4, seeded())
+    found = target(images_BCHW, labels_B, None, posterior, space="pixel", generator=seeded())
+    groups = again(run, synthesis=found, judge=run.classifier).groups
+    start_BCHW = groups["reconstruction"].images_BCHW
+    moved = {
+        name: (groups[name].images_BCHW - start_BCHW).square().mean(dim=(1, 2, 3)).sqrt().mean().item()
+        for name in ("random", "sham", "minimised", "targeted")
+    }
+    assert moved["random"] == pytest.approx(moved["targeted"], rel=0.2)
+    assert all(0 < distance < 1.1 * found.radius for distance in moved.values())
+
+
+@pytest.mark.parametrize(
+    ("objective", "minimised"),
+    [("entropy", "entropy"), ("cross_entropy", "cross_entropy"), ("random", "mutual_information"), ("f", "mutual_information")],
+)
+def test_the_minimised_control_descends_what_the_search_climbed(run: Run, objective: str, minimised: str) -> None:
+    assert run.synthesis is not None and run.autoencoder is not None
+    climbed = replace(run.synthesis[torch.arange(4)], objective=objective)
+    start_BD, _ = codes(climbed, run.autoencoder, torch.device("cpu"))
+    made = searched_again(climbed, start_BD, run.classifier, run.autoencoder, samples=4, guard=None, seed=0)["minimised"]
+    assert (made.objective, made.minimise) == (minimised, True)
+    assert made.objective_after_B.mean() < made.objective_before_B.mean()
 
 
 def test_an_audit_is_the_same_twice_from_a_file_and_leaves_everything_as_it_was(run: Run, tmp_path: Path) -> None:

@@ -14,16 +14,12 @@ from tsynd.audit import Audit, audit
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.config import BUDGETS, METHOD_VERSION, RunConfig, find_device
-from tsynd.data import Dataset, Split, load
+from tsynd.data import Dataset, load
 from tsynd.decisions import given_images
 from tsynd.files import write_json
-from tsynd.modes import frozen
-from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for, seed_for
-from tsynd.robustness import evaluate
-from tsynd.robustness.batches import predict
+from tsynd.measuring import measure
+from tsynd.randomness import seed_for
 from tsynd.robustness.evaluation import check_task
-from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.runs import Run, fingerprint
 from tsynd.sets import identity
 from tsynd.targeting import Guard, Synthesis, on_cpu
@@ -90,7 +86,7 @@ def run(
     )
 
     with _clock(seconds, "evaluation"):
-        metrics = _evaluate(config, data, classifier, synthesis, say)
+        metrics = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
     audited = None
     if synthesis and autoencoder:
         with _clock(seconds, "audit"):
@@ -181,30 +177,6 @@ def _classifier(
     return classifier.to(images_BCHW.device), history, synthesis
 
 
-def _evaluate(
-    config: RunConfig, data: Dataset, classifier: Classifier, synthesis: Synthesis | None, say: Progress
-) -> dict[str, Any]:
-    """The measured sections of `metrics.json`."""
-    budget, split = BUDGETS[config.budget], getattr(data, config.evaluate)
-    posterior = HeadDropout.of(classifier, budget.recipe.samples, generator_for(config.seed, "evaluation masks"))
-    measured = evaluate(
-        classifier,
-        split.images,
-        split.labels,
-        data.task,
-        posterior=posterior,
-        seed=config.seed,
-        draws=budget.evaluation.draws,
-        attack_steps=budget.evaluation.attack_steps,
-        limit=budget.evaluation.limit,
-        progress=lambda text: say("evaluation", 0, 0, text),
-    )
-    positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
-    inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
-    searched = {"synthesis": _summary(synthesis), "subgroups": inside}
-    return {"split": config.evaluate, "n": len(split)} | positive | measured | searched
-
-
 def _audit(
     config: RunConfig,
     data: Dataset,
@@ -229,30 +201,6 @@ def _audit(
         seed=config.seed,
         progress=lambda text: say("audit", 0, 0, text),
     )
-
-
-def _inside(classifier: Classifier, split: Split) -> float | None:
-    """Balanced accuracy on one subgroup; None where it has no image, as a withheld one in `val`."""
-    if not len(split):
-        return None
-    with frozen(classifier):
-        logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
-    return balanced_accuracy(logits_BC, split.labels)
-
-
-def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
-    """What the search did, averaged over the bank at the end of training; None where there are no synthetic images."""
-    columns = {
-        "mutual_information_before": "information_before_B",
-        "mutual_information_after": "information_after_B",
-        "latent_displacement": "latent_displacement_B",
-        "pixel_displacement": "pixel_displacement_B",
-        "log_prob_fall": "log_prob_fall_B",
-    }
-    if synthesis is None:
-        return {"count": 0} | dict.fromkeys(columns)
-    means = {name: getattr(synthesis, column).double().mean().item() for name, column in columns.items()}
-    return {"count": len(synthesis)} | means
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The controls of an audit: searches from the same codes as far, in directions that know nothing, or down in place of up."""
+"""The controls of an audit: searches from the same starts as far, in directions that know nothing, or down in place of up."""
 
 import copy
 
@@ -9,7 +9,7 @@ from tsynd.audit.measures import as_saved, encoded
 from tsynd.classification import Classifier
 from tsynd.posterior import HeadDropout, Posterior
 from tsynd.randomness import generator_for, seed_for, seeded
-from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, target
+from tsynd.targeting import OBJECTIVES, Autoencoder, Guard, Synthesis, concatenate, target
 
 BATCH = 64  # images a search; bounds the memory
 
@@ -57,37 +57,42 @@ def searched_again(
     guard: Guard | None,
     seed: int,
 ) -> dict[str, Synthesis]:
-    """Three searches from the codes of a synthesis, with its radius and its number of steps.
+    """Three searches from where a synthesis started, in its space, with its radius and its number of steps.
 
     `random`: the search for mutual information is run, but only the length of its displacement is kept. `sham`: up the
-    mutual information of an untrained copy, which has no label to guard. `minimised`: down the classifier's own.
+    mutual information of an untrained copy, which has no label to guard. `minimised`: down the objective of the synthesis on
+    the classifier; down mutual information where that was no search or has no name in `OBJECTIVES`.
     """
     seeds = {name: generator_for(seed, f"audit, {name}") for name in ("random", "sham", "minimised")}
     knowing = HeadDropout.of(classifier, samples, seeds["random"])
     ignorant = HeadDropout.of(untrained(classifier, seed_for(seed, "audit, untrained")), samples, seeds["sham"])
+    climbed = OBJECTIVES.keys() - {"random", "reconstruction"}
+    own = synthesis.objective if synthesis.objective in climbed else "mutual_information"
     searches: dict[str, tuple[str, bool, Posterior, Guard | None]] = {
         "random": ("random", False, knowing, guard),
         "sham": ("mutual_information", False, ignorant, None),
-        "minimised": ("mutual_information", True, knowing, guard),
+        "minimised": (own, True, knowing, guard),
     }
+    latent = synthesis.space == "latent"
     return {
         name: concatenate(
             [
                 target(
                     synthesis.reconstructions_BCHW[rows].to(start_BD),
                     synthesis.labels_B[rows].to(start_BD.device),
-                    StartingAt(autoencoder, start_BD[rows.to(start_BD.device)]),
+                    StartingAt(autoencoder, start_BD[rows.to(start_BD.device)]) if latent else None,
                     posterior,
                     objective=objective,
+                    space=synthesis.space,
                     minimise=minimise,
                     radius=synthesis.radius,
                     steps=synthesis.steps,
-                    guard=guard,
+                    guard=keeping,
                     source_B=synthesis.source_B[rows].to(start_BD.device),
                     generator=seeds[name],
                 )
                 for rows in torch.arange(len(synthesis)).split(BATCH)
             ]
         )
-        for name, (objective, minimise, posterior, guard) in searches.items()
+        for name, (objective, minimise, posterior, keeping) in searches.items()
     }

@@ -27,17 +27,29 @@ def interval(values_B: Tensor, sources_B: Tensor, generator: torch.Generator | N
         raise TsyndError(f"values and sources must be (B,), B >= 1, got {tuple(values_B.shape)} and {tuple(sources_B.shape)}")
     if values_B.dtype == torch.bool:
         mean = values_B.double().mean().item()
-        low, high = wilson(mean, len(sources_B.unique()))
+        low, high = wilson(mean, effective(sources_B))
     else:
         mean = values_B.double().mean().item()
         low, high = bootstrap(values_B, sources_B, generator)
     return {"mean": mean, "low": low, "high": high}
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
+def effective(sources_B: Tensor) -> float:
+    """The number of equally large sources whose mean varies as much, if images of one source agree: (sum m)^2 / sum m^2.
+
+    m: the images of each source (Kish, Survey Sampling, 1965). With as many images of each it is the number of sources.
+
+    >>> effective(torch.tensor([0, 1, 2])), effective(torch.tensor([0, 0, 0, 1]))
+    (3.0, 1.6)
+    """
+    sizes_U = sources_B.unique(return_counts=True)[1].double()
+    return float(sizes_U.sum().square() / sizes_U.square().sum())
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a share seen in `count` independent trials (Wilson, JASA 1927); it holds at 0 and 1 too.
 
-    With sources as the trials it is wide enough even if all images of one source agree.
+    With the effective number of sources as the count it allows for images of one source that all agree.
 
     >>> low, high = wilson(0.5, 100)
     >>> round(low, 4), round(high, 4)

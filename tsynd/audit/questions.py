@@ -78,13 +78,25 @@ class Questions:
         return self._near(group, own_B=source_B)
 
     def of_start(self, images_BCHW: Tensor, codes_BD: Tensor, labels_B: Tensor, source_B: Tensor) -> Group:
-        """Ask of what searches started from: images (float), their codes, and the images of `data.train` behind them."""
+        """Measure the images that searches started from.
+
+        Args:
+            images_BCHW: float in [0, 1], and codes_BD, their codes.
+            labels_B: what they are said to be.
+            source_B: the image of `data.train` behind each.
+        """
         group = self._near(self._of(images_BCHW, codes_BD, labels_B, source_B, source_B))
         gap_B = return_gap(codes_BD, self.autoencoder).cpu()
         return _with(group, return_gap=gap_B, nearest_is_source=group.nearest_B == source_B)
 
     def of_found(self, images_BCHW: Tensor, codes_BD: Tensor, moved_B: Tensor, start: Group) -> Group:
-        """Ask of what searches found, row by row from `start`: the same, and what has changed; moved_B: |z* - z0| / sqrt(D)."""
+        """Measure the images that searches found, and how far each is from its start.
+
+        Args:
+            images_BCHW: float in [0, 1], and codes_BD, their codes.
+            moved_B: |z* - z0| / sqrt(D), in the space that was searched.
+            start: what they started from, row by row; labels and sources are taken from there.
+        """
         group = self.of_start(images_BCHW, codes_BD, start.labels_B, start.source_B)
         group = _with(
             group,

@@ -147,14 +147,14 @@ def captions(found: dict[str, Any]) -> tuple[str, str]:
     )
     columns = (
         "Start: the augmented source, encoded and decoded. Random: as far as a search goes, in a random direction. Sham: a "
-        "search up the mutual information of an untrained copy. Minimised: down that of the finished classifier. All from the "
-        "same starts."
+        "search up the mutual information of an untrained copy. Minimised: down what the search climbed, of the finished "
+        "classifier. All from the same starts."
     )
     rows = (
         f"{seen} Neighbours: the {found['settings']['k']} nearest codes of training images, without the source. Code lost on a "
         "round trip: |encode(decode(z)) − z| / √D. Nearest real image: of those that were trained on, by the distance in pixels; "
-        "1 is the typical distance between two of them. Below each mean its 95 % interval: for shares Wilson's, with the number "
-        "of sources as n; otherwise a bootstrap of sources."
+        "1 is the typical distance between two of them. Below each mean its 95 % interval: for shares Wilson's, with the "
+        "effective number of sources as n, (Σm)² / Σm² for sources of m images; otherwise a bootstrap of sources."
     )
     return columns, rows
 

@@ -1,0 +1,76 @@
+"""What a run measures when its classifier is trained: on a whole split, in each subgroup, and of its synthetic images."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tsynd.classification import Classifier
+from tsynd.config import BUDGETS, RunConfig
+from tsynd.data import Dataset, Split
+from tsynd.modes import frozen
+from tsynd.posterior import HeadDropout
+from tsynd.randomness import generator_for
+from tsynd.robustness import evaluate
+from tsynd.robustness.batches import predict
+from tsynd.robustness.metrics import balanced_accuracy
+from tsynd.targeting import Synthesis
+
+
+def measure(
+    config: RunConfig,
+    data: Dataset,
+    classifier: Classifier,
+    synthesis: Synthesis | None,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """The sections of `metrics.json` that describe the classifier and the synthetic images.
+
+    Args:
+        config: the run's; it says on which split and by which budget.
+        data: where that split comes from.
+        classifier: the trained one, in eval mode.
+        synthesis: the bank at the end of training, None where there is none.
+        progress: called with a line for each part that begins.
+    """
+    budget, split = BUDGETS[config.budget], getattr(data, config.evaluate)
+    posterior = HeadDropout.of(classifier, budget.recipe.samples, generator_for(config.seed, "evaluation masks"))
+    measured = evaluate(
+        classifier,
+        split.images,
+        split.labels,
+        data.task,
+        posterior=posterior,
+        seed=config.seed,
+        draws=budget.evaluation.draws,
+        attack_steps=budget.evaluation.attack_steps,
+        limit=budget.evaluation.limit,
+        progress=progress,
+    )
+    positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
+    inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
+    searched = {"synthesis": _summary(synthesis), "subgroups": inside}
+    return {"split": config.evaluate, "n": len(split)} | positive | measured | searched
+
+
+def _inside(classifier: Classifier, split: Split) -> float | None:
+    """Balanced accuracy on one subgroup; None where it has no image, as a withheld one in `val`."""
+    if not len(split):
+        return None
+    with frozen(classifier):
+        logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
+    return balanced_accuracy(logits_BC, split.labels)
+
+
+def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
+    """What the search did, averaged over the bank at the end of training; None where there are no synthetic images."""
+    columns = {
+        "mutual_information_before": "information_before_B",
+        "mutual_information_after": "information_after_B",
+        "latent_displacement": "latent_displacement_B",
+        "pixel_displacement": "pixel_displacement_B",
+        "log_prob_fall": "log_prob_fall_B",
+    }
+    if synthesis is None:
+        return {"count": 0} | dict.fromkeys(columns)
+    means = {name: getattr(synthesis, column).double().mean().item() for name, column in columns.items()}
+    return {"count": len(synthesis)} | means
