@@ -118,7 +118,8 @@ def audit(
     Args:
         synthesis: the images; `source_B` counts in `data.train`.
         classifier: the one that was trained; mutual information is its own now, on masks that no search has seen.
-        autoencoder: that of the searches, on the classifier's device.
+        autoencoder: that of the searches, on the classifier's device; of searches in pixel space, any: it gives the codes of
+            neighbours and round trips, and the controls search pixels too.
         data: where the sources come from; the judge learns from all of `data.train`.
         chosen: which of `data.train` the run trained on; all by default.
         judge: another classifier of the same classes, on the same device; by default `train_judge` trains one.
