@@ -91,7 +91,7 @@ def _anonymity(run: Run, synthesis: Synthesis) -> dict[str, Any]:
     own = (run.chosen[which_B] == synthesis.source_B).double().mean()
     some_n = torch.linspace(0, len(real_NCHW) - 1, min(COMPARED, len(real_NCHW))).long()
     typical = typical_distance(real_NCHW, generator_for(run.config["seed"], "card, typical distance"))
-    numbers = {
+    numbers: dict[str, dict[str, Any]] = {
         "synthetic_to_nearest_training_image": {"median": near_B.median(), "min": near_B.min(), "is_its_source": own},
         "training_image_to_nearest_other": {"median": nearest_real(real_NCHW[some_n], real_NCHW, own_B=some_n)[1].median()},
         "two_training_images": {"median": typical},

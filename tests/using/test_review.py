@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -98,10 +99,10 @@ def test_a_damaged_table_is_refused_and_the_images_are_hashed_once(
 ) -> None:
     path = tmp_path / "r.csv"
     write_review(path, images, decisions(images))
-    calls: list[int] = []
-    monkeypatch.setattr("tsynd.decisions.identity", lambda given: calls.append(1) or identity(given))
+    counted = Mock(side_effect=identity)
+    monkeypatch.setattr("tsynd.decisions.identity", counted)
     read_review(path, images)
-    assert len(calls) == 1
+    assert counted.call_count == 1
     path.write_text(path.read_text() + '"' + "x" * 200_000 + '"\n')
     with pytest.raises(TsyndError, match="cannot be read as a review: field larger than field limit"):
         read_review(path, images)
@@ -112,7 +113,7 @@ def test_a_set_made_from_other_data_is_refused(images: Synthesis, finished: Run,
     data, path = finished.data, tmp_path / "set.npz"
     other = replace(data, train=replace(data.train, images=255 - data.train.images))
     made_from = {"data": "phantom:count=30", "data_fingerprint": fingerprint(data)}
-    save_synthesis(path, images, tuple(made_from.values()) if said_by == "set" else None)
+    save_synthesis(path, images, (made_from["data"], made_from["data_fingerprint"]) if said_by == "set" else None)
     if said_by == "card":
         write_json(tmp_path / "set.json", {"run": made_from})
     if said_by == "run":
