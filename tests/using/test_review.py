@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -98,15 +99,10 @@ def test_a_damaged_table_is_refused_and_the_images_are_hashed_once(
 ) -> None:
     path = tmp_path / "r.csv"
     write_review(path, images, decisions(images))
-    calls: list[Synthesis] = []
-
-    def counted(given: Synthesis) -> str:
-        calls.append(given)
-        return identity(given)
-
+    counted = Mock(side_effect=identity)
     monkeypatch.setattr("tsynd.decisions.identity", counted)
     read_review(path, images)
-    assert len(calls) == 1
+    assert counted.call_count == 1
     path.write_text(path.read_text() + '"' + "x" * 200_000 + '"\n')
     with pytest.raises(TsyndError, match="cannot be read as a review: field larger than field limit"):
         read_review(path, images)
