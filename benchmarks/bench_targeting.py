@@ -129,7 +129,7 @@ def steps() -> dict[str, float]:
 
 
 def plain() -> dict[str, float]:
-    """Our search against the plain one: how many times faster, and the largest difference of what they find."""
+    """Our search against the plain one: how many times faster, and, in double precision, how far what they find is apart."""
     images_BCHW, labels_B, autoencoder, classifier = networks()
 
     def ours() -> Tensor:
@@ -139,6 +139,7 @@ def plain() -> dict[str, float]:
 
     masks = search_masks(images_BCHW, autoencoder, classifier)
     seconds = turns({"ours": ours, "plain": lambda: plain_search(images_BCHW, autoencoder, classifier, masks)}, 3)
+    images_BCHW, autoencoder, classifier = images_BCHW.double(), autoencoder.double(), classifier.double()
     difference = (ours() - plain_search(images_BCHW, autoencoder, classifier, masks)).abs().max().item()
     return {"times_faster": round(seconds["plain"] / seconds["ours"], 1), "largest_difference": float(f"{difference:.1e}")}
 
@@ -162,7 +163,7 @@ def plain_search(images_BCHW: Tensor, autoencoder: ConvAutoencoder, classifier: 
     start = autoencoder.encode(images_BCHW).detach()
     limit = RADIUS * math.sqrt(start.shape[1])
     z, best_z = start.clone(), start.clone()
-    best = torch.full((BATCH,), -torch.inf)
+    best = torch.full((BATCH,), -torch.inf, dtype=start.dtype)
     for t in range(STEPS + 1):
         z = z.detach().requires_grad_()
         probs = torch.stack([one_pass(classifier, autoencoder.decode(z), masks, k) for k in range(SAMPLES)])
@@ -200,7 +201,7 @@ def trainings() -> dict[str, float]:
         settings = replace(recipe, **changes)
         return lambda: train_classifier(classifier, images_BCHW, labels_B, parse_arm(arm), settings, autoencoder=autoencoder)
 
-    arms = ("none", "mixup", "reconstruction", "random", "sham", "tsynd", "guarded", "guarded+pixel", "pgd")
+    arms = ("none", "random", "sham", "tsynd", "guarded", "pgd")
     seconds = turns({arm: train(arm) for arm in arms}, TRAININGS)
     return {name: round(value / seconds["none"], 2) for name, value in seconds.items()}
 
@@ -237,9 +238,9 @@ def peak_growth(chunk: int | None) -> float | None:
 def table(found: dict[str, Any]) -> str:
     """Markdown, one row for each measurement."""
     rows = [(f"one ascent step, {name}", f"{value:.2f} × deterministic") for name, value in found["step"].items()]
-    plain_found = found["plain"]
-    rows.append(("the whole search", f"{plain_found['times_faster']:.0f} × faster than the plain one"))
-    rows.append(("largest difference of a pixel from the plain one", f"{plain_found['largest_difference']:.0e}"))
+    faster, apart = found["plain"]["times_faster"], found["plain"]["largest_difference"]
+    rows.append(("the whole search", f"{faster:.0f} × faster than the plain one"))
+    rows.append(("largest difference of a pixel from the plain one, in double precision", f"{apart:.0e}"))
     rows += [(f"a whole training, `{name}`", f"{value:.2f} × `none`") for name, value in found["training"].items()]
     rows += [(f"one step, K = {name}", f"{value:.2f} × deterministic") for name, value in found["count"].items()]
     first = next(iter(found["size"].values()))
