@@ -12,8 +12,12 @@ from statistics import fmean
 from typing import Any
 
 import tsynd
+from tsynd.audit import audit
 from tsynd.files import write_text
+from tsynd.targeting import Guard
+from tsynd.training import parse_arm
 from tsynd.viz import figures
+from tsynd.viz.audit import faces
 from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,13 +41,20 @@ PLACES = {"nll": 2, "seconds": 1}
 def main() -> None:
     """Write the table and the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--run", type=Path, help="the folder of a finished run, for the targeted images")
+    parser.add_argument("--run", type=Path, help="the folder of a finished run, for the targeted images and their audit")
     options = parser.parse_args()
     rows = read()
     write_text(TABLE, table(rows))
     save(first_look(rows), ROOT / "book" / "images" / "first-look.svg")
     if options.run:
-        save(figures.pairs(tsynd.load_run(options.run)), ROOT / "book" / "images" / "targeted.svg")
+        run = tsynd.load_run(options.run)
+        save(figures.pairs(run), ROOT / "book" / "images" / "targeted.svg")
+        assert run.synthesis is not None and run.autoencoder is not None, "the run's arm makes no synthetic images"
+        guard = Guard() if parse_arm(run.config["arm"]).guard else None
+        made = audit(
+            run.synthesis, run.classifier, run.autoencoder, run.data, chosen=run.chosen, guard=guard, seed=run.config["seed"]
+        )
+        save(faces(made, run.data), ROOT / "book" / "images" / "audit.svg")
 
 
 def read() -> list[dict[str, Any]]:
