@@ -92,7 +92,7 @@ class Recipe:
     pixel_eps: float = 2 / 255
     pgd_eps: float = 2 / 255
     pgd_steps: int = 3
-    matched_steps: float = 1.5
+    matched_steps: float = 1.4
     mixup_alpha: float = 0.4
     label_smoothing: float = 0.1
     autoencoder_steps: int = 800
@@ -152,6 +152,6 @@ def steps_of(arm: Arm, recipe: Recipe) -> int:
     """How many optimiser steps an arm takes: the recipe's, but for `none-matched`.
 
     >>> steps_of(parse_arm("guarded"), Recipe()), steps_of(parse_arm("none-matched"), Recipe())
-    (600, 900)
+    (600, 840)
     """
     return round(recipe.steps * recipe.matched_steps) if arm.matched else recipe.steps
