@@ -27,6 +27,7 @@ CONTRASTS: tuple[tuple[Dose, Dose], ...] = (
     (("guarded", 0.25), ("random", 0.25)),
     (("guarded", 0.25), ("sham", 0.25)),
     (("guarded", 0.25), ("sham", 0.1)),
+    (("tsynd", 0.25), ("reconstruction", 0.0)),
     (("tsynd", 0.25), ("random", 0.25)),
     (("tsynd", 0.25), ("sham", 0.25)),
     (("tsynd", 0.25), ("entropy", 0.25)),
@@ -134,12 +135,16 @@ def choose(rows: list[Row], none: dict[tuple[str, int], Row]) -> Row:
 
 
 def contrast_table(summary: Row) -> str:
-    """Markdown: what the search adds to its controls; behind each arm its radius."""
-    lines = ["| difference | data | " + " | ".join(GAINS.values()) + " |", "|:--|:--|" + ":--|" * len(GAINS)]
-    for part in summary["contrasts"]:
-        arms = " − ".join(f"`{arm}` {radius:g}" for arm, radius in (part["arm"], part["control"]))
-        lines.append(f"| {arms} | {part['data']} | {' | '.join(_cell(part[measure]) for measure in GAINS)} |")
-    return "\n".join([*lines, ""])
+    """Markdown: what the search adds to its controls; behind each arm its radius. A table a measure, a column a set."""
+    lines = []
+    for measure in ("pgd_2_255", "auroc", "augmented"):
+        lines += [f"| {GAINS[measure]} | {' | '.join(SETS)} |", "|:--|" + ":--|" * len(SETS)]
+        for arm, control in CONTRASTS:
+            parts = {c["data"]: c for c in summary["contrasts"] if (c["arm"], c["control"]) == (list(arm), list(control))}
+            names = " − ".join(f"`{name}` {radius:g}" for name, radius in (arm, control))
+            lines.append(f"| {names} | {' | '.join(_cell(parts[name][measure]) for name in SETS)} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _cell(found: dict[str, float]) -> str:
