@@ -1,16 +1,15 @@
 """How far should the search go? Gain on validation, and the judge's agreement, against the radius.
 
-    python studies/dose_response.py --out results/dose-response --cache /tmp/networks
+    python studies/dose_response.py --out results/dose-response --cache runs/networks
 
 Sets, arms, radii, seeds and the recipe stand in the constants below; they were fixed before the study was run. Each
 (set, seed) has one subset, one autoencoder and one initialisation for all arms. All is measured on the *whole* validation
 split (augmentation and attacks on 200 of its images at most), never on the test split. The judge is a classifier trained by
 arm `none` on the whole training split, with a seed of its own; on phantoms the oracle also says what class an image truly
-has. `--out` gets parts, and `dose_response_report.py` draws from them. Rows that are there are not run again; several
+has. `--out` gets parts, and `dose_response_report.py` draws from them. What is in a part is not run again; several
 processes may share the work, each with seeds of its own.
 """
 
-import argparse
 import sys
 import time
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from shared import autoencoder_for, read_csv, trained, write_csv
+from shared import autoencoder_for, read_csv, run_parts, trained, write_csv
 from torch import Tensor
 
 import tsynd
@@ -60,15 +59,7 @@ def configurations() -> list[Configuration]:
 
 def main() -> None:
     """Train what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="where the rows go")
-    parser.add_argument("--cache", type=Path, required=True, help="where autoencoders are kept")
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS), help="which seeds this process runs")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    for seed in options.seeds:
-        for name, per_class in SETS.items():
-            run_seed(name, per_class, seed, options.out / "parts" / f"{name}-{seed}.csv", options.cache)
+    run_parts(__doc__ or "", SETS, SEEDS, run_seed)
 
 
 def run_seed(name: str, per_class: int, seed: int, path: Path, cache: Path) -> None:

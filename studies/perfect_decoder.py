@@ -1,6 +1,6 @@
 """What would TSynD do if the autoencoder were not the limit? The renderer of the phantoms as a perfect decoder.
 
-    python studies/perfect_decoder.py --out results/perfect-decoder --cache /tmp/networks --seeds 5
+    python studies/perfect_decoder.py --out results/perfect-decoder --cache runs/networks --seeds 5
 
 A phantom's factors are known and `render` is differentiable in them, so a search can move the factors themselves, and the rule
 says which class the moved lesion truly has. What is trained stands in `PLAN` below. The arms of a seed share phantoms,

@@ -1,18 +1,17 @@
 """How fresh must the bank be? Two banks of one price against a search at every step, ten paired seeds on two sets.
 
-    python studies/refresh.py --out results/refresh --cache /tmp/networks
+    python studies/refresh.py --out results/refresh --cache runs/networks
 
 Arm `guarded`. *Every step*: half of each batch is searched for with the present classifier and used once. *Slow bank*: 64
 images every 24 steps, the last 256 are kept. *Bank*, the default: 20 images every 10 steps, the last 60 are kept. Measured
 on the *whole* validation split. Margins, fixed before: a bank is non-inferior if the lower end of the paired 95 % interval
 lies above -.01 AUROC and above -.02 accuracy under PGD 2/255. The slow bank was to be the default. When it fell short, other
 schemes of about its price were tried: four on one or two seeds, 20 images every 8 steps on nine; the default is that, at 10
-steps for the price. So its figures on these seeds are a little optimistic. `--out` gets
-`runs.csv`, `summary.json` and `table.md`. Rows that are there are not run again; several processes may share the work, each
-with seeds of its own.
+steps for the price. So its figures on these seeds are a little optimistic. `--out` gets parts, and from them `runs.csv`,
+`summary.json` and `table.md`. What is in a part is not run again; several processes may share the work, each with seeds of
+its own.
 """
 
-import argparse
 import sys
 import time
 from dataclasses import replace
@@ -20,9 +19,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
 from dose_response import measure
-from shared import autoencoder_for, interval, read_csv, write_csv
+from shared import autoencoder_for, interval, read_csv, run_parts, write_csv
 
 import tsynd
 from tsynd.classification import build_classifier
@@ -50,24 +48,16 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Train what is missing and write the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="where the results go")
-    parser.add_argument("--cache", type=Path, required=True, help="where autoencoders are kept")
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS), help="which seeds this process runs")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    for seed in options.seeds:
-        for name, per_class in SETS.items():
-            run_seed(name, per_class, seed, options.out / "parts" / f"{name}-{seed}.csv", options.cache)
-    rows = read_csv(options.out / "runs.csv")
-    fresh = [row for path in sorted((options.out / "parts").glob("*.csv")) for row in read_csv(path)]
+    out = run_parts(__doc__ or "", SETS, SEEDS, run_seed)
+    rows = read_csv(out / "runs.csv")
+    fresh = [row for path in sorted((out / "parts").glob("*.csv")) for row in read_csv(path)]
     known = {(row["data"], row["seed"], row["scheme"]) for row in fresh}
     rows = fresh + [row for row in rows if (row["data"], row["seed"], row["scheme"]) not in known]
     rows.sort(key=lambda row: (row["data"], row["seed"], list(SCHEMES).index(row["scheme"])))
-    write_csv(options.out / "runs.csv", rows)
+    write_csv(out / "runs.csv", rows)
     summary = summarise(rows)
-    write_json(options.out / "summary.json", summary | {"margins": MARGINS, "versions": versions()})
-    write_text(options.out / "table.md", table(summary))
+    write_json(out / "summary.json", summary | {"margins": MARGINS, "versions": versions()})
+    write_text(out / "table.md", table(summary))
 
 
 def run_seed(name: str, per_class: int, seed: int, path: Path, cache: Path) -> None:

@@ -1,13 +1,15 @@
 """What several studies share: classifiers trained without synthetic images, posteriors over them, intervals, tables."""
 
+import argparse
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import torch
 from scipy.stats import t as student_t  # type: ignore[import-untyped]
 from torch import nn
 
@@ -56,6 +58,30 @@ def autoencoder_for(split: Split, seed: int, path: Path) -> ConvAutoencoder:
         train_autoencoder(autoencoder, images_BCHW, **settings)  # type: ignore[arg-type]
         store.save_network(path, autoencoder, settings)
     return autoencoder
+
+
+def run_parts(
+    description: str, sets: dict[str, int], seeds: Sequence[int], run_seed: Callable[[str, int, int, Path, Path], None]
+) -> Path:
+    """The command line of a study whose processes share the work, each with seeds of its own; gives the folder `--out`.
+
+    Args:
+        description: the study's docstring.
+        sets: images of each class by the name of a set.
+        seeds: of the study; `--seeds` names some of them.
+        run_seed: (set, images of each class, seed, the part's file, folder of autoencoders) runs what the part lacks.
+    """
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="where the results go")
+    parser.add_argument("--cache", type=Path, required=True, help="where autoencoders are kept")
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(seeds), help="which seeds this process runs")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for seed in options.seeds:
+        for name, per_class in sets.items():
+            run_seed(name, per_class, seed, options.out / "parts" / f"{name}-{seed}.csv", options.cache)
+    out: Path = options.out
+    return out
 
 
 POSTERIORS = {
