@@ -2,7 +2,7 @@
 
     python tools/check_browser.py _build/html
 
-Each page is opened on a desktop and at the width of a phone, in light and in dark, with everything folded open. It prints one line
+Each page is looked at with the width of a desktop and of a phone, in light and in dark, everything unfolded. It prints one line
 for each serious or critical finding of axe-core, for a page that is wider than a phone, and for each error in the console; it
 exits with 1 if there are any. Without Chromium, or without npm to fetch axe-core, it says so in one line and exits with 0.
 """
@@ -19,7 +19,10 @@ import sys
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 from browser import Tab, browser, find_browser
 
@@ -28,9 +31,17 @@ AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFN
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tsynd"
 NPM_SECONDS = 60
 WIDTHS = {"desktop": 1200, "phone": 390}
-THEMES = ("light", "dark")
-# Colours are all that a theme changes.
-DARK_RULES = ("color-contrast", "link-in-text-block")
+# What axe-core looks at where. Colours change with the theme, and cost most of the time; the rest changes with the width.
+COLOURS = ["color-contrast", "link-in-text-block"]
+ALL: dict[str, Any] = {}
+ONLY_COLOURS = {"runOnly": {"type": "rule", "values": COLOURS}}
+BUT_COLOURS = {"rules": {rule: {"enabled": False} for rule in COLOURS}}
+LOOKS = {
+    ("desktop", "light"): ALL,
+    ("desktop", "dark"): ONLY_COLOURS,
+    ("phone", "light"): BUT_COLOURS,
+    ("phone", "dark"): ONLY_COLOURS,
+}
 # Everything unfolded, the formulas set, and no colour half way to another.
 READY = """(async () => {
   const style = document.createElement('style');
@@ -41,11 +52,10 @@ READY = """(async () => {
 })()"""
 # The theme lets keys reach what can be scrolled, a moment after the width has changed.
 SETTLED = "new Promise((done) => setTimeout(done, 400))"
-LOOK = """(async (theme, rules) => {
+LOOK = """(async (theme, options) => {
   Object.assign(document.documentElement.dataset, {theme, mode: theme});
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-  const only = rules ? {runOnly: {type: 'rule', values: rules}} : {};
-  const found = await axe.run(document, {resultTypes: ['violations'], preload: false, ...only});
+  const found = await axe.run(document, {resultTypes: ['violations'], preload: false, ...options});
   const grave = found.violations.filter((each) => ['serious', 'critical'].includes(each.impact));
   return grave.flatMap(({id, impact, help, nodes}) => nodes.map((node) => [id, impact, help, node.target.join(' ')]));
 })"""
@@ -53,8 +63,8 @@ OVERFLOW = """(() => {
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return null;
   const wide = [...document.body.querySelectorAll('*')].filter((each) => each.getBoundingClientRect().right > width + 1);
-  const name = (each) => each.tagName.toLowerCase() + (each.id ? '#' + each.id : '') + [...each.classList].map((c) => '.' + c).join('');
-  return [document.documentElement.scrollWidth, wide.slice(0, 1).map(name).join('')];
+  const name = (each) => [each.tagName.toLowerCase() + (each.id ? '#' + each.id : ''), ...each.classList].join('.');
+  return [document.documentElement.scrollWidth, wide.length ? name(wide[0]) : 'html'];
 })()"""
 
 
@@ -99,18 +109,18 @@ def look(tab: Tab, page: Path, axe: str) -> list[str]:
     tab.open(page)
     tab.run(axe)
     tab.run(READY)
-    wide: list[str] = []
-    for device, width in WIDTHS.items():
-        tab.resize(width)
-        tab.run(SETTLED)
-        for theme in THEMES:
-            rules = DARK_RULES if theme == "dark" else None
-            for found in tab.run(f"{LOOK}({json.dumps(theme)}, {json.dumps(rules)})"):
-                where.setdefault(tuple(found), []).append(f"{device} {theme}")
-        if device == "phone" and (over := tab.run(OVERFLOW)):
-            wide = [f"{over[0]} px wide on a phone of {width} px, first {over[1]}"]
-    grave = [f"{rule} ({impact}) {place} [{', '.join(at)}]: {text}" for (rule, impact, text, place), at in where.items()]
-    return [*grave, *wide, *(f"console: {' '.join(error.split())}" for error in dict.fromkeys(tab.errors))]
+    shown = ""
+    for (device, theme), options in LOOKS.items():
+        if device != shown:
+            tab.resize(WIDTHS[device])
+            tab.run(SETTLED)
+            shown = device
+        for found in tab.run(f"{LOOK}({json.dumps(theme)}, {json.dumps(options)})"):
+            where.setdefault(tuple(found), []).append(f"{device} {theme}")
+    lines = [f"{rule} ({impact}) {place} [{', '.join(at)}]: {text}" for (rule, impact, text, place), at in where.items()]
+    if over := tab.run(OVERFLOW):  # on the phone, which comes last
+        lines.append(f"{over[0]} px wide on a phone of {WIDTHS['phone']} px, first {over[1]}")
+    return [*lines, *(f"console: {' '.join(error.split())}" for error in dict.fromkeys(tab.errors))]
 
 
 def findings(root: Path, chromium: str, axe: str, browsers: int = 2) -> list[str]:
@@ -118,13 +128,20 @@ def findings(root: Path, chromium: str, axe: str, browsers: int = 2) -> list[str
     pages = [page for page in sorted(root.rglob("*.html")) if "_static" not in page.relative_to(root).parts]
     pages = [page for page in pages if 'http-equiv="refresh"' not in page.read_text(encoding="utf-8").lower()]
 
-    def some(pages: list[Path]) -> dict[Path, list[str]]:
-        with browser(chromium) as tab:
-            return {page: look(tab, page, axe) for page in pages}
+    waiting: SimpleQueue[Path] = SimpleQueue()
+    for page in pages:
+        waiting.put(page)
 
-    shares = [pages[start::browsers] for start in range(min(browsers, len(pages)))]
+    def work(_: int) -> dict[Path, list[str]]:
+        done = {}
+        with browser(chromium) as tab, suppress(Empty):
+            while True:
+                page = waiting.get_nowait()
+                done[page] = look(tab, page, axe)
+        return done
+
     with ThreadPoolExecutor(browsers) as pool:
-        found = {page: lines for part in pool.map(some, shares) for page, lines in part.items()}
+        found = {page: lines for part in pool.map(work, range(browsers)) for page, lines in part.items()}
     return [f"{page.relative_to(root)}: {line}" for page in pages for line in found[page]]
 
 
