@@ -286,4 +286,4 @@ def test_facts_say_what_executing_took(book: Path) -> None:
     (book / "results" / "notebooks" / "01_a.json").write_text(json.dumps(facts), encoding="utf-8")
     page = make_pages.pages(book)[book / "book" / "facts.md"]
     assert "| [A title](../notebooks/01_a.ipynb) | 20 s | 30 s | A chip, 1 of 2 cores | `0123456789` |" in page
-    assert "| `breastmnist.npz` | `abc` | [A title](../notebooks/01_a.ipynb) |" in page
+    assert "- `breastmnist.npz` ([A title](../notebooks/01_a.ipynb)): `abc`" in page

@@ -79,11 +79,9 @@ def info(metadata: Any, path: Path) -> str:
         "Data": "; ".join(map(source_of, metadata["data"])) or "none",
         "Read first": first or "nothing",
     }
-    table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
-    return (
-        f"| | |\n|---|---|\n{table}\n\n{you_are_here(metadata['step'])}\n\n"
-        "Research and teaching only, not for clinical use: [scope](../book/scope.md)."
-    )
+    rows |= you_are_here(metadata["step"])
+    rows["Scope"] = "research and teaching only, [not for clinical use](../book/scope.md)"
+    return "\n".join(f"> - **{name}:** {text}" for name, text in rows.items())
 
 
 def rounded(seconds: float) -> str:
@@ -107,10 +105,10 @@ def source_of(name: str) -> str:
     return f"{facts.title}, {facts.megabytes} MB, downloaded on first use, {facts.licence}"
 
 
-def you_are_here(step: str | None) -> str:
+def you_are_here(step: str | None) -> dict[str, str]:
     """The pipeline in one line, with the chapter's step in bold."""
     line = " → ".join(f"**{name}**" if name == step else name for name in STEPS)
-    return f"You are here: {line}" if step else f"All of it once: {line}"
+    return {"You are here" if step else "All of it once": line}
 
 
 def objectives(metadata: Any, path: Path) -> str:

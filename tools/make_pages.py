@@ -92,17 +92,17 @@ others did on the same machine.
 
 Files that a notebook read, with the SHA-256 of each. Phantoms are drawn anew each time.
 
-{_table(("file", "SHA-256", "notebooks"), _files(known, notebooks))}
+{_files(known, notebooks)}
 """
 
 
-def _files(known: dict[Path, Any], notebooks: dict[Path, NotebookNode]) -> list[tuple[str, ...]]:
-    """A row for each file and checksum, with the notebooks that read it; two rows where they read different files."""
+def _files(known: dict[Path, Any], notebooks: dict[Path, NotebookNode]) -> str:
+    """A line for each file and checksum, with the notebooks that read it; two lines where they read different files."""
     readers: dict[tuple[str, str], list[str]] = {}
     for path, found in known.items():
         for file, checksum in found["sha256"].items():
             readers.setdefault((file, checksum or "it was not there"), []).append(link(path, notebooks[path]))
-    return [(f"`{file}`", f"`{checksum}`", ", ".join(links)) for (file, checksum), links in readers.items()]
+    return "\n".join(f"- `{file}` ({', '.join(links)}): `{checksum}`" for (file, checksum), links in readers.items())
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
