@@ -48,6 +48,7 @@ READY = """(async () => {
   style.textContent = '*, *::before, *::after { transition: none !important; animation: none !important }';
   document.head.append(style);
   document.querySelectorAll('details').forEach((each) => { each.open = true; });
+  window.dispatchEvent(new Event('resize'));
   await window.MathJax?.startup?.promise;
 })()"""
 # The theme lets keys reach what can be scrolled, a moment after the width has changed.
