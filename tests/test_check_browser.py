@@ -95,6 +95,16 @@ def test_another_axe_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
         axe_source(tmp_path)
 
 
+def test_a_browser_that_does_not_start_is_one_line_and_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(check_browser, "find_browser", lambda: shutil.which("true"))
+    monkeypatch.setattr(check_browser, "axe_source", lambda: "")
+    page(tmp_path)
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "error: the browser ended by itself\n"
+
+
 def test_a_folder_without_a_book_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert "no built book" in capsys.readouterr().err
