@@ -158,10 +158,10 @@ def sheet(rows: Mapping[str, Tensor], heads: Sequence[str] = (), notes: Mapping[
         for place, (axis, image_CHW) in enumerate(zip(line, images_NCHW, strict=True)):
             image = image_CHW.mean(0).detach().numpy()
             if "change" in name:
-                shown = axis.imshow(image, cmap="RdBu_r", vmin=-CHANGE, vmax=CHANGE)
+                shown = axis.imshow(image, cmap="RdBu_r", vmin=-CHANGE, vmax=CHANGE, interpolation="none")
                 coloured.append(axis)
             else:
-                axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+                axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
             if name in notes:
                 axis.set_xlabel(notes[name][place], fontsize=9)
         line[0].set_ylabel(name.replace(": ", ":\n"), fontsize=9)
