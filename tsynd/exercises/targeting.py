@@ -14,7 +14,7 @@ VERDICTS = ("own masks", "another class", "found", "no better than random")
 REASONS = {
     "Ada": "On fresh masks most of Ada's rise is gone.",
     "Boris": "Boris's rise survives fresh masks and random, but look at his last two numbers.",
-    "Chiara": "Chiara's rise survives fresh masks, random brings none of it, and her classes change hardly more often than by chance.",
+    "Chiara": "Chiara's rise survives fresh masks, random brings none of it, and her classes hardly change more often.",
     "Deniz": "Deniz's random displacement ends as high as his search.",
 }
 
@@ -100,16 +100,16 @@ def fair_control(control: Callable[[Tensor, Tensor, torch.Generator], Tensor]) -
     if not torch.allclose(norms, lengths, rtol=1e-4):
         worst = int((norms / lengths - 1).abs().argmax())
         raise NotYet(
-            f"The search moved a code by {lengths[worst]:.2f} (norm), its control by {norms[worst]:.2f}. As far on average is not "
-            "enough: give each image's direction norm 1, then the norm of its own displacement."
+            f"The search moved a code by {lengths[worst]:.2f} (norm), its control by {norms[worst]:.2f}. As far on average is "
+            "not enough: give each image's direction norm 1, then the norm of its own displacement."
         )
     if one.mean().abs() > 3 * lengths.mean() / 256:
         raise NotYet("The directions lean to one side: numbers from torch.rand are all positive, those from torch.randn are not.")
     cosines = torch.nn.functional.cosine_similarity(one, found - z0, dim=1)
     if cosines.abs().max() > 0.4:
         raise NotYet(
-            f"The control's direction has a cosine of up to {cosines.abs().max():.2f} with that of the search: it still knows where "
-            "uphill is. In 256 dimensions a random direction has one near 0."
+            f"The control's direction has a cosine of up to {cosines.abs().max():.2f} with that of the search: it still "
+            "knows where uphill is. In 256 dimensions a random direction has one near 0."
         )
     between = unit(one) @ unit(one).T - torch.eye(6).double()
     if between.abs().max() > 0.5:

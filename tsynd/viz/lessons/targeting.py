@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Circle
 from torch import Tensor
 
 from tsynd.posterior import Posterior
+from tsynd.targeting import Synthesis
 from tsynd.uncertainty import mutual_information
 from tsynd.viz.style import COLOURS, MARKERS, Picture, bare, styled
 
@@ -122,8 +124,8 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Sequence[tuple
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=10, handletextpad=0.3, columnspacing=1.2)
     bare(panels)
     assert shown is not None
-    bar = figure.colorbar(shown, ax=list(panels), location="right", shrink=0.6, format="%.2f")
-    bar.set_label("mutual information (nats)")
+    ticks = np.arange(0, top + 1e-9, 0.05 if top < 0.3 else 0.1)
+    figure.colorbar(shown, ax=list(panels), shrink=0.6, ticks=ticks, label="mutual information (nats)")
     return figure
 
 
@@ -132,8 +134,7 @@ def _ring(axis: Axes, land: Landscape) -> None:
     for number, image in enumerate(land.ring):
         angle = 2 * np.pi * number / len(land.ring)
         point = land.radius * np.array([np.cos(angle), np.sin(angle)])
-        picture = OffsetImage(image, zoom=1.7, cmap="gray", norm=None)
-        picture.get_children()[0].set_clim(0, 1)
+        picture = OffsetImage(image, zoom=1.7, cmap="gray", norm=Normalize(0, 1))
         link = {"arrowstyle": "-", "color": "#555555", "linewidth": 0.9}
         frame = {"edgecolor": "#555555", "linewidth": 0.9}
         box = AnnotationBbox(picture, tuple(point), tuple(RIM * point), pad=0.1, arrowprops=link, bboxprops=frame)
@@ -173,21 +174,33 @@ def sheet(rows: Mapping[str, Tensor], heads: Sequence[str] = (), notes: Mapping[
 
 
 @styled
-def curves(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str, level: tuple[float, str] | None = None
-) -> Figure:
-    """Curves over the steps of an ascent, panels side by side on one scale; `level`: a height to mark, and its name."""
-    figure = Picture(figsize=(4.4 * len(panels), 3.2))
+def curves(panels: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str) -> Figure:
+    """Curves over the steps of an ascent, panels side by side on one scale: values by name, by the title of the panel."""
+    figure = Picture(figsize=(3.3 * len(panels), 3.4))
     for axis, (title, lines) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True):
         for number, (name, values) in enumerate(lines.items()):
-            style: Any = {"color": COLOURS[number % 8], "marker": MARKERS[number % 8], "markersize": 5}
-            axis.plot(values, label=name, **style)
-        if level:
-            axis.axhline(level[0], color="#555555", linestyle="--", linewidth=1, label=level[1])
+            axis.plot(values, label=name, color=COLOURS[number], marker=MARKERS[number], markersize=5)
         axis.set(xlabel="step", title=title)
         axis.yaxis.set_tick_params(labelleft=True)
-        axis.legend(fontsize=8)
     figure.axes[0].set_ylabel(ylabel)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def prices(searches: Mapping[str, Synthesis], changed: Mapping[str, Tensor], bound: float = 0.5) -> Figure:
+    """What searches found against the belief in the label that it cost; `changed`: (B,) bool, somebody sees another class."""
+    figure = Picture(figsize=(4.4 * len(searches), 3.6))
+    panels = figure.subplots(1, len(searches), sharex=True, sharey=True, squeeze=False)[0]
+    for axis, (name, each) in zip(panels, searches.items(), strict=True):
+        for number, (words, of) in enumerate((("same class as at the start", ~changed[name]), ("another class", changed[name]))):
+            style: Any = {"color": COLOURS[number], "marker": MARKERS[number], "s": 26, "alpha": 0.75, "label": words}
+            axis.scatter(each.log_prob_fall_B[of], each.information_after_B[of], **style)
+        axis.axvline(bound, color="#555555", linestyle="--", linewidth=1, label="the guard's bound")
+        axis.set(xlabel="fall of ln p(label) (nats)", title=name)
+        axis.yaxis.set_tick_params(labelleft=True)
+    panels[0].set_ylabel("information after (nats)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="to the oracle:")
     return figure
 
 
