@@ -52,7 +52,7 @@ def test_a_landscape_says_at_its_centre_what_the_classifier_says_there() -> None
     for column, row in ((middle, 0), (lesson.SIDE - 1, 1)):
         assert land.information[middle, column] == pytest.approx(mutual_information(log_probs)[row].item(), abs=1e-5)
         assert land.probability[middle, column] == pytest.approx(log_probs[row, :, 1].exp().mean().item(), abs=1e-5)
-    figure = lesson.ball({"one": land, "two": land}, {"one": [("way", right)], "two": [("a", right), ("b", right)]})
+    figure = lesson.ball({"one": land, "two": land}, {"one": {"way": right}, "two": {"a": right, "b": right}})
     assert [axis.get_title() for axis in figure.axes[:2]] == ["one", "two"]
     assert len(figure.axes[0].artists) == 4, "an image at each of four points of the rim"
 

@@ -93,12 +93,12 @@ def survey(
 
 
 @styled
-def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Sequence[tuple[str, Tensor]]]) -> Figure:
+def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     """Landscapes of mutual information side by side, each with its ball, images round the rim, and paths that lie in it.
 
     Args:
         landscapes: by the title of the panel.
-        paths: for each title, names and codes (T, D) of what is drawn: a path, or the one point where something ended.
+        paths: by the title of the panel, then by name: codes (T, D) that are joined by a line.
     """
     figure = Picture(figsize=(5.1 * len(landscapes), 5.3))
     panels = figure.subplots(1, len(landscapes), squeeze=False)[0]
@@ -113,7 +113,7 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Sequence[tuple
             lines.set_clip_path(disc)
         axis.add_patch(Circle((0, 0), land.radius, fill=False, edgecolor="white", linewidth=2))
         _ring(axis, land)
-        for place, (name, codes_TD) in enumerate(paths[title]):
+        for place, (name, codes_TD) in enumerate(paths[title].items()):
             steps = land.plane.shadow(codes_TD).numpy()
             axis.plot(*steps.T, color="white", linewidth=3.2, zorder=4)
             style = {"color": COLOURS[1 + place], "marker": MARKERS[1 + place], "markeredgecolor": "white"}
