@@ -143,8 +143,10 @@ def _synthesis(run: Run) -> str:
 def _audit(run: Run) -> str:
     """Is a synthetic image still of its class: answers, typical and worst images, and every measure."""
     found = run.metrics["audit"]
-    if found is None:
+    if found is None and run.synthesis is None:
         return ""
+    if found is None:
+        return "<p>These images have no audit: their file does not say which data they were made from.</p>"
     answers = [f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in audit.words(found).items()]
     pictures = ""
     if run.audit is not None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -51,7 +52,14 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
 def data_uri(figure: Figure) -> str:
     """A figure as a `data:` address (SVG), for a page that needs no other file."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(_render(figure, 'svg', dpi=160)).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(_lean(_render(figure, 'svg', dpi=160))).decode()}"
+
+
+def _lean(svg: bytes) -> bytes:
+    """The same drawing in fewer bytes: no prolog, no facts about matplotlib, outlines to a hundredth of a point."""
+    text = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", svg.decode(), flags=re.DOTALL)
+    text = re.sub(r'(?<= d=")[^"]*', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", " ".join(found[0].split())), text)
+    return re.sub(r">\s+<", "><", text).strip().encode()
 
 
 def save(figure: Figure, path: Path) -> None:
