@@ -52,17 +52,19 @@ def standardise_codes(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
 
     if is_like(mean_D, deviation_D.clamp_min(floor)):
         return "Each number by its own mean and deviation, from the training codes, and none is blown up: the floor holds it."
-    if is_like(mean_D, deviation_D):
-        raise NotYet(
-            "The floor is missing. The last number hardly varies on the training images; divided by its tiny deviation"
-            f" it reaches {float(given[:, -1].abs().max()):.0f} here, and a ball around it would hold next to nothing."
-        )
-    if is_like(mean_D, training_ND.std(correction=0)) or is_like(training_ND.mean(), training_ND.std(correction=0)):
-        raise NotYet("That is one deviation for all numbers. Each needs its own: take the deviation over the images (dim=0).")
-    if is_like(mean_D, training_ND.std(dim=0).clamp_min(0.5 * training_ND.std(dim=0).square().mean().sqrt())):
-        raise NotYet("Nearly: the package divides by the number of codes, N and not N - 1 (correction=0).")
-    if is_like(mean_D, deviation_D.clamp_min(0.5 * deviation_D.mean())):
-        raise NotYet("Nearly: the floor is half the root mean square of the deviations, not half their mean.")
+    for correction in (0, 1):  # dividing by N or by N - 1
+        spread_D, spread = (training_ND.std(dim=dim, correction=correction) for dim in (0, None))
+        if is_like(mean_D, spread_D):
+            raise NotYet(
+                "The floor is missing. The last number hardly varies on the training images; divided by its tiny deviation"
+                f" it reaches {float(given[:, -1].abs().max()):.0f} here, and a ball around it would hold next to nothing."
+            )
+        if is_like(mean_D, spread) or is_like(training_ND.mean(), spread):
+            raise NotYet("That is one deviation for all numbers. Each needs its own: take the deviation over the images (dim=0).")
+        if is_like(mean_D, spread_D.clamp_min(0.5 * spread_D.mean())):
+            raise NotYet("Nearly: the floor is half the root mean square of the deviations, not half their mean.")
+        if is_like(mean_D, spread_D.clamp_min(0.5 * spread_D.square().mean().sqrt())):
+            raise NotYet("Nearly: the package divides by the number of codes, N and not N - 1 (correction=0).")
     other_D = others_BD.std(dim=0, correction=0)
     if is_like(others_BD.mean(dim=0), other_D.clamp_min(0.5 * other_D.square().mean().sqrt())):
         raise NotYet("Mean and deviation must come from the training codes: else the same image has another code in each batch.")

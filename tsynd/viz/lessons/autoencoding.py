@@ -17,7 +17,7 @@ def copies(images_BCHW: Tensor, copies_BCHW: Tensor) -> Figure:
     """Images, their copies below, and the difference in colour: image minus copy, red where the copy is too dark."""
     change_BCHW = images_BCHW - copies_BCHW
     limit = max(float(change_BCHW.abs().max()), 1e-3)
-    figure = Picture(figsize=(1.05 * len(images_BCHW) + 1.1, 3.5))
+    figure = Picture(figsize=(1.05 * len(images_BCHW) + 1.3, 3.1))
     axes = figure.subplots(3, len(images_BCHW), squeeze=False)
     shown = None
     for column in range(len(images_BCHW)):
@@ -32,7 +32,7 @@ def copies(images_BCHW: Tensor, copies_BCHW: Tensor) -> Figure:
 
 
 @styled
-def survival(lost: Mapping[str, float], factors: Mapping[str, tuple[float, float]]) -> Figure:
+def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) -> Figure:
     """What copies lose: the share of detail of each size, and how well each factor can still be read.
 
     Args:
@@ -80,7 +80,7 @@ def deviations(deviation_D: Tensor, floor: float) -> Figure:
 def ball(rows: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
     """Decoded codes, a row for each space and a column for each direction; the first column is the centre."""
     columns = len(captions)
-    figure = Picture(figsize=(0.98 * columns + 0.9, 1.1 * len(rows) + 0.35))
+    figure = Picture(figsize=(0.98 * columns + 0.9, 0.93 * len(rows) + 0.3))
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for line, images_BCHW in enumerate(rows.values()):
         for column in range(columns):
@@ -106,19 +106,19 @@ def distances(codes_ND: Tensor, radius: float) -> Figure:
     axis.hist(nearest.numpy(), bins=bins, density=True, color=COLOURS[1], label="an image and its nearest neighbour", **style)
     axis.axvspan(0, radius, color="#999999", alpha=0.35, label="the ball of a search")
     axis.set_xlim(0, bins[-1])
-    axis.set_ylim(0, 1.35 * axis.get_ylim()[1])
+    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
     axis.set_xlabel("distance between codes, as a radius")
     axis.set_ylabel("density")
-    axis.legend(loc="upper left", fontsize=9)
+    axis.legend(loc="upper right", fontsize=9)
     return figure
 
 
 @styled
-def walk(panels: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
-    """Images (1, H, W) side by side: its name above each, what is read from it below."""
-    figure = Picture(figsize=(2.05 * len(panels), 2.65))
-    axes = figure.subplots(1, len(panels), squeeze=False)
-    for axis, (name, image_CHW), caption in zip(axes[0], panels.items(), captions, strict=True):
+def walk(images_BCHW: Tensor, names: Sequence[str], captions: Sequence[str]) -> Figure:
+    """Images side by side: its name above each, what is read from it below."""
+    figure = Picture(figsize=(2.05 * len(images_BCHW), 2.65))
+    axes = figure.subplots(1, len(images_BCHW), squeeze=False)
+    for axis, image_CHW, name, caption in zip(axes[0], images_BCHW, names, captions, strict=True):
         _grey(axis, image_CHW)
         axis.set_title(name, fontsize=10)
         axis.set_xlabel(caption, fontsize=10)
@@ -127,7 +127,7 @@ def walk(panels: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
 
 
 @styled
-def reach(reached: Mapping[str, tuple[float, float, float]]) -> Figure:
+def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
     """How far walks change each factor, as a share of the change in the images that the direction was made from.
 
     Args:
@@ -161,8 +161,8 @@ def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
     for low in (0, 0.5):
         axis.fill_between([low, low + 0.5], 0.5 - low, 1 - low, color="#999999", alpha=0.18, linewidth=0)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axis.set_xlabel(f"probability of “{name}”, image")
-    axis.set_ylabel("copy")
+    axis.set_xlabel(f"probability of “{name}” for the image")
+    axis.set_ylabel("… for its copy")
     axis.legend(loc="upper left", bbox_to_anchor=(0, 0.98), fontsize=9)
     return figure
 
@@ -170,7 +170,7 @@ def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
 @styled
 def path(rows: Mapping[str, Tensor], chances: Mapping[str, Tensor], steps: Sequence[float]) -> Figure:
     """Walks through the code space, a row each, with a probability below each image; 0 is where they start."""
-    figure = Picture(figsize=(1.1 * len(steps) + 1.1, 1.45 * len(rows) + 0.3))
+    figure = Picture(figsize=(1.1 * len(steps) + 1.1, 1.28 * len(rows) + 0.2))
     axes = figure.subplots(len(rows), len(steps), squeeze=False)
     for line, (name, images_BCHW) in enumerate(rows.items()):
         for column in range(len(steps)):
@@ -184,7 +184,7 @@ def path(rows: Mapping[str, Tensor], chances: Mapping[str, Tensor], steps: Seque
 
 
 def _grey(axis: Axes, image_CHW: Tensor) -> None:
-    axis.imshow(_pixels(image_CHW), cmap="gray", vmin=0, vmax=1)
+    axis.imshow(_pixels(image_CHW), cmap="gray", vmin=0, vmax=1, interpolation="none")  # raw pixels: small SVG
 
 
 def _pixels(image_CHW: Tensor) -> np.ndarray:
