@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from tsynd.autoencoding import Standardised
+from tsynd.examples import oracle
 from tsynd.viz.lessons import autoencoding as figures
 
 
@@ -74,3 +76,26 @@ def test_deviations_and_reach_draw_what_they_are_given() -> None:
     reach = drawn(figures.reach({"gain": (1.0, 0.9, 0.8), "radius": (0.9, 0.6, 0.1)})).axes[0]
     values = [np.asarray(points.get_offsets())[:, 0].tolist() for points in reach.collections]
     assert values == [pytest.approx([100, 90]), pytest.approx([90, 60]), pytest.approx([80, 10])]
+
+
+class Identity(Standardised):
+    """Codes are the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expect((1, 16, 16), (256,))
+
+    def encode_raw(self, images_BCHW: torch.Tensor) -> torch.Tensor:
+        return images_BCHW.flatten(1)
+
+    def decode_raw(self, codes: torch.Tensor) -> torch.Tensor:
+        return codes.view(-1, 1, 16, 16).clamp(0, 1)
+
+
+def test_sliders_have_a_frame_for_each_position(images: torch.Tensor) -> None:
+    directions = torch.ones(2, 256)
+    explorer = figures.ball_slider({"one": Identity(), "other": Identity()}, images[:1], directions)
+    assert "0.1, 0.25, 0.5, 1, 2" in repr(explorer)
+    classifier = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 2))
+    explorer = figures.walk_slider(lambda name, share: torch.full((3, 1, 28, 28), float(share)), oracle(), classifier)
+    assert "shadow, radius, irregularity" in repr(explorer)

@@ -1,14 +1,17 @@
 """Figures of the chapter on autoencoders: images and copies, what is lost, the ball around a code, and walks through codes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
+from tsynd.autoencoding import Standardised
+from tsynd.data.phantom.oracle import Oracle
+from tsynd.viz.explore import Explorer, explore
 from tsynd.viz.style import COLOURS, MARKERS, Picture, bare, styled
 
 
@@ -92,6 +95,29 @@ def ball(rows: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
     return figure
 
 
+def ball_slider(spaces: Mapping[str, Standardised], image_1CHW: Tensor, directions_ND: Tensor) -> Explorer:
+    """The ball around the code of an image in several spaces: a slider over the radius of steps in these directions.
+
+    Args:
+        spaces: two autoencoders by name, the one whose ball is good first.
+        image_1CHW: (1, C, H, W) in [0, 1].
+        directions_ND: (N, D), each of radius 1.
+    """
+    seen = {0.1: "no change", 0.25: "hardly a change", 0.5: "a little change", 1: "another texture", 2: "the lesion dissolves"}
+
+    def draw(radius: float) -> Figure:
+        rows = {}
+        for name, space in spaces.items():
+            centre_1D = space.encode(image_1CHW)
+            rows[name] = space.decode(torch.cat([centre_1D, centre_1D + radius * directions_ND]))
+        return ball(rows, ["the copy", *("→" for _ in directions_ND)])
+
+    def words(radius: float) -> str:
+        return f"Steps of radius {radius}. In the first row: {seen[radius]}. In the second: disorder."
+
+    return explore(draw, "radius of the step", list(seen), start=0.25, alt=words)
+
+
 @styled
 def distances(codes_ND: Tensor, radius: float) -> Figure:
     """How far codes lie from each other, all pairs and nearest neighbours, in radii, beside the ball of a search."""
@@ -124,6 +150,33 @@ def walk(images_BCHW: Tensor, names: Sequence[str], captions: Sequence[str]) -> 
         axis.set_xlabel(caption, fontsize=10)
     bare(axes)
     return figure
+
+
+def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifier: nn.Module) -> Explorer:
+    """A walk along a factor: what is drawn, its copy and the walk through the codes, with sliders over factor and share.
+
+    Args:
+        panels: of a factor's name and a share of the way, three images: drawn, copied, walked.
+        oracle: reads the factor from them.
+        classifier: says how likely they are malignant, class 1.
+    """
+    points = {
+        "shadow": "it deepens in all three",
+        "radius": "the lesion grows, in the walk by less",
+        "irregularity": "the drawn margin roughens, copy and walk stay smooth",
+    }
+
+    def draw(name: str, share: float) -> Figure:
+        images_BCHW = panels(name, share)
+        read_B, chance_B = getattr(oracle.recover(images_BCHW), name), classifier(images_BCHW).softmax(dim=1)[:, 1]
+        captions = [f"{name} {value:.2g}\nmalignant: {chance:.0%}" for value, chance in zip(read_B, chance_B, strict=True)]
+        return walk(images_BCHW, ("drawn", "its copy", "walk"), captions)
+
+    def words(name: str, share: float) -> str:
+        return f"{name}, {share:.0%} of the way, drawn, copied and walked: {points[name]}"
+
+    shares = (0, 0.25, 0.5, 0.75, 1)
+    return explore(draw, ("factor", "share of the way"), (list(points), shares), start=("shadow", 1), alt=words)
 
 
 @styled
