@@ -1,1 +1,1 @@
-"""Figures of the chapters, a module a chapter: what is too long for a cell."""
+"""Figures of the book's chapters, a module for each chapter."""
