@@ -1,16 +1,14 @@
 """tools/check_browser.py: a good page passes, each planted fault is found where it is, and what cannot be had is said."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import check_browser
 import pytest
-from browser import BrowserError, Tab, browser, find_browser
-from check_browser import Skipped, axe_source, findings, look, main
+from browser import BrowserError, Tab, find_browser
+from check_browser import axe_source, findings, look, main
 
-CHROMIUM = find_browser()
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 GOOD = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>A page</title>
 <style>html[data-theme=dark] { background: #111; color: #eee }</style></head>
 <body><main><h1>A page</h1>{extra}<p>Text.</p></main></body></html>"""
@@ -24,27 +22,10 @@ def page(folder: Path, extra: str = "") -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    try:
-        return axe_source()
-    except Skipped as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
-    assert CHROMIUM is not None
-    with browser(CHROMIUM) as tab:
-        yield tab
-
-
-@needs_browser
 def test_a_good_page_has_no_findings(tab: Tab, axe: str, tmp_path: Path) -> None:
     assert look(tab, page(tmp_path), axe) == []
 
 
-@needs_browser
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -64,19 +45,19 @@ def test_each_planted_fault_is_found(tab: Tab, axe: str, tmp_path: Path, extra: 
     assert found[0].startswith(message)
 
 
-@needs_browser
 def test_every_page_is_looked_at_once_and_a_redirect_is_not_one(axe: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text('<meta http-equiv="Refresh" content="0; url=book/a.html">', encoding="utf-8")
     for name in ("book", "_static"):
         (tmp_path / name).mkdir()
         for each in ("a", "b", "c"):
             page(tmp_path / name, '<input id="i">').rename(tmp_path / name / f"{each}.html")
-    assert CHROMIUM is not None
-    found = findings(tmp_path, CHROMIUM, axe)
+    path = find_browser()
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    found = findings(tmp_path, path, axe)
     assert [line.partition(" ")[0] for line in found] == ["book/a.html:", "book/b.html:", "book/c.html:"]
 
 
-@needs_browser
 def test_a_page_is_not_changed_and_a_script_s_error_is_an_error(tab: Tab, tmp_path: Path) -> None:
     before = page(tmp_path).read_bytes()
     tab.open(tmp_path / "index.html")
@@ -112,6 +93,16 @@ def test_another_axe_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / f"axe-core-{check_browser.AXE}.tgz").write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"its SHA-512 is .*, not .*; delete it"):
         axe_source(tmp_path)
+
+
+def test_a_browser_that_does_not_start_is_one_line_and_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(check_browser, "find_browser", lambda: shutil.which("true"))
+    monkeypatch.setattr(check_browser, "axe_source", lambda: "")
+    page(tmp_path)
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "error: the browser ended by itself\n"
 
 
 def test_a_folder_without_a_book_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import IPython
 import matplotlib
 import pytest
-from browser import Tab, browser, find_browser
+from browser import Tab
+from check_browser import look
 from check_html import Page
 from matplotlib import pyplot
 from matplotlib.figure import Figure
@@ -172,15 +173,6 @@ VISIBLE = (
 FIRST = "document.querySelector('input')"
 
 
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
-    path = find_browser()
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with browser(path) as tab:
-        yield tab
-
-
 def write(path: Path, *explorers: Explorer) -> Path:
     style = (Path(__file__).parent.parent / "book" / "static" / "tsynd.css").read_text(encoding="utf-8")
     body = "".join(explorer.html() for explorer in explorers)
@@ -226,3 +218,8 @@ def test_it_fits_a_phone_and_prints_every_frame(tab: Tab, tmp_path: Path) -> Non
     assert tab.run(VISIBLE) == "1" * 9
     tab.send("Emulation.setEmulatedMedia", media="")
     assert tab.run(VISIBLE) == "010" + "000100"
+
+
+def test_axe_finds_nothing_in_light_or_dark(tab: Tab, axe: str, tmp_path: Path) -> None:
+    found = look(tab, write(tmp_path / "a.html", one(), two()), axe)
+    assert found == []

@@ -92,8 +92,11 @@ class Tab:
         if self._session:
             message["sessionId"] = self._session
         waiting = memoryview(json.dumps(message).encode() + b"\0")
-        while waiting:
-            waiting = waiting[os.write(self._to, waiting) :]
+        try:
+            while waiting:
+                waiting = waiting[os.write(self._to, waiting) :]
+        except BrokenPipeError:
+            raise BrowserError("the browser ended by itself") from None
         while (answer := self._next()).get("id") != self._number:
             self._note(answer)
         if "error" in answer:

@@ -24,7 +24,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from browser import Tab, browser, find_browser
+from browser import BrowserError, Tab, browser, find_browser
 
 AXE = "4.14.1"
 AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
@@ -48,6 +48,7 @@ READY = """(async () => {
   style.textContent = '*, *::before, *::after { transition: none !important; animation: none !important }';
   document.head.append(style);
   document.querySelectorAll('details').forEach((each) => { each.open = true; });
+  window.dispatchEvent(new Event('resize'));
   await window.MathJax?.startup?.promise;
 })()"""
 # The theme lets keys reach what can be scrolled, a moment after the width has changed.
@@ -161,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Skipped as reason:
         print(f"{root}: skipped, not looked at in a browser: {reason}")
         return 0
-    except ValueError as error:
+    except (BrowserError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("\n".join(lines) or f"{root}: every page reads well on desktop and phone, in light and dark")

@@ -225,7 +225,7 @@ def _provenance(run: Run, out: Path) -> str:
 
 
 def _figure(figure: Figure, alt: str, caption: str) -> str:
-    image = f'<div class="wide"><img src="{data_uri(figure)}" alt="{escape(alt)}"></div>'
+    image = _wide("figure", f'<img src="{data_uri(figure)}" alt="{escape(alt)}">')
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
@@ -235,7 +235,12 @@ def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for name, cells in rows.items()
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return _wide("table", f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def _wide(name: str, inside: str) -> str:
+    """What may be wider than a phone: it scrolls sideways, with the keyboard as well."""
+    return f'<div class="wide" role="group" aria-label="{name}" tabindex="0">{inside}</div>'
 
 
 def _number(value: float | list[float | None] | None) -> str:
