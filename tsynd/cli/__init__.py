@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tsynd import __version__
+from tsynd.cli import data
 from tsynd.cli.running import predict, run
 from tsynd.cli.synthetic import review, synthesize
 from tsynd.errors import TsyndError
@@ -53,6 +54,7 @@ def tsynd(
 
 for command in (run, predict, synthesize, review):
     app.command()(command)
+app.add_typer(data.app, name="data")
 
 
 def _fail(message: str, code: int) -> NoReturn:
