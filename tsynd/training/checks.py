@@ -21,7 +21,7 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
         if tensor.device != expected_device:
             raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
     _check_images("images_BCHW", images_BCHW, classifier)
-    _check_labels("labels", labels_B, len(images_BCHW), classifier)
+    _check_labels("labels_B", labels_B, len(images_BCHW), classifier)
 
 
 def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic: Synthesis | None) -> None:
