@@ -22,7 +22,7 @@ from tsynd.randomness import seed_for
 from tsynd.runs import Run, fingerprint
 from tsynd.sets import identity
 from tsynd.targeting import Guard, Synthesis, on_cpu
-from tsynd.tensors import weights_hash
+from tsynd.tensors import for_training, weights_hash
 from tsynd.training import CHECKPOINT_EVERY, History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
 
@@ -73,7 +73,8 @@ def run(
         review = {"review": decided} if decided else {}
     if folder:
         store.open_folder(folder, settings, force)
-    images_BCHW, labels_B = data.train.images[chosen].to(device).float() / 255, data.train.labels[chosen].to(device)
+    some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
+    images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
     autoencoder: ConvAutoencoder | None = None
     autoencoder_loss: list[float] = []

@@ -12,13 +12,14 @@ from tsynd.audit.intervals import interval
 from tsynd.audit.measures import as_saved
 from tsynd.audit.questions import Group, Questions
 from tsynd.classification import Classifier, build_classifier
-from tsynd.data import Dataset
+from tsynd.data import Dataset, Split
 from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis
+from tsynd.tensors import for_training
 from tsynd.training import Recipe, parse_arm, train_classifier
 
 # What is measured, in words; a measure that says nothing of a group is left out there.
@@ -38,6 +39,8 @@ MEASURES = {
     "in_subgroup": "inside the withheld subgroup",
 }
 CONTROLS = ("reconstruction", "random", "sham", "minimised")
+# Of the unseen images at most so many are asked about, so that the cost does not grow with the split.
+UNSEEN = 2000
 GROUPS = ("unseen", "source", *CONTROLS, "targeted")
 
 
@@ -125,7 +128,8 @@ def audit(
         chosen: which of `data.train` the run trained on; all by default.
         judge: another classifier of the same classes, on the same device; by default `train_judge` trains one.
         recipe: of the judge's training; by default that of the budget `cpu`.
-        split: real images that neither judge nor classifier has seen, `test` or `val`.
+        split: real images that neither judge nor classifier has seen, `test` or `val`; of more than `UNSEEN` so many are
+            asked about.
         guard: that of the searches, for the controls.
         samples: of the posterior.
         k: neighbours in code space; in a set too small for so many, all others.
@@ -149,7 +153,7 @@ def audit(
         again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
         say("judge, neighbours, oracle")
         asked = Questions(data, chosen, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
-        unseen, source_B = getattr(data, split), synthesis.source_B.cpu()
+        unseen, source_B = _some(getattr(data, split)), synthesis.source_B.cpu()
         start = asked.of_start(_pictures(synthesis.reconstructions_BCHW), start_BD, synthesis.labels_B.cpu(), source_B)
         groups = {
             "unseen": asked.of_real(unseen.images, unseen.labels),
@@ -181,9 +185,14 @@ def train_judge(
     """
     own = seed_for(seed, "judge")
     judge = build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label).to(device)
-    images_BCHW, labels_B = data.train.images.to(device).float() / 255, data.train.labels.to(device)
+    images_BCHW, labels_B = for_training(data.train.images, device), data.train.labels.to(device)
     train_classifier(judge, images_BCHW, labels_B, parse_arm("none"), recipe or Recipe(), seed=own, progress=progress)
     return judge
+
+
+def _some(split: Split) -> Split:
+    """At most `UNSEEN` images, evenly spread over the split."""
+    return split if len(split) <= UNSEEN else split[torch.linspace(0, len(split) - 1, UNSEEN).long()]
 
 
 def _pictures(images_BCHW: Tensor) -> Tensor:

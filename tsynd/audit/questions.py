@@ -69,7 +69,7 @@ class Questions:
         self.device = next(classifier.parameters()).device
         self.posterior = HeadDropout.of(classifier, samples, generator_for(seed, "audit, fresh masks"))
         self.k, self.real_ND = k, encoded(data.train.images, autoencoder, self.device)
-        self.real_NCHW = data.train.images[chosen]
+        self.real_NCHW = data.train.images if len(chosen) == len(data.train) else data.train.images[chosen]
         self.typical_distance = typical_distance(self.real_NCHW, generator_for(seed, "audit, typical distance"))
         self.oracle = oracle() if isinstance(data.train, PhantomSplit) and data.size == SIZE else None
         self.withheld = withheld_in(data.name) if self.oracle else None
