@@ -32,7 +32,7 @@ def test_a_mapped_set_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "cache" / "unpacked").is_dir()
     for section, names in {"clean": ("auroc", "nll"), "synthesis": ("count", "mutual_information_after")}.items():
         for name in names:
-            assert large.metrics[section][name] == pytest.approx(small.metrics[section][name], rel=1e-2)
+            assert large.metrics[section][name] == pytest.approx(small.metrics[section][name], rel=0.1)
     assert large.metrics["audit"]["groups"]["source"]["purity"]["mean"] == pytest.approx(
         small.metrics["audit"]["groups"]["source"]["purity"]["mean"]
     )
