@@ -59,8 +59,9 @@ test-notebooks: $(READY) ## run every notebook and compare with its committed ou
 test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 	$(BIN)/pytest -m gpu -rs
 
-notebooks: $(READY) ## re-execute every notebook and write it in canonical form
+notebooks: $(READY) ## re-execute every notebook, write it in canonical form, and the pages that follow from them
 	$(BIN)/python tools/run_notebooks.py
+	$(BIN)/python tools/make_pages.py
 
 artefacts: $(READY) ## train the networks that come with the package (tsynd/examples) anew: some minutes
 	$(BIN)/python tools/make_artefacts.py

@@ -149,7 +149,7 @@ def test_weights_hash_sees_names_types_shapes_and_bytes() -> None:
     )
 
 
-@pytest.mark.parametrize("arm", ["none", "mixup", "pgd", "label-smoothing"])
+@pytest.mark.parametrize("arm", ["none", "mixup", "pgd", "label-smoothing", "trivialaugment"])
 def test_given_images_are_trained_on_after_the_warm_up(arm: str) -> None:
     given = synthetic()
     _, plain, nothing = train(arm, autoencoder=None)

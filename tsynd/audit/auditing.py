@@ -48,12 +48,12 @@ GROUPS = ("unseen", "source", *CONTROLS, "targeted")
 class Audit:
     """What an audit found.
 
-    groups: by the names in `GROUPS`. Rows of the last five belong together: where a search started, what three controls
-    found from there, what the search found. judge: what it was trained on, and its balanced accuracy on the unseen images
-    of `split`, whose classes may be less even than those of the sources. settings: of
-    searches and measures; `typical_distance` is between two real images, in intensity; with several labels an image
-    `labels` is how many. subgroup: on phantoms with a
-    withheld subgroup, how well the oracle sees it at all. seed: of the intervals.
+    groups: by the names in `GROUPS`, without the last three `CONTROLS` where there was no autoencoder to search with. Rows of
+    the last five belong together: where a search started, what three controls found from there, what the search found.
+    judge: what it was trained on, and its balanced accuracy on the unseen images of `split`, whose classes may be less even
+    than those of the sources. settings: of searches and measures; `typical_distance` is between two real images, in
+    intensity; with several labels an image `labels` is how many. subgroup: on phantoms with a withheld subgroup, how well the
+    oracle sees it at all. seed: of the intervals.
     """
 
     groups: dict[str, Group]
@@ -66,7 +66,7 @@ class Audit:
         """For `metrics.json`: mean and 95 % interval of every measure in every group, and of the paired differences.
 
         With several labels an image, shares of images are shares of all its labels.
-        `differences` are targeted minus each of the `CONTROLS`, image by image.
+        `differences` are targeted minus each of the `CONTROLS` that there are, image by image.
         """
         targeted = self.groups["targeted"]
         groups = {
@@ -81,6 +81,7 @@ class Audit:
                 if measure in self.groups[name].columns
             }
             for name in CONTROLS
+            if name in self.groups
         }
         sections = {"judge": self.judge, "settings": self.settings, "subgroup": self.subgroup}
         return sections | {"groups": groups, "differences": differences}
@@ -101,7 +102,7 @@ class Audit:
 def audit(
     synthesis: Synthesis,
     classifier: Classifier,
-    autoencoder: Autoencoder,
+    autoencoder: Autoencoder | None,
     data: Dataset,
     *,
     chosen: Tensor | None = None,
@@ -123,9 +124,10 @@ def audit(
         synthesis: the images; `source_B` counts in `data.train`.
         classifier: the one that was trained; mutual information is its own now, on masks that no search has seen.
         autoencoder: that of the searches, on the classifier's device; of searches in pixel space, any: it gives the codes of
-            neighbours and round trips, and the controls search pixels too.
+            neighbours and round trips, and the controls search pixels too. None for images whose autoencoder is not at hand:
+            what needs it is left out, the three searches of the controls and all that is asked about codes.
         data: where the sources come from; the judge learns from all of `data.train`.
-        chosen: which of `data.train` the run trained on; all by default.
+        chosen: which of `data.train` the run trained on; all by default. The nearest real image is one of these, or a source.
         judge: another classifier of the same classes, on the same device; by default `train_judge` trains one.
         recipe: of the judge's training; by default that of the budget `cpu`.
         split: real images that neither judge nor classifier has seen, `test` or `val`; of more than `UNSEEN` so many are
@@ -148,11 +150,15 @@ def audit(
         judge = train_judge(data, seed=seed, recipe=recipe, device=device)
     networks = [network for network in (classifier, judge, autoencoder) if isinstance(network, nn.Module)]
     with frozen(*networks):
-        start_BD, _ = codes(synthesis, autoencoder, device)
-        say("controls: random, sham, minimised")
-        again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
+        again: dict[str, Synthesis] = {}
+        start_BD = codes(synthesis, autoencoder, device)[0] if autoencoder is not None else None
+        if autoencoder is not None and start_BD is not None:
+            say("controls: random, sham, minimised")
+            again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
         say("judge, neighbours, oracle")
-        asked = Questions(data, chosen, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
+        elsewhere = synthesis.source_B.cpu().unique()  # of given images, sources may be images that this run did not train on
+        known = torch.cat([chosen, elsewhere[~torch.isin(elsewhere, chosen)]])
+        asked = Questions(data, known, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
         unseen, source_B = _some(getattr(data, split)), synthesis.source_B.cpu()
         start = asked.of_start(_pictures(synthesis.reconstructions_BCHW), start_BD, synthesis.labels_B.cpu(), source_B)
         groups = {
@@ -161,7 +167,7 @@ def audit(
             "reconstruction": start,
         }
         for name, found in (again | {"targeted": synthesis}).items():
-            found_BD = codes(found, autoencoder, device)[1]
+            found_BD = codes(found, autoencoder, device)[1] if autoencoder is not None else None
             groups[name] = asked.of_found(_pictures(found.images_BCHW), found_BD, found.latent_displacement_B, start)
         subgroup = asked.about_subgroup()
     on_unseen = balanced_accuracy(groups["unseen"].judged_BC, unseen.labels)

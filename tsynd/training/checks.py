@@ -36,7 +36,7 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
     if arm.objective:
         raise TsyndError(
             f"this arm searches for synthetic images of its own (objective {arm.objective!r}), and synthetic= gives some: "
-            "use none, mixup, label-smoothing or pgd with given images"
+            "use none, mixup, label-smoothing, trivialaugment or pgd with given images"
         )
     _check_images("synthetic images", synthetic.images_BCHW, classifier)
     _check_labels("synthetic labels", synthetic.labels_B, len(synthetic), classifier)
