@@ -66,11 +66,12 @@ notebooks: $(READY) ## re-execute every notebook, write it in canonical form, an
 artefacts: $(READY) ## train the networks that come with the package (tsynd/examples) anew: some minutes
 	$(BIN)/python tools/make_artefacts.py
 
-lint: $(READY) ## style, formatting, types, and the form of the notebooks
+lint: $(READY) ## style, formatting, types, the form of the notebooks, and what the book says
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python tools/run_notebooks.py --check
+	$(BIN)/python tools/check_book.py
 
 clean: ## remove the venv, the built book and all caches
 	rm -rf $(VENV) _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,6 +6,7 @@ They are committed; `check_book.py` says when they are out of date.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
             chapter = ""  # named once
     return f"""# Objectives and exercises
 
-What you can do after each chapter, and the exercise in which you do it. Every exercise has a checker: it says whether an answer is
-right, and if not, what to think about. A hint and a solution are folded below it.
+What you can do after each chapter, and the exercise in which you do it. Every exercise has a checker: it says whether an
+answer is right, and if not, what to think about. A hint and a solution are folded below it.
 
 {_table(("chapter", "you can", "exercise"), rows)}
 """
@@ -110,7 +111,7 @@ def _files(known: dict[Path, Any], notebooks: dict[Path, NotebookNode]) -> list[
     return [(f"`{file}`", f"`{checksum}`", ", ".join(links)) for (file, checksum), links in readers.items()]
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

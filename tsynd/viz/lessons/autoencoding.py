@@ -108,8 +108,8 @@ def ball_slider(spaces: Mapping[str, Standardised], image_1CHW: Tensor, directio
     def draw(radius: float) -> Figure:
         rows = {}
         for name, space in spaces.items():
-            centre_1D = space.encode(image_1CHW)
-            rows[name] = space.decode(torch.cat([centre_1D, centre_1D + radius * directions_ND]))
+            code_1D = space.encode(image_1CHW)
+            rows[name] = space.decode(torch.cat([code_1D, code_1D + radius * directions_ND]))
         return ball(rows, ["the copy", *("→" for _ in directions_ND)])
 
     def words(radius: float) -> str:
@@ -163,7 +163,7 @@ def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifi
     points = {
         "shadow": "it deepens in all three",
         "radius": "the lesion grows, in the walk by less",
-        "irregularity": "the drawn margin roughens, copy and walk stay smooth",
+        "irregularity": "the drawn margin roughens, the copy less, the walk not",
     }
 
     def draw(name: str, share: float) -> Figure:
@@ -173,7 +173,7 @@ def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifi
         return walk(images_BCHW, ("drawn", "its copy", "walk"), captions)
 
     def words(name: str, share: float) -> str:
-        return f"{name}, {share:.0%} of the way, drawn, copied and walked: {points[name]}"
+        return f"{name}, {share:.0%} of the way: {points[name] if share else 'before the walk, all three are alike'}"
 
     shares = (0, 0.25, 0.5, 0.75, 1)
     return explore(draw, ("factor", "share of the way"), (list(points), shares), start=("shadow", 1), alt=words)
