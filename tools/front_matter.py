@@ -13,7 +13,8 @@ import run_facts
 import yaml
 from nbformat import NotebookNode
 
-from tsynd.data.medmnist import REGISTRY
+from tsynd.data.downloads import megabytes
+from tsynd.data.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("images", "autoencoding", "uncertainty", "targeting", "training", "robustness", "study")
@@ -102,7 +103,8 @@ def source_of(name: str) -> str:
     if name == "phantom":
         return "phantoms, drawn by this package"
     facts = REGISTRY[name]
-    return f"{facts.title}, {facts.megabytes} MB, downloaded on first use, {facts.licence}"
+    size = f"{facts.megabytes} MB" if facts.megabytes else f"at most {megabytes(facts.bytes(28))}"
+    return f"{facts.title}, {size}, downloaded on first use, {facts.licence}"
 
 
 def you_are_here(step: str | None) -> dict[str, str]:

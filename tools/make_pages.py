@@ -1,4 +1,4 @@
-"""Write the pages that follow from the notebooks: objectives and their exercises, and what executing them took.
+"""Write the pages that follow from what is elsewhere: objectives and their exercises, what executing took, data cards.
 
     python tools/make_pages.py
 
@@ -13,8 +13,10 @@ from typing import Any
 import nbformat
 import run_facts
 from book_exercises import exercises
+from data_cards import data_cards
 from nbformat import NotebookNode
 
+from tsynd.data.registry import REGISTRY
 from tsynd.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +34,11 @@ def main() -> int:
 def pages(root: Path) -> dict[Path, str]:
     """The generated pages of a book, by path."""
     notebooks = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
-    return {root / "book" / "objectives.md": objectives(notebooks), root / "book" / "facts.md": facts(notebooks)}
+    return {
+        root / "book" / "objectives.md": objectives(notebooks),
+        root / "book" / "facts.md": facts(notebooks),
+        root / "book" / "data_cards.md": data_cards(REGISTRY.values()),
+    }
 
 
 def link(path: Path, notebook: NotebookNode) -> str:

@@ -19,11 +19,10 @@ from tsynd.decisions import given_images
 from tsynd.files import write_json
 from tsynd.measuring import measure
 from tsynd.randomness import seed_for
-from tsynd.robustness.evaluation import check_task
 from tsynd.runs import Run, fingerprint
 from tsynd.sets import identity, origin
 from tsynd.targeting import Guard, Synthesis, on_cpu
-from tsynd.tensors import weights_hash
+from tsynd.tensors import for_training, weights_hash
 from tsynd.training import CHECKPOINT_EVERY, History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
 
@@ -64,7 +63,6 @@ def run(
         data = load(
             config.data, size=config.size, progress=lambda text, done, total: say("load", done, total if done else 0, text)
         )
-        check_task(data.task)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
     given: Synthesis | None = None
@@ -77,7 +75,8 @@ def run(
         review = {"review": decided} if decided else {}
     if folder:
         store.open_folder(folder, settings, force)
-    images_BCHW, labels_B = data.train.images[chosen].to(device).float() / 255, data.train.labels[chosen].to(device)
+    some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
+    images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
     autoencoder: ConvAutoencoder | None = None
     autoencoder_loss: list[float] = []
@@ -146,7 +145,8 @@ def _classifier(
 ) -> tuple[Classifier, History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
     recipe, arm = BUDGETS[config.budget].recipe, parse_arm(config.arm)
-    classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
+    initial = seed_for(config.seed, "initialise classifier")
+    classifier = build_classifier(data.channels, data.size, len(data.classes), initial, multi_label=data.multi_label)
     path = folder / store.CLASSIFIER if folder else None
     synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
     complete = synthesis is not None or not (arm.objective or given)
