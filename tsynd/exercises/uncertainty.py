@@ -95,8 +95,8 @@ def how_many_samples(expected_estimate: Callable[[int], float]) -> str:
 def find_the_errors(area: Callable[[Tensor, Tensor], float]) -> str:
     """Check `area(scores_B, wrong_B)`: how often an error has a higher score than a right prediction, ties counting half."""
     cases = {
-        "scores that put each error last": ([0.1, 0.2, 0.3, 0.9], [False, False, False, True], 1.0),
-        "scores that put the error first": ([0.9, 0.2, 0.3, 0.1], [False, False, False, True], 0.0),
+        "scores that mark the error": ([0.1, 0.2, 0.3, 0.9], [False, False, False, True], 1.0),
+        "scores that mark all but the error": ([0.9, 0.2, 0.3, 0.1], [False, False, False, True], 0.0),
         "scores that are all the same": ([0.4, 0.4, 0.4, 0.4], [True, False, True, False], 0.5),
         "scores with one tie": ([0.1, 0.5, 0.5, 0.2], [False, False, True, True], 0.625),
     }
