@@ -73,11 +73,11 @@ def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ())
         total_B, epistemic_B = predictive_entropy(log_probs_BKC), mutual_information(log_probs_BKC)
         axis.plot([0, top], [0, top], color="black", linewidth=1, linestyle="--")
         axis.scatter(total_B, epistemic_B, s=5, alpha=0.35, color=COLOURS[0], linewidths=0)
-        for letter, image in zip("AB", marked, strict=False):
+        for letter, image, marker, offset in zip("AB", marked, "Ds", ((-6, 5), (6, -3)), strict=False):
             at = float(total_B[image]), float(epistemic_B[image])
-            axis.scatter(*at, s=28, color=DISAGREE, marker="D", zorder=3)
-            axis.annotate(letter, at, xytext=(-4, 5), textcoords="offset points", fontweight="bold", ha="right")
-        axis.set_title(name)
+            axis.scatter(*at, s=28, color=DISAGREE, marker=marker, zorder=3)
+            axis.annotate(letter, at, xytext=offset, textcoords="offset points", fontweight="bold", ha="center")
+        axis.set(title=name, xlim=(-0.03, 0.79))
     panels[0].set_ylabel("mutual information (nats)")
     figure.supxlabel("entropy (nats)", fontsize=10)
     return figure
@@ -106,7 +106,7 @@ def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: M
         across = place + spread.uniform(-0.2, 0.2, len(points))
         direction.scatter(across, points, s=12, alpha=0.6, color=colour, marker=marker, linewidths=0)
         direction.plot([place - 0.3, place + 0.3], [points.mean()] * 2, color="black", linewidth=2)
-    direction.set_xticks(range(len(cosines)), list(cosines))
+    direction.set_xticks(range(len(cosines)), [name.replace(" ", "\n") for name in cosines])
     direction.set(ylim=(-1.05, 1.08), xlim=(-0.5, len(cosines) - 0.5), ylabel="cosine to reference", title="direction")
     return figure
 
@@ -147,7 +147,7 @@ def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
     overall = float(next(iter(correct_by_score.values())).double().mean())
     axis.axhline(overall, color="#777777", linewidth=1, label="put aside at random (on average)")
     axis.set(xlabel="share of the images that is kept", ylabel="accuracy on them", xlim=(1.02, 0.08))
-    axis.legend(fontsize=8, loc="lower right")
+    axis.legend(fontsize=8, loc="upper left")
     return figure
 
 
