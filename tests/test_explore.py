@@ -4,11 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import IPython
 import matplotlib
 import pytest
+from browser import Tab
+from check_browser import look
 from check_html import Page
 from matplotlib import pyplot
 from matplotlib.figure import Figure
@@ -94,7 +97,7 @@ def test_two_parameters_are_a_grid_whose_cells_say_both_values() -> None:
     assert [explorer.frame(a, b).name for a, b in ((0, 0), (0, 2), (1, 0))] == [explorer.frames[at].name for at in (0, 2, 3)]
 
 
-def test_it_is_the_same_twice_and_needs_nothing_from_elsewhere(tmp_path: Any) -> None:
+def test_it_is_the_same_twice_and_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
     first, second = (f"{one().html()}{two().html()}" for _ in range(2))
     assert first == second
@@ -162,3 +165,61 @@ def test_what_cannot_be_shown_is_one_clear_line(changes: dict[str, Any], message
 def test_too_many_pairs_are_refused_before_any_is_drawn() -> None:
     with pytest.raises(TsyndError, match=r"30 frames \(5 x 6\)"):
         two(values=(range(5), range(6)), start=(0, 0), draw=None)
+
+
+VISIBLE = (
+    "[...document.querySelectorAll('.frame')].map((each) => Number(getComputedStyle(each).visibility === 'visible')).join('')"
+)
+FIRST = "document.querySelector('input')"
+
+
+def write(path: Path, *explorers: Explorer) -> Path:
+    style = (Path(__file__).parent.parent / "book" / "static" / "tsynd.css").read_text(encoding="utf-8")
+    body = "".join(explorer.html() for explorer in explorers)
+    path.write_text(
+        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Sliders</title><style>{style}</style>{body}',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_without_javascript_every_frame_is_seen_under_its_values(tab: Tab, tmp_path: Path) -> None:
+    tab.open(write(tmp_path / "a.html", one(), two()), scripts=False)
+    assert tab.run(VISIBLE) == "1" * 9
+    assert tab.run("[...document.querySelectorAll('.frame')].every((each) => each.innerText.length > 5)")
+    assert tab.run("[...document.querySelectorAll('.controls')].every((each) => !each.checkVisibility())")
+
+
+def test_with_javascript_keys_choose_the_frame_of_their_own_block(tab: Tab, tmp_path: Path) -> None:
+    tab.open(write(tmp_path / "a.html", one(), two(), one()))
+    assert tab.run(VISIBLE) == "010" + "000100" + "010"
+    tab.run(f"{FIRST}.focus()")
+    tab.press("ArrowRight", 39)
+    assert tab.run(VISIBLE) == "001" + "000100" + "010"
+    assert tab.run(f"{FIRST}.getAttribute('aria-valuetext')") == "radius <latent> 0.25"
+    assert tab.run("document.querySelector('output').textContent") == "0.25"
+    tab.press("Home", 36)
+    assert tab.run(VISIBLE) == "100" + "000100" + "010"
+    tab.run("document.querySelectorAll('input')[2].focus()")
+    tab.press("End", 35)
+    assert tab.run(VISIBLE) == "100" + "000001" + "010"
+    assert tab.errors == []
+
+
+def test_it_fits_a_phone_and_prints_every_frame(tab: Tab, tmp_path: Path) -> None:
+    wide = one(label="how far the search may go from where it starts, in standard deviations of the latent space")
+    for scripts in (True, False):
+        tab.open(write(tmp_path / "a.html", wide, two()), scripts=scripts)
+        tab.resize(390)
+        assert tab.run("document.documentElement.scrollWidth") <= 390
+        tab.resize(1000)
+    tab.open(tmp_path / "a.html")
+    tab.send("Emulation.setEmulatedMedia", media="print")
+    assert tab.run(VISIBLE) == "1" * 9
+    tab.send("Emulation.setEmulatedMedia", media="")
+    assert tab.run(VISIBLE) == "010" + "000100"
+
+
+def test_axe_finds_nothing_in_light_or_dark(tab: Tab, axe: str, tmp_path: Path) -> None:
+    found = look(tab, write(tmp_path / "a.html", one(), two()), axe)
+    assert found == []

@@ -204,6 +204,7 @@ def test_a_run_trains_on_what_the_review_lets_pass(images: Synthesis, finished: 
     assert torch.equal(run.synthesis.source_B, images.source_B[[0, 3, 4]])
     page = (tmp_path / "run" / "report.html").read_text()
     assert "--synthetic" in page and "Still of its class?" in page and "no controls" in page
+    assert "What the classifier that they were made with did not know" in page and "The bank held" not in page
     audited = run.metrics["audit"]["groups"]
     assert audited["targeted"]["n"] == 3 and not {"random", "sham", "minimised"} & audited.keys()
     assert run.metrics["seconds"]["audit"] > 0

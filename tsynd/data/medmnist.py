@@ -25,7 +25,10 @@ MEDMNIST_V2 = "MedMNIST v2: Yang and others, Scientific Data 10, 41 (2023)"
 
 @dataclass(frozen=True)
 class Facts:
-    """What is published about one set: `md5` by image size in pixels, `counts` are images in train, val and test."""
+    """What is published about one set: `md5` by image size in pixels, `counts` are images in train, val and test.
+
+    megabytes: of the file of 28 px.
+    """
 
     name: str
     title: str
@@ -35,6 +38,7 @@ class Facts:
     counts: tuple[int, int, int]
     licence: str
     citation: str
+    megabytes: float
     md5: dict[int, str]
 
     def file(self, size: int) -> str:
@@ -54,6 +58,7 @@ REGISTRY = {
             counts=(546, 78, 156),
             licence="CC BY 4.0",
             citation=f"Al-Dhabyani and others, Data in Brief 28, 104863 (2020); {MEDMNIST_V2}",
+            megabytes=0.6,
             md5={
                 28: "750601b1f35ba3300ea97c75c52ff8f6",
                 64: "742edef2a1fd1524b2efff4bd7ba9364",
@@ -70,6 +75,7 @@ REGISTRY = {
             counts=(4708, 524, 624),
             licence="CC BY 4.0",
             citation=f"Kermany and others, Cell 172, 1122-1131 (2018); {MEDMNIST_V2}",
+            megabytes=4.2,
             md5={
                 28: "28209eda62fecd6e6a2d98b1501bb15f",
                 64: "8f4eceb4ccffa70c672198ea285246c6",
@@ -86,6 +92,7 @@ REGISTRY = {
             counts=(1080, 120, 400),
             licence="CC BY 4.0",
             citation=f"DeepDRiD: Liu and others, Patterns 3, 100512 (2022); {MEDMNIST_V2}",
+            megabytes=3.3,
             md5={
                 28: "bd4c0672f1bba3e3a89f0e4e876791e4",
                 64: "afda852cc34dcda56f86ad2b2457dbcc",

@@ -141,9 +141,9 @@ def words(found: dict[str, Any]) -> dict[str, str]:
             f"oracle places {scale['real_inside']:.0%} inside{copies}."
         )
     answers["Anonymous?"] = (
-        f"No. The nearest image that was trained on is at {mean('nearest_distance')} of the typical distance between two real "
-        f"images; for unseen real images it is at {mean('nearest_distance', 'unseen')}. In {share('nearest_is_source')} it is "
-        f"the source itself. Search radius: {settings['radius']:g}."
+        f"No. The nearest image that was trained on or started from is at {mean('nearest_distance')} of the typical distance "
+        f"between two real images; for unseen real images it is at {mean('nearest_distance', 'unseen')}. In "
+        f"{share('nearest_is_source')} it is the source itself. Search radius: {settings['radius']:g}."
     )
     return answers
 
@@ -173,7 +173,7 @@ def captions(found: dict[str, Any]) -> tuple[str, str]:
         )
         coded = ""
     rows = (
-        f"{seen}{coded} Nearest real image: of those that were trained on or that images were made from, by the distance in "
+        f"{seen}{coded} Nearest real image: of those that were trained on or started from, by the distance in "
         "pixels; 1 is the typical distance between two of them. Below each mean its 95 % interval: for shares Wilson's, with the "
         "effective number of sources as n, (Σm)² / Σm² for sources of m images; otherwise a bootstrap of sources."
     )

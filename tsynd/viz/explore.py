@@ -34,8 +34,8 @@ def explore(
 ) -> "Explorer":
     """A slider over one parameter, or two sliders over two, each position with a figure drawn beforehand.
 
-    Make it the last expression of a cell, and tag the cell `nbval-ignore-output`. Five frames of 6 x 2.6 inches are about
-    100 KB of the page.
+    Make it the last expression of a cell, and tag the cell `nbval-ignore-output`. Five frames of 6 x 2.6 inches add about 140 KB
+    to the page when they hold lines, and 220 KB when they hold rows of images.
 
     Args:
         draw: the figure at a value; with two parameters, at a pair of values. It is called once for each.

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from tsynd.files import whole
 
-# Okabe and Ito (2008): told apart with any kind of colour vision.
+# After Okabe and Ito (2008). The first four are told apart with any kind of colour vision (tests/test_style.py measures it);
+# beyond them some pairs are close for the colour-blind, so each colour has its marker as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SETTINGS: Any = {  # matplotlib types each name of a setting
