@@ -4,6 +4,7 @@ from tsynd.exercises.autoencoding import classifier_minds, radius_of_a_step, sta
 from tsynd.exercises.checking import NotYet, Verdict, checker
 from tsynd.exercises.quickstart import judge_one_run, read_targeted, run_pipeline
 from tsynd.exercises.targeting import fair_control, guard_penalty, judge_a_search, one_step
+from tsynd.exercises.uncertainty import find_the_errors, how_many_samples, same_entropy, split_uncertainty
 
 __all__ = [
     "NotYet",
@@ -11,13 +12,17 @@ __all__ = [
     "checker",
     "classifier_minds",
     "fair_control",
+    "find_the_errors",
     "guard_penalty",
+    "how_many_samples",
     "judge_a_search",
     "judge_one_run",
     "one_step",
     "radius_of_a_step",
     "read_targeted",
     "run_pipeline",
+    "same_entropy",
+    "split_uncertainty",
     "standardise_codes",
     "walk_along_a_factor",
 ]
