@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +131,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
             listing.others.append(file)
             continue
         name = file.relative_to(listing.root).as_posix()
-        listing.items.append(Item(file, name, folder.name, inner[0] if inner else None, split))
+        listing.items.append(Item(file, name, composed(folder.name), composed(inner[0]) if inner else None, split))
     if len(listing.items) == before:
         text = f"{folder} has no images (files that end in {', '.join(ENDINGS)})"
         listing.problems.append(Problem("empty class", text))
@@ -137,7 +139,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
 
 def _table(path: Path) -> Listing:
     listing = Listing(path.parent)
-    lines: dict[str, int] = {}
+    lines: dict[Path, int] = {}
     rows = _rows(path)
     has_split = any(row["split"] for _, row in rows)
     for line, row in rows:
@@ -149,16 +151,15 @@ def _table(path: Path) -> Listing:
         elif split and split not in SPLIT_NAMES:
             text = f"{where}: split must be train, val or test, got {row['split']!r}"
             listing.problems.append(Problem("unknown split", text, (name,)))
-        elif name in lines:
-            text = f"{where} names {name} again, which line {lines[name]} has: an image has one row"
+        elif (file := _file(path.parent, name)) in lines:
+            text = f"{where} names {name} again, which line {lines[file]} has: an image has one row"
             listing.problems.append(Problem("duplicate row", text, (name,)))
         else:
-            file = _file(path.parent, name)
+            lines[file] = line
             if not file.is_file():
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
-                listing.items.append(Item(file, name, label, row["group"] or None, SPLIT_NAMES.get(split)))
-        lines.setdefault(name, line)
+                listing.items.append(Item(file, name, composed(label), row["group"] or None, SPLIT_NAMES.get(split)))
     if not listing.items:
         first = f": {listing.problems[0].text}" if listing.problems else ""
         raise TsyndError(f"{path} names no image that is there{first}")
@@ -178,8 +179,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     names = [name.strip().lower() for name in next(table, [])]
     if lacking := [name for name in COLUMNS[:2] if name not in names]:
         found = ", ".join(map(repr, names)) or "nothing"
-        raise TsyndError(f"{path} must have the columns path and label, and may have group and split; it lacks {lacking[0]}, "
-                         f"its first line has {found}")  # fmt: skip
+        columns = "the columns path and label, and may have group and split"
+        raise TsyndError(f"{path} must have {columns}: it lacks {lacking[0]}, its first line has {found}")
     if twice := [name for name in COLUMNS if names.count(name) > 1]:
         raise TsyndError(f"{path} has the column {twice[0]} twice")
     places = {name: names.index(name) for name in COLUMNS if name in names}
@@ -196,8 +197,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _file(folder: Path, name: str) -> Path:
     """The file that a table names, which may have been written on Windows."""
-    file = folder / name
-    return folder / name.replace("\\", "/") if "\\" in name and not file.exists() else file
+    if "\\" in name and not (folder / name).exists():
+        name = name.replace("\\", "/")
+    return Path(os.path.normpath(folder / name))
 
 
 def _classes(items: list[Item]) -> tuple[str, ...]:
@@ -208,7 +210,13 @@ def _classes(items: list[Item]) -> tuple[str, ...]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in LITTER)
+    shown = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in LITTER]
+    return sorted(shown, key=lambda entry: composed(entry.name))
+
+
+def composed(name: str) -> str:
+    """A name as most systems write it: macOS takes its accents apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _looks_like_data(folder: Path) -> bool:

@@ -20,6 +20,7 @@ def load(
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
     *,
+    skip_unreadable: bool = False,
     progress: Progress | None = None,
     **phantom_options: Any,
 ) -> Dataset:
@@ -28,14 +29,17 @@ def load(
     Args:
         name: a MedMNIST set (`breastmnist`, `pneumoniamnist`, `retinamnist`); `phantom`, with options if need be, as in
             `phantom:seed=1,count=500` or `phantom:withheld=small-irregular,kept=0.1`; a folder with one folder of images per
-            class; or an `.npz` in MedMNIST layout.
+            class, or with such folders in `train`, `val` and `test`; a `.csv` with the columns path and label, and if need be
+            group and split; or an `.npz` in MedMNIST layout.
             A name comes before a folder that is called the same: write `./phantom` for the folder.
         size: height and width in pixels. None means 28, for an `.npz` its own size. Files and folders are resized to
             any size, MedMNIST has files at 28, 64, 128 and 224.
         root: the only folder to look for MedMNIST files in and to download them to, instead of the folders in the
             environment variable TSYND_DATA and `~/.medmnist`.
         download: False never touches the network.
-        progress: called during a download with what is downloaded and its size, bytes that came, and bytes in all.
+        skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        progress: called during a download with what is downloaded and its size, bytes that came, and bytes in all; for a
+            folder or CSV with the number of images that are decoded, and of all.
         phantom_options: for `phantom` only: the same options as in its name.
 
     Raises:
@@ -55,11 +59,11 @@ def load(
     if text in REGISTRY:
         return load_medmnist(text, DEFAULT_SIZE if size is None else size, root, download, progress)
     path = Path(text).expanduser()
-    if text and path.is_dir():
-        return read_folder(path, DEFAULT_SIZE if size is None else size)
+    if text and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv")):
+        return read_folder(path, DEFAULT_SIZE if size is None else size, skip_unreadable=skip_unreadable, progress=progress)
     if path.is_file():
         if path.suffix.lower() != ".npz":
-            raise TsyndError(f"a data file must be an .npz in MedMNIST layout, got {text}")
+            raise TsyndError(f"a data file must be an .npz in MedMNIST layout, or a .csv of paths and labels, got {text}")
         return read_npz(path, size)
     if path.suffix or path.name != text:
         raise DataUnavailable(f"no such file or folder: {text}")
