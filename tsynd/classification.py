@@ -38,6 +38,14 @@ def as_targets(labels: Tensor, classifier: "Classifier") -> Tensor:
     return labels if classifier.multi_label else F.one_hot(labels, classifier.classes)
 
 
+def classification_losses(logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: float = 0.0) -> Tensor:
+    """What `classification_loss` averages: the loss of each image, (B,) in nats."""
+    if multi_label:
+        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
+        return F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
+    return F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
+
+
 def classification_loss(
     logits_BC: Tensor,
     targets_BC: Tensor,
@@ -58,11 +66,7 @@ def classification_loss(
     Returns:
         The mean over the images, in nats.
     """
-    if multi_label:
-        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
-        loss_B = F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
-    else:
-        loss_B = F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
+    loss_B = classification_losses(logits_BC, targets_BC, multi_label=multi_label, smoothing=smoothing)
     return (loss_B if weights_B is None else loss_B * weights_B).mean()
 
 

@@ -11,7 +11,7 @@ from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for
 from tsynd.robustness import evaluate
 from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import balanced_accuracy
+from tsynd.robustness.metrics import balanced_accuracy, scores
 from tsynd.targeting import Synthesis
 
 
@@ -58,7 +58,7 @@ def _inside(classifier: Classifier, split: Split) -> float | None:
         return None
     with frozen(classifier):
         logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
-    return balanced_accuracy(logits_BC, split.labels)
+    return balanced_accuracy(scores(logits_BC, split.labels), split.labels)
 
 
 def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:

@@ -19,7 +19,6 @@ from tsynd.decisions import given_images
 from tsynd.files import write_json
 from tsynd.measuring import measure
 from tsynd.randomness import seed_for
-from tsynd.robustness.evaluation import check_task
 from tsynd.runs import Run, fingerprint
 from tsynd.sets import identity
 from tsynd.targeting import Guard, Synthesis, on_cpu
@@ -69,7 +68,6 @@ def run(
         )
         for note in data.notes:
             say("note", 0, 0, note)
-        check_task(data.task)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
     given: Synthesis | None = None
@@ -149,7 +147,8 @@ def _classifier(
 ) -> tuple[Classifier, History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
     recipe, arm = BUDGETS[config.budget].recipe, parse_arm(config.arm)
-    classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
+    initial = seed_for(config.seed, "initialise classifier")
+    classifier = build_classifier(data.channels, data.size, len(data.classes), initial, multi_label=data.multi_label)
     path = folder / store.CLASSIFIER if folder else None
     synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
     complete = synthesis is not None or not (arm.objective or given)

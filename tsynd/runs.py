@@ -59,7 +59,7 @@ class Run:
         return self
 
     def training_images(self) -> tuple[Tensor, Tensor]:
-        """The real images (N, C, H, W) in [0, 1] that it was trained on and their labels (N,), on the networks' device."""
+        """The real images (N, C, H, W) in [0, 1] that it was trained on and their labels, on the networks' device."""
         chosen = self.data.train[self.chosen]
         return chosen.images.to(self.device).float() / 255, chosen.labels.to(self.device)
 
@@ -85,7 +85,7 @@ def load_run(folder: str | Path) -> Run:
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
-    classifier = Classifier(data.channels, data.size, len(data.classes))
+    classifier = Classifier(data.channels, data.size, len(data.classes), multi_label=data.multi_label)
     store.load_weights(folder / store.CLASSIFIER, classifier)
     notes = store.load_notes(folder / store.CLASSIFIER, "history") or {}
     autoencoder, loss = None, []
@@ -101,6 +101,7 @@ def fingerprint(data: Dataset) -> str:
     """A short hash of all images and labels, so that a result says which data it was made from."""
     digest = hashlib.blake2b(digest_size=8)
     for split in (data.train, data.val, data.test):
-        digest.update(split.images.numpy().tobytes())
+        for images in split.images.split(1024):  # a set may be larger than memory
+            digest.update(images.numpy().tobytes())
         digest.update(split.labels.numpy().tobytes())
     return digest.hexdigest()

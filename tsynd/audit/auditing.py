@@ -17,7 +17,6 @@ from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, seed_for
-from tsynd.robustness.evaluation import check_task
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis
 from tsynd.training import Recipe, parse_arm, train_classifier
@@ -49,7 +48,8 @@ class Audit:
     groups: by the names in `GROUPS`. Rows of the last five belong together: where a search started, what three controls
     found from there, what the search found. judge: what it was trained on, and its balanced accuracy on the unseen images
     of `split`, whose classes may be less even than those of the sources. settings: of
-    searches and measures; `typical_distance` is between two real images, in intensity. subgroup: on phantoms with a
+    searches and measures; `typical_distance` is between two real images, in intensity; with several labels an image
+    `labels` is how many. subgroup: on phantoms with a
     withheld subgroup, how well the oracle sees it at all. seed: of the intervals.
     """
 
@@ -62,6 +62,7 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """For `metrics.json`: mean and 95 % interval of every measure in every group, and of the paired differences.
 
+        With several labels an image, shares of images are shares of all its labels.
         `differences` are targeted minus each of the `CONTROLS`, image by image.
         """
         targeted = self.groups["targeted"]
@@ -132,9 +133,8 @@ def audit(
         progress: called with a line for each part that begins.
 
     Raises:
-        TsyndError: for multi-label data, an empty synthesis, or one that does not belong to the data.
+        TsyndError: for an empty synthesis, or one that does not belong to the data.
     """
-    check_task(data.task)
     _check(synthesis, data, split)
     say, device = progress or (lambda text: None), next(classifier.parameters()).device
     k = min(k, len(data.train) - 1)
@@ -163,7 +163,8 @@ def audit(
     on_unseen = balanced_accuracy(groups["unseen"].judged_BC, unseen.labels)
     trained = {"trained_on": len(data.train), "run_trained_on": len(chosen), "split": split, "balanced_accuracy": on_unseen}
     settings = {"radius": synthesis.radius, "steps": synthesis.steps, "samples": samples, "k": k}
-    return Audit(groups, trained, settings | {"typical_distance": asked.typical_distance}, subgroup, seed)
+    settings |= {"typical_distance": asked.typical_distance} | ({"labels": len(data.classes)} if data.multi_label else {})
+    return Audit(groups, trained, settings, subgroup, seed)
 
 
 def train_judge(
@@ -177,13 +178,9 @@ def train_judge(
     """A second opinion: a classifier trained on the *whole* training split by arm `none`, in eval mode.
 
     Its initialisation and its batches come from `seed`, but are not those of a run with that seed.
-
-    Raises:
-        TsyndError: for multi-label data.
     """
-    check_task(data.task)
     own = seed_for(seed, "judge")
-    judge = build_classifier(data.channels, data.size, len(data.classes), own).to(device)
+    judge = build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label).to(device)
     images_BCHW, labels_B = data.train.images.to(device).float() / 255, data.train.labels.to(device)
     train_classifier(judge, images_BCHW, labels_B, parse_arm("none"), recipe or Recipe(), seed=own, progress=progress)
     return judge
@@ -205,6 +202,10 @@ def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
     low, high = int(synthesis.source_B.min()), int(synthesis.source_B.max())
     if low < 0 or high >= len(data.train):
         raise TsyndError(f"sources must lie between 0 and {len(data.train) - 1}, got {low if low < 0 else high}")
-    low, high = int(synthesis.labels_B.min()), int(synthesis.labels_B.max())
-    if low < 0 or high >= len(data.classes):
-        raise TsyndError(f"labels must lie between 0 and {len(data.classes) - 1}, got {low if low < 0 else high}")
+    several = (len(data.classes),) if data.multi_label else ()
+    if synthesis.labels_B.shape[1:] != several:
+        shape = (len(synthesis), *several)
+        raise TsyndError(f"labels must have shape {shape} as those of {data.name}, got {tuple(synthesis.labels_B.shape)}")
+    low, high, most = int(synthesis.labels_B.min()), int(synthesis.labels_B.max()), 1 if several else len(data.classes) - 1
+    if low < 0 or high > most:
+        raise TsyndError(f"labels must lie between 0 and {most}, got {low if low < 0 else high}")

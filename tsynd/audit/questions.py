@@ -16,7 +16,8 @@ from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for
 from tsynd.robustness.batches import predict
 from tsynd.targeting import Autoencoder
-from tsynd.uncertainty import mutual_information
+from tsynd.targeting.objectives import log_prob
+from tsynd.uncertainty import log_probabilities, mutual_information
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class Group:
 
     images_BCHW: float in [0, 1]. labels_B: the label that is checked. source_B: the image of `data.train`
     that each comes from; of unseen images their own number. nearest_B: the nearest image of `data.train` that the run
-    trained on. judged_BC: the judge's log-probabilities. oracle_B: the class that the oracle sees, None for no phantoms.
-    columns: the measures, (B,) each by the names in `tsynd.audit.MEASURES`, bool for a share.
+    trained on. judged_BC: the judge's log-probabilities, with several
+    labels an image (B, L, 2). oracle_B: the class that the oracle sees, None for no phantoms.
+    columns: the measures, (B,) each by the names in `tsynd.audit.MEASURES`, bool for a share
+    of images.
     """
 
     images_BCHW: Tensor
@@ -110,9 +113,11 @@ class Questions:
 
     def _of(self, images_BCHW: Tensor, codes_BD: Tensor, labels_B: Tensor, source_B: Tensor, own_B: Tensor | None) -> Group:
         """What can be asked of any image. own_B: what is no neighbour of it among the codes of `data.train`."""
-        judged_BC = predict(lambda batch: self.judge(batch).double().log_softmax(1), images_BCHW, BATCH, self.device)
+        several = self.data.multi_label
+        judged_BC = predict(lambda batch: log_probabilities(self.judge(batch).double(), several), images_BCHW, BATCH, self.device)
+        agrees = judged_BC.argmax(-1) == labels_B
         columns = {
-            "judge_agrees": judged_BC.argmax(1) == labels_B,
+            "judge_agrees": agrees.double().mean(1) if several else agrees,
             "information": predict(lambda batch: mutual_information(self.posterior(batch)), images_BCHW, BATCH, self.device),
             "purity": self._purity(codes_BD, labels_B, own_B),
         }
@@ -124,7 +129,7 @@ class Questions:
             if self.withheld:
                 columns["subgroup_distance"] = shortfall(factors, self.withheld)
                 columns["in_subgroup"] = subgroup(factors, self.withheld)
-        unknown_B = torch.full_like(labels_B, -1)
+        unknown_B = torch.full((len(labels_B),), -1)
         return Group(images_BCHW, labels_B, source_B, unknown_B, judged_BC, oracle_B, columns)
 
     def _purity(self, codes_BD: Tensor, labels_B: Tensor, own_B: Tensor | None) -> Tensor:
@@ -170,8 +175,8 @@ def _ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:
 
 
 def _log_prob(group: Group) -> Tensor:
-    """The judge's log-probability of each label, in nats: (B,)."""
-    return group.judged_BC.gather(1, group.labels_B[:, None]).squeeze(1)
+    """The judge's log-probability of each label, in nats: (B,); of several labels the sum."""
+    return log_prob(group.judged_BC.unsqueeze(1), group.labels_B)
 
 
 def _with(group: Group, **columns: Tensor) -> Group:

@@ -14,8 +14,7 @@ def cache_folder() -> Path:
     """
     if chosen := os.environ.get("TSYND_CACHE"):
         return Path(chosen).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "tsynd"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "tsynd"
 
 
 def cache_entry(kind: str, key: Any) -> Path:

@@ -105,6 +105,11 @@ class Dataset:
                     raise TsyndError(f"{self.name}: class {label} ({name!r}) has no image in train")
 
     @property
+    def multi_label(self) -> bool:
+        """Whether an image can have several labels, or none."""
+        return self.task == "multi-label"
+
+    @property
     def channels(self) -> int:
         """1 for grey images, 3 for RGB."""
         return int(self.train.images.shape[1])

@@ -14,11 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tsynd.data.cache import cache_entry
+from tsynd.data.downloads import Progress
 from tsynd.data.pictures import fit, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is going on, how much of it is done, and how much there is."""
 Result = TypeVar("Result")
 
 # Raised when the same file would become other pixels: what is in the cache is then made again.

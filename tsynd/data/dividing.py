@@ -6,9 +6,7 @@ from tsynd.data.splits import shuffled
 from tsynd.errors import TsyndError
 
 
-def divided(
-    labels: Sequence[str], names: Sequence[str], groups: Sequence[str | None], shares: Mapping[str, float]
-) -> list[str]:
+def divided(labels: Sequence[str], names: Sequence[str], groups: Sequence[str | None], shares: Mapping[str, float]) -> list[str]:
     """Divide images into "train" and the splits named: the split of each image.
 
     A hash of the names decides, and no seed of a run: the same images come into the same split on every machine. Without
@@ -26,7 +24,7 @@ def divided(
         TsyndError: a class has too few images or groups for one in each split.
 
     >>> divided(["a"] * 5, ["1", "2", "3", "4", "5"], ["p", "p", "q", "r", None], {"test": 0.2, "val": 0.1})
-    ['train', 'train', 'test', 'val', 'train']
+    ['val', 'val', 'test', 'train', 'train']
     """
     units: dict[str, list[int]] = {}
     for position, (name, group) in enumerate(zip(names, groups, strict=True)):

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
-from tsynd.data.decoding import Decoded, Progress, decode
+from tsynd.data.decoding import Decoded, decode
 from tsynd.data.dividing import divided
+from tsynd.data.downloads import Progress
 from tsynd.data.layouts import Item, Listing, composed, find_images
 from tsynd.data.npz import UNKNOWN_LICENCE
 from tsynd.errors import TsyndError
@@ -19,9 +20,7 @@ SHARES = {"test": 0.2, "val": 0.1}
 DARK = 0.25
 
 
-def read_folder(
-    path: Path, size: int = 28, *, skip_unreadable: bool = False, progress: Progress | None = None
-) -> Dataset:
+def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, progress: Progress | None = None) -> Dataset:
     """Read a data set of image files.
 
     For the layouts see `tsynd.data.layouts.find_images`, for the kinds of images `tsynd.data.pictures.read_picture`.
@@ -46,9 +45,7 @@ def read_folder(
         raise TsyndError(listing.problems[0].text + _more(len(listing.problems) - 1, "problem(s)", path))
     split_of = assign_splits(listing)
     labels = {name: label for label, name in enumerate(listing.classes)}
-    pairs = sorted(
-        zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels[pair[0].label])
-    )
+    pairs = sorted(zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels[pair[0].label]))
     decoded = decode([item.file for item, _ in pairs], size, progress)
     if decoded.failures and not skip_unreadable:
         first = decoded.failures[min(decoded.failures)]

@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 from tsynd.errors import TsyndError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
-# Only these decoders are tried, whatever a file is called. MPO is the JPEG of some phones, with a preview after the picture.
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF")
+# Only these decoders are tried, whatever a file is called.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF")
 # Smaller pictures show nothing; they are mostly accidents.
 SMALLEST_SIDE = 8
 WHITE_IS_ZERO, BITS_PER_SAMPLE, PHOTOMETRIC = 0, 258, 262
@@ -113,7 +113,7 @@ def _check_header(file: Path, image: Image.Image) -> None:
     if min(wide, high) < SMALLEST_SIDE:
         raise TsyndError(f"{file} is {wide} x {high} px: an image must have at least {SMALLEST_SIDE} px each way")
     frames = getattr(image, "n_frames", 1)
-    if frames != 1 and image.format != "MPO":
+    if frames != 1 and image.format != "MPO":  # the JPEG of some phones: a preview follows the picture
         raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
 
 

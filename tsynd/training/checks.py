@@ -21,23 +21,16 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
         if tensor.device != expected_device:
             raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
     _check_images("images_BCHW", images_BCHW, classifier)
-    if classifier.multi_label:
-        expected = (len(images_BCHW), classifier.classes)
-        if tuple(labels_B.shape) != expected or not bool(((labels_B == 0) | (labels_B == 1)).all()):
-            raise TsyndError(f"labels must be 0 or 1 of shape {expected}, one for each label, got shape {tuple(labels_B.shape)}")
-    else:
-        _check_labels("labels_B", labels_B, len(images_BCHW), classifier.classes)
+    _check_labels("labels_B", labels_B, len(images_BCHW), classifier)
 
 
 def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic: Synthesis | None) -> None:
     """Refuse synthetic images that do not fit the classifier, or an arm that cannot use any.
 
     Raises:
-        TsyndError: for an arm with a search and a multi-label classifier, or with given images; and for given images whose
-            channels, size, classes or values do not fit.
+        TsyndError: for an arm with a search and given images; and for given images whose channels, size, classes or values do
+            not fit.
     """
-    if classifier.multi_label and (arm.objective or synthetic is not None):
-        raise TsyndError("synthetic images have one class each: train a multi-label classifier without, as by none or mixup")
     if synthetic is None:
         return
     if arm.objective:
@@ -46,7 +39,7 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
             "use none, mixup, label-smoothing or pgd with given images"
         )
     _check_images("synthetic images", synthetic.images_BCHW, classifier)
-    _check_labels("synthetic labels", synthetic.labels_B, len(synthetic), classifier.classes)
+    _check_labels("synthetic labels", synthetic.labels_B, len(synthetic), classifier)
     if recipe.soft_labels and not bool(synthetic.information_after_B.isfinite().all()):
         raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
 
@@ -63,10 +56,15 @@ def _check_images(name: str, images_BCHW: Tensor, classifier: Classifier) -> Non
         raise TsyndError(f"{name} must lie in [0, 1], got {float(lowest):.4g} to {float(highest):.4g}")
 
 
-def _check_labels(name: str, labels_B: Tensor, count: int, classes: int) -> None:
+def _check_labels(name: str, labels_B: Tensor, count: int, classifier: Classifier) -> None:
+    if classifier.multi_label:
+        expected = (count, classifier.classes)
+        if tuple(labels_B.shape) != expected or not bool(((labels_B == 0) | (labels_B == 1)).all()):
+            raise TsyndError(f"{name} must be 0 or 1 of shape {expected}, one for each label, got shape {tuple(labels_B.shape)}")
+        return
     if tuple(labels_B.shape) != (count,) or labels_B.dtype != torch.int64:
         got = f"{labels_B.dtype} of shape {tuple(labels_B.shape)}"
         raise TsyndError(f"{name} must be int64 of shape ({count},), one for each image, got {got}")
     lowest, highest = labels_B.aminmax()
-    if lowest < 0 or highest >= classes:
-        raise TsyndError(f"{name} must lie in 0 .. {classes - 1}, got {int(lowest)} to {int(highest)}")
+    if lowest < 0 or highest >= classifier.classes:
+        raise TsyndError(f"{name} must lie in 0 .. {classifier.classes - 1}, got {int(lowest)} to {int(highest)}")

@@ -12,7 +12,7 @@ from tsynd.runs import Run
 from tsynd.viz import audit, figures
 from tsynd.viz.style import data_uri
 
-NAMES = {"auroc": "AUROC", "auroc_per_label": "AUROC per label", "nll": "NLL", "brier": "Brier score"}
+NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
 NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
 PAIRS = """The images that gained most. Source: the real image. Start: its augmented copy, encoded and decoded. Targeted: what
 the search found. Difference: targeted minus start."""
@@ -86,7 +86,7 @@ For research and teaching, not for clinical use.</p>
 {_tiles(run.metrics)}
 {_synthesis(run)}
 {_audit(run)}
-{_performance(run.metrics)}
+{_performance(run.metrics, run.data.classes)}
 {_training(run)}
 {_provenance(run, out)}
 </main>
@@ -159,11 +159,14 @@ def _audit(run: Run) -> str:
 {notes}"""
 
 
-def _performance(metrics: dict[str, Any]) -> str:
+def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
     """Clean, augmented, corrupted and attacked: one figure and the numbers behind it."""
     clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
     augmented = metrics["test_time_augmentation"]
-    rows = {NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items()}
+    rows = {
+        NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items() if name != "auroc_per_label"
+    }
+    areas = {name: [_number(area)] for name, area in zip(classes, clean.get("auroc_per_label", []), strict=False)}
     some = f" Shifts and attacks: {metrics['attacks']['n']} of the images." if metrics["attacks"]["n"] < metrics["n"] else ""
     positive = f" Positive class: {metrics['positive_class']}." if "positive_class" in metrics else ""
     shifts = {
@@ -183,10 +186,14 @@ def _performance(metrics: dict[str, Any]) -> str:
         "ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many. "
         "Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
     )
+    if areas:
+        note += " Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier "
+        note += "score are sums over labels; balanced accuracy and AUROC are means over labels."
     return f"""<h2>How it stands up</h2>
 {_figure(figures.performance(metrics), alt, note + positive + some)}
 <div class="tables">
 {_table("clean", [""], rows)}
+{_table("AUROC of the label", [""], areas) if areas else ""}
 {_table("test-time augmentation", ["mean", "worst", "consistency"], shifts)}
 {_table("PGD, eps", ["accuracy"], attacked)}
 {_table("corruption, severity", ["1", "2", "3", "4", "5"], corrupted)}
