@@ -9,7 +9,9 @@ from tsynd.errors import TsyndError
 
 
 def run(
-    data: Annotated[str, typer.Option(help="A name (tsynd data list), such as breastmnist or phantom; a folder; a .csv; an .npz.")],
+    data: Annotated[
+        str, typer.Option(help="A name (tsynd data list), such as breastmnist or phantom; a folder; a .csv; an .npz.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results: new, or that of the same run, unfinished.")],
     arm: Annotated[str, typer.Option(help="How to train, such as none, tsynd, guarded or guarded+mixup.")] = "guarded",
     per_class: Annotated[str, typer.Option(help="Training images of each class: a number, or all.")] = "all",

@@ -61,7 +61,7 @@ def load(
     if text in REGISTRY:
         return load_medmnist(text, DEFAULT_SIZE if size is None else size, root, download, progress)
     path = Path(text).expanduser()
-    if text and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv")):
+    if is_images(text):
         return read_folder(path, DEFAULT_SIZE if size is None else size, skip_unreadable=skip_unreadable, progress=progress)
     if path.is_file():
         if path.suffix.lower() != ".npz":
@@ -70,6 +70,13 @@ def load(
     if path.suffix or path.name != text:
         raise DataUnavailable(f"no such file or folder: {text}")
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
+
+
+def is_images(name: str) -> bool:
+    """Whether `load` takes this for a folder or a CSV of image files, not for a data set by name or an `.npz`."""
+    path = Path(name).expanduser()
+    named = not name or name in REGISTRY or name == "phantom" or name.startswith("phantom:")
+    return not named and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
 
 
 def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
