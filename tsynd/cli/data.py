@@ -1,6 +1,7 @@
 """`tsynd data list`, `fetch` and `check`: what there is, how it gets here, and whether it is fit to train on."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +110,7 @@ def _print_checked(found: "Checked") -> None:
     typer.echo(f"{len(found.findings)} findings" if found.findings else "clean")
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(plain(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -109,9 +109,9 @@ def _check_files(data: str, listing: Listing, progress: Progress | None) -> Chec
         if item.file.suffix.lower() not in ENDINGS_OF[kind]:
             renamed.append(Problem("wrong ending", f"{item.name} is a {kind}, whatever its name says", (item.name,)))
     for file in listing.others:
-        if kind := header_of(file):
+        if content := header_of(file):
             name = file.relative_to(listing.root).as_posix()
-            renamed.append(Problem("wrong ending", f"{name} is a {kind}, but is not read: its name must say so", (name,)))
+            renamed.append(Problem("wrong ending", f"{name} is a {content}, but is not read: its name must say so", (name,)))
     groups = [
         Problem("group in several splits", f"group {group} has images in {' and '.join(splits)}", (group,))
         for group, splits in crossing_groups(items, split_of).items()
@@ -176,10 +176,10 @@ def _look_alikes(looks: list[Look]) -> list[Problem]:
     firsts = [group[0] for group in same.values()]
     if firsts:
         pairs = list(near_pairs(np.stack([one.near for one in firsts])))
-        # A cluster is of the firsts; their exact copies are in a finding of their own.
-        problems += [_alike("near duplicates", [firsts[place] for place in places]) for places in clusters(pairs)]
-    worst = ("exact duplicates across splits", "near duplicates across splits")
-    return sorted(problems, key=lambda one: one.kind not in worst)
+        groups = list(same.values())
+        for places in clusters(pairs):
+            problems.append(_alike("near duplicates", [one for place in places for one in groups[place]]))
+    return sorted(problems, key=lambda one: ("across splits" not in one.kind, "(with labels" not in one.text))
 
 
 def _alike(kind: str, looks: list[Look]) -> Problem:

@@ -54,11 +54,12 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
     for new, old in enumerate(kept):
         if new != old:
             decoded.images[new] = decoded.images[old]
+    lost = [pairs[position][0].name for position in sorted(decoded.failures)]
     pairs = [pairs[position] for position in kept]
     splits = _splits(pairs, labels, torch.from_numpy(decoded.images))
     task = "binary" if len(listing.classes) == 2 else "multi-class"
     name = path.stem if path.is_file() else path.resolve().name
-    notes = (*_notes(listing, decoded), *_leaks(splits))
+    notes = (*_notes(listing, decoded, lost), *_leaks(splits))
     made = (splits["train"], splits["val"], splits["test"], listing.classes)
     return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes)
 
@@ -114,19 +115,21 @@ def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch
     return made
 
 
-def _notes(listing: Listing, decoded: Decoded) -> list[str]:
+def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
     """What a user should know of images that can be trained on."""
     notes = []
     if crossing := crossing_groups(listing.items, [item.split or "train" for item in listing.items]) if listing.given else {}:
         group, splits = next(iter(crossing.items()))
         notes.append(f"{len(crossing)} group(s) have images in several splits, such as {group!r} in {' and '.join(splits)}")
     if not listing.grouped and "val" not in listing.given:
+        made = "val" if listing.given else "test"
         notes.append(
-            "split by image, since there are no groups: images of one patient may be in train and in test; "
+            f"split by image, since there are no groups: images of one patient may be in train and in {made}; "
             "a CSV with a column group, or a folder for each patient below the class, keeps them together"
         )
-    if decoded.failures:
-        notes.append(f"{len(decoded.failures)} image(s) left out, since they cannot be read: tsynd data check names them")
+    if lost:
+        names = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
+        notes.append(f"{len(lost)} image(s) left out, since they cannot be read: {names}")
     if decoded.oblong:
         notes.append(f"{decoded.oblong} image(s) are not square: resized in proportion, and padded by repeating the edge")
     if decoded.deep and decoded.largest < DARK:
@@ -140,7 +143,7 @@ def _notes(listing: Listing, decoded: Decoded) -> list[str]:
 def _leaks(splits: dict[str, Split]) -> list[str]:
     """Whether an image is in two splits, pixel for pixel at the size that is trained on."""
     hashes = {
-        name: {hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest() for image in split.images.numpy()}
+        name: {hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in split.images.numpy()}
         for name, split in splits.items()
     }
     notes = []

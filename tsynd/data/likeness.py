@@ -18,7 +18,7 @@ BLOCK = 1024
 def exactly(pixels: np.ndarray) -> str:
     """A hash of the pixels, their type and shape: the same for the same picture in any file format without loss."""
     digest = hashlib.blake2b(f"{pixels.dtype} {pixels.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 

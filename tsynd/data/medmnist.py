@@ -37,6 +37,7 @@ def load_medmnist(
         facts.licence,
         facts.citation,
         str(path),
+        (facts.note,) if facts.note else (),
     )
 
 
