@@ -82,7 +82,7 @@ def find_images(path: Path) -> Listing:
         text = f"{path} must have at least two classes, found only {listing.classes[0]!r}"
         inside = listing.root / listing.classes[0]
         hint = f": is it {inside} that you mean?" if path.is_dir() and not listing.given and _looks_like_data(inside) else ""
-        listing.problems.insert(0, Problem("one class", text + hint))
+        listing.problems.append(Problem("one class", text + hint))
     for split in listing.given:
         here = {item.label for item in listing.items if item.split == split}
         if lacking := [name for name in listing.classes if name not in here]:

@@ -65,7 +65,7 @@ def read_picture(file: Path) -> Picture:
             pixels = _pixels(file, ImageOps.exif_transpose(image), bits)
     except TsyndError:
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(file) from error
     except Exception as error:  # Pillow's decoders fail in many ways: OSError, SyntaxError, struct.error, …
         reason = getattr(error, "strerror", None) or str(error).replace(f" {str(file)!r}", "")
