@@ -107,7 +107,7 @@ def _print_checked(found: "Checked") -> None:
             typer.echo(f"  {plain(one.text)}")
         if len(some) > SHOWN:
             typer.echo(f"  … and {len(some) - SHOWN} more: --json has all")
-    typer.echo(f"{len(found.findings)} findings" if found.findings else "clean")
+    typer.echo(f"findings: {len(found.findings)}" if found.findings else "clean")
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
