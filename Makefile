@@ -59,17 +59,19 @@ test-notebooks: $(READY) ## run every notebook and compare with its committed ou
 test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 	$(BIN)/pytest -m gpu -rs
 
-notebooks: $(READY) ## re-execute every notebook and write it in canonical form
+notebooks: $(READY) ## re-execute every notebook, write it in canonical form, and the pages that follow from them
 	$(BIN)/python tools/run_notebooks.py
+	$(BIN)/python tools/make_pages.py
 
 artefacts: $(READY) ## train the networks that come with the package (tsynd/examples) anew: some minutes
 	$(BIN)/python tools/make_artefacts.py
 
-lint: $(READY) ## style, formatting, types, and the form of the notebooks
+lint: $(READY) ## style, formatting, types, the form of the notebooks, and what the book says
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python tools/run_notebooks.py --check
+	$(BIN)/python tools/check_book.py
 
 clean: ## remove the venv, the built book and all caches
 	rm -rf $(VENV) _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

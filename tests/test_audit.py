@@ -280,6 +280,36 @@ def test_other_data_have_no_oracle(run: Run) -> None:
     assert len(words(made.to_json())) == 3
 
 
+def test_given_images_are_asked_all_that_needs_no_autoencoder(run: Run) -> None:
+    assert run.synthesis is not None and run.audit is not None
+    made = audit(run.synthesis, run.classifier, None, run.data, chosen=run.chosen, recipe=RECIPE, samples=4)
+    assert list(made.groups) == ["unseen", "source", "reconstruction", "targeted"]
+    coded = {"purity", "return_gap"}
+    for name, group in made.groups.items():
+        expected = run.audit.groups[name]
+        assert group.columns.keys() == expected.columns.keys() - coded
+        assert torch.equal(group.judged_BC, expected.judged_BC) and torch.equal(group.nearest_B, expected.nearest_B)
+        for measure in group.columns.keys() - {"information"}:  # fresh masks are drawn in order of the groups
+            assert torch.equal(group.columns[measure], expected.columns[measure]), (name, measure)
+    found = made.to_json()
+    assert list(found["differences"]) == ["reconstruction"] and "reconstructed_inside" not in found["subgroup"]
+    answers, whole = words(found), words(run.audit.to_json())
+    assert len(answers) == len(whole) and answers["Anonymous?"] == whole["Anonymous?"]
+    assert not any("sham" in answer or "andom displacement" in answer for answer in answers.values())
+    headings, rows = table(found)
+    assert len(headings) == 5 and all(len(cells) == 5 for cells in rows.values())
+    page = render(replace(run, audit=made, metrics=run.metrics | {"audit": found}), Path("runs/a"))
+    assert "no controls" in page and "Neighbours: " not in page and "no controls" not in render(run, Path("runs/a"))
+
+
+def test_a_copied_source_is_found_though_the_run_did_not_train_on_it(run: Run) -> None:
+    assert run.synthesis is not None
+    others = torch.arange(len(run.data.train))[~torch.isin(torch.arange(len(run.data.train)), run.synthesis.source_B)]
+    copies = replace(run.synthesis, images_BCHW=run.data.train.images[run.synthesis.source_B].float() / 255)
+    made = audit(copies, run.classifier, None, run.data, chosen=others, judge=run.classifier, samples=4)
+    assert made.groups["targeted"].columns["nearest_is_source"].all() and made.judge["run_trained_on"] == len(others)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -42,7 +42,10 @@ def digest(classifier: Classifier) -> str:
     return hashlib.sha256(b"".join(t.numpy().tobytes() for t in classifier.state_dict().values())).hexdigest()
 
 
-@pytest.mark.parametrize("arm", [*ALONE, "guarded+mixup", "random+label-smoothing", "guarded+mixup+pixel", "mixup+pgd"])
+COMBINED = ("guarded+mixup", "random+label-smoothing", "guarded+mixup+pixel", "mixup+trivialaugment+pgd")
+
+
+@pytest.mark.parametrize("arm", [*ALONE, *COMBINED])
 def test_every_arm_trains_and_is_the_same_twice(arm: str) -> None:
     classifier, history, synthesis = train(arm)
     again, _, _ = train(arm)

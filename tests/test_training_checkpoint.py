@@ -58,6 +58,7 @@ def stopped(path: Path, arm: str, recipe: Recipe = QUICK, stop_after: int = 8, e
         ("sham", {}),
         ("guarded+pixel", {"sources": "uncertain", "soft_labels": 0.5}),
         ("mixup+pgd", {}),
+        ("guarded+trivialaugment", {}),
         ("tsynd+mixup", {"ema": 0.9, "sources": "hard"}),
     ],
 )

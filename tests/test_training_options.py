@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tsynd.autoencoding import build_autoencoder
+from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
@@ -149,7 +149,7 @@ def test_weights_hash_sees_names_types_shapes_and_bytes() -> None:
     )
 
 
-@pytest.mark.parametrize("arm", ["none", "mixup", "pgd", "label-smoothing"])
+@pytest.mark.parametrize("arm", ["none", "mixup", "pgd", "label-smoothing", "trivialaugment"])
 def test_given_images_are_trained_on_after_the_warm_up(arm: str) -> None:
     given = synthetic()
     _, plain, nothing = train(arm, autoencoder=None)
@@ -194,7 +194,7 @@ def test_given_images_that_do_not_fit_are_refused(arm: str, columns: dict[str, T
         (IMAGES.expand(-1, 3, -1, -1), LABELS, r"images_BCHW must have shape \(B, 1, 28, 28\) .*got \(12, 3, 28, 28\)"),
         (IMAGES[..., :20], LABELS, r"got \(12, 1, 28, 20\)"),
         (IMAGES[:0], LABELS[:0], "B >= 1"),
-        ((IMAGES * 255).byte(), LABELS, "got torch.uint8: divide uint8 by 255"),
+        ((IMAGES * 255).int(), LABELS, r"float in \[0, 1\], or uint8, got torch.int32"),
         (IMAGES * torch.nan, LABELS, "got nan to nan"),
         (IMAGES.to("meta"), LABELS, "images_BCHW must be on the classifier's device, cpu, got meta"),
     ],
@@ -265,3 +265,15 @@ def test_every_number_of_a_recipe_is_checked() -> None:
         if field.name != "sources":
             with pytest.raises(TsyndError, match=f"{field.name} must be"):
                 replace(QUICK, **{field.name: -1})  # type: ignore[arg-type]  # sources is the only text
+
+
+def test_8_bit_images_train_as_floats_do() -> None:
+    bytes_ = (IMAGES * 255).round().byte()
+    ways = {}
+    for name, images in {"bytes": bytes_, "floats": bytes_.float() / 255}.items():
+        classifier, autoencoder = build_classifier(1, 28, 2, seed=2), build_autoencoder(1, 28, seed=1)
+        loss = train_autoencoder(autoencoder, images, steps=3, seed=0)
+        history, synthesis = train_classifier(classifier, images, LABELS, parse_arm("guarded"), QUICK, autoencoder=autoencoder)
+        assert synthesis is not None
+        ways[name] = torch.tensor(loss + history.loss + synthesis.information_after_B.tolist())
+    torch.testing.assert_close(ways["bytes"], ways["floats"], rtol=1e-3, atol=1e-5)

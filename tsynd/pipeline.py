@@ -20,9 +20,9 @@ from tsynd.files import write_json
 from tsynd.measuring import measure
 from tsynd.randomness import seed_for
 from tsynd.runs import Run, fingerprint
-from tsynd.sets import identity
+from tsynd.sets import identity, origin
 from tsynd.targeting import Guard, Synthesis, on_cpu
-from tsynd.tensors import weights_hash
+from tsynd.tensors import for_training, weights_hash
 from tsynd.training import CHECKPOINT_EVERY, History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
 
@@ -72,13 +72,16 @@ def run(
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
     given: Synthesis | None = None
     review: dict[str, Any] = {}
+    known_sources = False
     if config.synthetic:
         given, decided = given_images(Path(config.synthetic), Path(config.review) if config.review else None, data)
+        known_sources = origin(Path(config.synthetic)) is not None  # else they are not audited
         settings |= {"synthetic_identity": identity(given)}  # of what is trained on: the names of files say nothing
         review = {"review": decided} if decided else {}
     if folder:
         store.open_folder(folder, settings, force)
-    images_BCHW, labels_B = data.train.images[chosen].to(device).float() / 255, data.train.labels[chosen].to(device)
+    some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
+    images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
     autoencoder: ConvAutoencoder | None = None
     autoencoder_loss: list[float] = []
@@ -91,7 +94,7 @@ def run(
     with _clock(seconds, "evaluation"):
         metrics = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
     audited = None
-    if synthesis and autoencoder:
+    if synthesis and (autoencoder or known_sources):
         with _clock(seconds, "audit"):
             audited = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = audited.to_json() if audited else None
@@ -186,7 +189,7 @@ def _audit(
     data: Dataset,
     chosen: Tensor,
     classifier: Classifier,
-    autoencoder: ConvAutoencoder,
+    autoencoder: ConvAutoencoder | None,
     synthesis: Synthesis,
     say: Progress,
 ) -> Audit:

@@ -16,6 +16,7 @@ from tsynd.config import METHOD_VERSION
 from tsynd.data import Dataset, load
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
+from tsynd.tensors import for_training
 from tsynd.training import History, Recipe, parse_arm
 
 
@@ -59,9 +60,13 @@ class Run:
         return self
 
     def training_images(self) -> tuple[Tensor, Tensor]:
-        """The real images (N, C, H, W) in [0, 1] that it was trained on and their labels, on the networks' device."""
-        chosen = self.data.train[self.chosen]
-        return chosen.images.to(self.device).float() / 255, chosen.labels.to(self.device)
+        """The real images (N, C, H, W) that it was trained on and their labels, on the networks' device.
+
+        In [0, 1]; very many are of 8 bits (`tsynd.tensors.for_training`).
+        """
+        train = self.data.train
+        chosen = train if len(self.chosen) == len(train) else train[self.chosen]
+        return for_training(chosen.images, self.device), chosen.labels.to(self.device)
 
 
 def load_run(folder: str | Path) -> Run:

@@ -20,13 +20,13 @@ def versions() -> dict[str, str]:
 def device_name(device: torch.device) -> str:
     """The device's own name: of the GPU, or of the processor with the number of threads in use."""
     if device.type == "cpu":
-        return f"cpu: {_processor()}, {torch.get_num_threads()} thread(s)"
+        return f"cpu: {processor()}, {torch.get_num_threads()} thread(s)"
     if device.type == torch.device(0).type and torch.cuda.is_available():
         return f"{device}: {torch.cuda.get_device_name(device)}"
     return str(device)
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's model where the system tells it, else its architecture."""
     information = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.+)", information.read_text()) if information.exists() else None

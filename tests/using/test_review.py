@@ -1,6 +1,5 @@
 """Review: decisions tied to their images, what is left to train on, the page without a server, and a run from it."""
 
-import inspect
 import json
 import re
 from collections.abc import Callable
@@ -21,7 +20,6 @@ from tsynd.runs import Run, fingerprint
 from tsynd.sets import identity, read_set, synthesize, write_set
 from tsynd.store import load_origin, open_folder, save_synthesis
 from tsynd.targeting import Synthesis
-from tsynd.training import train_classifier
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -187,11 +185,8 @@ def test_bad_combinations_are_refused_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(
-    "synthetic" not in inspect.signature(train_classifier).parameters, reason="training does not take given images yet"
-)
 def test_a_run_trains_on_what_the_review_lets_pass(images: Synthesis, finished: Run, tmp_path: Path) -> None:
-    save_synthesis(tmp_path / "set.npz", images)
+    save_synthesis(tmp_path / "set.npz", images, (finished.data.name, fingerprint(finished.data)))
     write_review(tmp_path / "r.csv", images, decisions(images))
     config = RunConfig(
         finished.config["data"],
@@ -207,10 +202,24 @@ def test_a_run_trains_on_what_the_review_lets_pass(images: Synthesis, finished: 
     assert run.metrics["review"] == {"accept": 2, "reject": 1, "relabel": 1, "unreviewed": 2}
     assert run.config["synthetic_identity"] == identity(reviewed(images, decisions(images)))
     assert torch.equal(run.synthesis.source_B, images.source_B[[0, 3, 4]])
-    assert "--synthetic" in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "--synthetic" in page and "Still of its class?" in page and "no controls" in page
+    assert "What the classifier that they were made with did not know" in page and "The bank held" not in page
+    audited = run.metrics["audit"]["groups"]
+    assert audited["targeted"]["n"] == 3 and not {"random", "sham", "minimised"} & audited.keys()
+    assert run.metrics["seconds"]["audit"] > 0
     loaded = tsynd.load_run(tmp_path / "run")
     assert loaded.synthesis is not None and identity(loaded.synthesis) == identity(run.synthesis)
     changed = decisions(images) | {5: Decision("accept")}
     write_review(tmp_path / "r.csv", images, changed)
     with pytest.raises(TsyndError, match=r"another configuration \(synthetic_identity"):
         tsynd.run(config, tmp_path / "run")
+
+
+def test_images_of_unknown_data_are_trained_on_and_not_audited(images: Synthesis, finished: Run, tmp_path: Path) -> None:
+    save_synthesis(tmp_path / "set.npz", images)
+    given = str(tmp_path / "set.npz")
+    config = RunConfig(finished.config["data"], arm="trivialaugment", per_class=20, budget="smoke", device="cpu", synthetic=given)
+    run = tsynd.run(config, tmp_path / "run")
+    assert run.synthesis is not None and run.metrics["audit"] is None and run.metrics["seconds"]["audit"] == 0
+    assert "does not say which data they were made from" in (tmp_path / "run" / "report.html").read_text()

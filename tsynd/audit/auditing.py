@@ -12,13 +12,14 @@ from tsynd.audit.intervals import interval
 from tsynd.audit.measures import as_saved
 from tsynd.audit.questions import Group, Questions
 from tsynd.classification import Classifier, build_classifier
-from tsynd.data import Dataset
+from tsynd.data import Dataset, Split
 from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis
+from tsynd.tensors import for_training
 from tsynd.training import Recipe, parse_arm, train_classifier
 
 # What is measured, in words; a measure that says nothing of a group is left out there.
@@ -38,6 +39,8 @@ MEASURES = {
     "in_subgroup": "inside the withheld subgroup",
 }
 CONTROLS = ("reconstruction", "random", "sham", "minimised")
+# Of the unseen images at most so many are asked about, so that the cost does not grow with the split.
+UNSEEN = 2000
 GROUPS = ("unseen", "source", *CONTROLS, "targeted")
 
 
@@ -45,12 +48,12 @@ GROUPS = ("unseen", "source", *CONTROLS, "targeted")
 class Audit:
     """What an audit found.
 
-    groups: by the names in `GROUPS`. Rows of the last five belong together: where a search started, what three controls
-    found from there, what the search found. judge: what it was trained on, and its balanced accuracy on the unseen images
-    of `split`, whose classes may be less even than those of the sources. settings: of
-    searches and measures; `typical_distance` is between two real images, in intensity; with several labels an image
-    `labels` is how many. subgroup: on phantoms with a
-    withheld subgroup, how well the oracle sees it at all. seed: of the intervals.
+    groups: by the names in `GROUPS`, without the last three `CONTROLS` where there was no autoencoder to search with. Rows of
+    the last five belong together: where a search started, what three controls found from there, what the search found.
+    judge: what it was trained on, and its balanced accuracy on the unseen images of `split`, whose classes may be less even
+    than those of the sources. settings: of searches and measures; `typical_distance` is between two real images, in
+    intensity; with several labels an image `labels` is how many. subgroup: on phantoms with a withheld subgroup, how well the
+    oracle sees it at all. seed: of the intervals.
     """
 
     groups: dict[str, Group]
@@ -63,7 +66,7 @@ class Audit:
         """For `metrics.json`: mean and 95 % interval of every measure in every group, and of the paired differences.
 
         With several labels an image, shares of images are shares of all its labels.
-        `differences` are targeted minus each of the `CONTROLS`, image by image.
+        `differences` are targeted minus each of the `CONTROLS` that there are, image by image.
         """
         targeted = self.groups["targeted"]
         groups = {
@@ -78,6 +81,7 @@ class Audit:
                 if measure in self.groups[name].columns
             }
             for name in CONTROLS
+            if name in self.groups
         }
         sections = {"judge": self.judge, "settings": self.settings, "subgroup": self.subgroup}
         return sections | {"groups": groups, "differences": differences}
@@ -98,7 +102,7 @@ class Audit:
 def audit(
     synthesis: Synthesis,
     classifier: Classifier,
-    autoencoder: Autoencoder,
+    autoencoder: Autoencoder | None,
     data: Dataset,
     *,
     chosen: Tensor | None = None,
@@ -120,12 +124,14 @@ def audit(
         synthesis: the images; `source_B` counts in `data.train`.
         classifier: the one that was trained; mutual information is its own now, on masks that no search has seen.
         autoencoder: that of the searches, on the classifier's device; of searches in pixel space, any: it gives the codes of
-            neighbours and round trips, and the controls search pixels too.
+            neighbours and round trips, and the controls search pixels too. None for images whose autoencoder is not at hand:
+            what needs it is left out, the three searches of the controls and all that is asked about codes.
         data: where the sources come from; the judge learns from all of `data.train`.
-        chosen: which of `data.train` the run trained on; all by default.
+        chosen: which of `data.train` the run trained on; all by default. The nearest real image is one of these, or a source.
         judge: another classifier of the same classes, on the same device; by default `train_judge` trains one.
         recipe: of the judge's training; by default that of the budget `cpu`.
-        split: real images that neither judge nor classifier has seen, `test` or `val`.
+        split: real images that neither judge nor classifier has seen, `test` or `val`; of more than `UNSEEN` so many are
+            asked about.
         guard: that of the searches, for the controls.
         samples: of the posterior.
         k: neighbours in code space; in a set too small for so many, all others.
@@ -144,12 +150,16 @@ def audit(
         judge = train_judge(data, seed=seed, recipe=recipe, device=device)
     networks = [network for network in (classifier, judge, autoencoder) if isinstance(network, nn.Module)]
     with frozen(*networks):
-        start_BD, _ = codes(synthesis, autoencoder, device)
-        say("controls: random, sham, minimised")
-        again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
+        again: dict[str, Synthesis] = {}
+        start_BD = codes(synthesis, autoencoder, device)[0] if autoencoder is not None else None
+        if autoencoder is not None and start_BD is not None:
+            say("controls: random, sham, minimised")
+            again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
         say("judge, neighbours, oracle")
-        asked = Questions(data, chosen, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
-        unseen, source_B = getattr(data, split), synthesis.source_B.cpu()
+        elsewhere = synthesis.source_B.cpu().unique()  # of given images, sources may be images that this run did not train on
+        known = torch.cat([chosen, elsewhere[~torch.isin(elsewhere, chosen)]])
+        asked = Questions(data, known, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
+        unseen, source_B = _some(getattr(data, split)), synthesis.source_B.cpu()
         start = asked.of_start(_pictures(synthesis.reconstructions_BCHW), start_BD, synthesis.labels_B.cpu(), source_B)
         groups = {
             "unseen": asked.of_real(unseen.images, unseen.labels),
@@ -157,7 +167,7 @@ def audit(
             "reconstruction": start,
         }
         for name, found in (again | {"targeted": synthesis}).items():
-            found_BD = codes(found, autoencoder, device)[1]
+            found_BD = codes(found, autoencoder, device)[1] if autoencoder is not None else None
             groups[name] = asked.of_found(_pictures(found.images_BCHW), found_BD, found.latent_displacement_B, start)
         subgroup = asked.about_subgroup()
     on_unseen = balanced_accuracy(groups["unseen"].judged_BC, unseen.labels)
@@ -181,9 +191,14 @@ def train_judge(
     """
     own = seed_for(seed, "judge")
     judge = build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label).to(device)
-    images_BCHW, labels_B = data.train.images.to(device).float() / 255, data.train.labels.to(device)
+    images_BCHW, labels_B = for_training(data.train.images, device), data.train.labels.to(device)
     train_classifier(judge, images_BCHW, labels_B, parse_arm("none"), recipe or Recipe(), seed=own, progress=progress)
     return judge
+
+
+def _some(split: Split) -> Split:
+    """At most `UNSEEN` images, evenly spread over the split."""
+    return split if len(split) <= UNSEEN else split[torch.linspace(0, len(split) - 1, UNSEEN).long()]
 
 
 def _pictures(images_BCHW: Tensor) -> Tensor:

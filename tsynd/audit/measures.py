@@ -10,6 +10,7 @@ from tsynd.robustness.batches import batches, predict
 from tsynd.targeting import Autoencoder
 
 BATCH = 256
+DISTANCES = 1 << 25  # that are held at a time
 PAIRED = 500  # images whose pairs make the typical distance
 
 
@@ -31,10 +32,13 @@ def purity(
     """
     if not 1 <= k < len(real_ND):
         raise TsyndError(f"k must be between 1 and {len(real_ND) - 1}, one less than the real codes, got {k}")
-    distances_BN = torch.cdist(codes_BD, real_ND)
-    if own_B is not None:
-        distances_BN.scatter_(1, own_B[:, None], torch.inf)
-    nearest_Bk = distances_BN.topk(k, dim=1, largest=False).indices
+    nearest = []
+    for rows_b in torch.arange(len(codes_BD), device=codes_BD.device).split(max(1, DISTANCES // len(real_ND))):
+        distances_bN = torch.cdist(codes_BD[rows_b], real_ND)
+        if own_B is not None:
+            distances_bN.scatter_(1, own_B[rows_b, None], torch.inf)
+        nearest.append(distances_bN.topk(k, dim=1, largest=False).indices)
+    nearest_Bk = torch.cat(nearest)
     return (real_labels_N[nearest_Bk] == labels_B[:, None]).float().flatten(1).mean(1)
 
 

@@ -7,7 +7,7 @@ from tsynd.data import downloads
 from tsynd.data.dataset import Dataset
 from tsynd.data.downloads import Progress, checksum
 from tsynd.data.npz import read_splits
-from tsynd.data.registry import ADDRESSES, REGISTRY, Facts
+from tsynd.data.registry import ADDRESSES, MEDMNIST_V2, REGISTRY, Facts
 from tsynd.data.unpacked import is_unpacked, unpacked_folder
 from tsynd.errors import DataUnavailable, TsyndError, unknown
 
@@ -35,7 +35,7 @@ def load_medmnist(
         facts.classes,
         facts.task,
         facts.licence,
-        facts.citation,
+        f"{facts.citation}; {MEDMNIST_V2}",
         str(path),
         (facts.note,) if facts.note else (),
     )

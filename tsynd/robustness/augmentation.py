@@ -90,17 +90,27 @@ def augment(images_BCHW: Tensor, ranges: Augmentation, generator: torch.Generato
     rotation, right, down, scale, brightness, contrast = [2 * number - 1 for number in symmetric]
     angle = torch.deg2rad(_signed(rotation, ranges.rotation))
     shrink = 1 / (1 + _signed(scale, ranges.scale))
-    # The grid holds, for each output pixel, where in the input to look; coordinates run from -1 to 1, so a side is 2 long.
     cos, sin = angle.cos() * shrink, angle.sin() * shrink
     shift_right, shift_down = -2 * _signed(right, ranges.translation), -2 * _signed(down, ranges.translation)
     matrix_B23 = torch.stack([cos, -sin, shift_right, sin, cos, shift_down], dim=1).view(-1, 2, 3)
     flipped = torch.where((flip < ranges.flip).view(-1, 1, 1, 1), images_BCHW.flip(-1), images_BCHW)
-    edge = 1 - 1 / images_BCHW.shape[-1]  # the centre of the last pixel; clamping there repeats the border on every device
-    grid = F.affine_grid(matrix_B23, list(images_BCHW.shape), align_corners=False).clamp(-edge, edge)
-    moved = F.grid_sample(flipped, grid, align_corners=False)
+    moved = warp(flipped, matrix_B23)
     mean = moved.mean(dim=(1, 2, 3), keepdim=True)
     factor = (1 + _signed(contrast, ranges.contrast)).view(-1, 1, 1, 1)
     return ((moved - mean) * factor + mean + _signed(brightness, ranges.brightness).view(-1, 1, 1, 1)).clamp(0, 1)
+
+
+def warp(images_BCHW: Tensor, matrix_B23: Tensor) -> Tensor:
+    """Move images, bilinear, with the border repeated outwards.
+
+    Args:
+        images_BCHW: (B, C, S, S) float.
+        matrix_B23: of each image, where in the input to look for an output pixel; coordinates run from -1 to 1, so a side is
+            2 long.
+    """
+    edge = 1 - 1 / images_BCHW.shape[-1]  # the centre of the last pixel; clamping there repeats the border on every device
+    grid = F.affine_grid(matrix_B23, list(images_BCHW.shape), align_corners=False).clamp(-edge, edge)
+    return F.grid_sample(images_BCHW, grid, align_corners=False)
 
 
 def test_time_augmentation(

@@ -67,13 +67,13 @@ def defocus_blur(images_BCHW: Tensor, level: float, generator: torch.Generator |
     return filter2d(images_BCHW, _disc(level * images_BCHW.shape[-1]).to(images_BCHW).unsqueeze(0), border_type="reflect")
 
 
-def brightness(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
-    """A gain: intensity multiplied by `level`, above 1 for brighter."""
+def brightness(images_BCHW: Tensor, level: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """A gain: intensity multiplied by `level`, above 1 for brighter; one for all, or (B, 1, 1, 1)."""
     return images_BCHW * level
 
 
-def contrast(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
-    """Distances to the image's mean intensity multiplied by `level`."""
+def contrast(images_BCHW: Tensor, level: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Distances to the image's mean intensity multiplied by `level`; one for all, or (B, 1, 1, 1)."""
     mean = images_BCHW.mean(dim=(1, 2, 3), keepdim=True)
     return mean + level * (images_BCHW - mean)
 

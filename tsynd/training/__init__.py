@@ -6,6 +6,7 @@ from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
 from tsynd.training.loop import CHECKPOINT_EVERY, mixup, train_classifier
 from tsynd.training.sources import SOURCES, choose_sources
 from tsynd.training.state import History
+from tsynd.training.trivialaugment import trivial_augment
 
 __all__ = [
     "ARMS",
@@ -23,4 +24,5 @@ __all__ = [
     "soft_targets",
     "steps_of",
     "train_classifier",
+    "trivial_augment",
 ]

@@ -14,7 +14,9 @@ class Arm:
     objective: of the search for synthetic images; None for none. guard: with the label guard. sham: the search climbs the
     objective of an untrained copy of the classifier, so it moves images as far and knows nothing. pixel: each synthetic image
     takes one signed gradient step of the loss as it enters the bank. adversarial: every batch is attacked by PGD first.
-    mixup, label_smoothing: soften batches and labels. matched: as many more steps as `guarded` costs.
+    mixup, label_smoothing: soften batches and labels. trivialaugment: each real image of a batch gets one operation more, after
+    the light augmentation that all arms share (see `tsynd.training.trivial_augment`); sources of a search do not. matched: as
+    many more steps as `guarded` costs.
     """
 
     objective: str | None = None
@@ -24,6 +26,7 @@ class Arm:
     adversarial: bool = False
     mixup: bool = False
     label_smoothing: bool = False
+    trivialaugment: bool = False
     matched: bool = False
 
 
@@ -41,6 +44,7 @@ ARMS: dict[str, Arm] = {
     "pgd": Arm(adversarial=True),
     "mixup": Arm(mixup=True),
     "label-smoothing": Arm(label_smoothing=True),
+    "trivialaugment": Arm(trivialaugment=True),
 }
 
 

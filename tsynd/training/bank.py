@@ -15,6 +15,7 @@ from tsynd.randomness import generator_for
 from tsynd.robustness.attacks import fgsm
 from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, measured, on_device, target
+from tsynd.tensors import as_float
 from tsynd.training.arms import Arm, Recipe
 from tsynd.training.sources import choose_sources
 
@@ -82,7 +83,7 @@ class Bank:
             generator=self.generator,
         )
         new = target(
-            augment(images_BCHW[source_B], INSIDE, self.generator),
+            augment(as_float(images_BCHW[source_B]), INSIDE, self.generator),
             labels_B[source_B],
             autoencoder,
             posterior,

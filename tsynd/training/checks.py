@@ -13,8 +13,8 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
     """Refuse images and labels that do not fit the classifier or each other.
 
     Raises:
-        TsyndError: for images that are no floating-point numbers in [0, 1], of other channels or size, or none; labels of
-            another shape or type, or outside the classes; and for either on another device.
+        TsyndError: for images that are neither floating-point numbers in [0, 1] nor uint8, of other channels or size, or none;
+            labels of another shape or type, or outside the classes; and for either on another device.
     """
     expected_device = classifier.mean.device
     for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
@@ -36,7 +36,7 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
     if arm.objective:
         raise TsyndError(
             f"this arm searches for synthetic images of its own (objective {arm.objective!r}), and synthetic= gives some: "
-            "use none, mixup, label-smoothing or pgd with given images"
+            "use none, mixup, label-smoothing, trivialaugment or pgd with given images"
         )
     _check_images("synthetic images", synthetic.images_BCHW, classifier)
     _check_labels("synthetic labels", synthetic.labels_B, len(synthetic), classifier)
@@ -49,8 +49,10 @@ def _check_images(name: str, images_BCHW: Tensor, classifier: Classifier) -> Non
     if images_BCHW.ndim != 4 or len(images_BCHW) == 0 or tuple(images_BCHW.shape[1:]) != expected:
         wanted = f"(B, {', '.join(map(str, expected))}) with B >= 1"
         raise TsyndError(f"{name} must have shape {wanted}, as the classifier, got {tuple(images_BCHW.shape)}")
+    if images_BCHW.dtype == torch.uint8:
+        return
     if not images_BCHW.is_floating_point():
-        raise TsyndError(f"{name} must be float in [0, 1], got {images_BCHW.dtype}: divide uint8 by 255")
+        raise TsyndError(f"{name} must be float in [0, 1], or uint8, got {images_BCHW.dtype}")
     lowest, highest = images_BCHW.aminmax()
     if not bool((lowest >= 0) & (highest <= 1)):  # NaN fails too
         raise TsyndError(f"{name} must lie in [0, 1], got {float(lowest):.4g} to {float(highest):.4g}")

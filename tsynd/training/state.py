@@ -18,7 +18,7 @@ from tsynd.training.bank import Bank
 
 Weights = list[Tensor] | tuple[Tensor, ...]
 
-STREAMS = ("batches", "augmentation", "mixup", "bank picks", "adversarial training")
+STREAMS = ("batches", "augmentation", "mixup", "bank picks", "adversarial training", "trivialaugment")
 
 
 @dataclass

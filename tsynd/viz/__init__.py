@@ -1,8 +1,10 @@
-"""What people look at: figures of a run, its report, and the review of synthetic images."""
+"""What people look at: figures of a run, its report, sliders over figures, and the review of synthetic images."""
 
 from typing import Any
 
-__all__ = ["review"]
+from tsynd.viz.explore import explore
+
+__all__ = ["explore", "review"]
 
 
 def __getattr__(name: str) -> Any:

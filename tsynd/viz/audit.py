@@ -14,6 +14,7 @@ from tsynd.viz.style import Picture, bare, short, styled
 ROWS = ("start", "targeted", "difference", "nearest real")
 HEADINGS = {"unseen": "unseen real", "source": "source", "reconstruction": "start", "random": "random", "sham": "sham"}
 HEADINGS |= {"minimised": "minimised", "targeted": "targeted"}
+UNKNOWING = {"random": "random displacement", "sham": "a sham search"}  # controls in words
 LIMIT = 0.25  # of the difference map, the same in every figure, so that figures can be compared
 
 
@@ -83,12 +84,13 @@ def table(found: dict[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
     Args:
         found: `Audit.to_json()`, the section `audit` of `metrics.json`.
     """
-    groups, change = [found["groups"][name] for name in GROUPS], found["differences"]["reconstruction"]
+    names = [name for name in GROUPS if name in found["groups"]]
+    groups, change = [found["groups"][name] for name in names], found["differences"]["reconstruction"]
     rows = {"images (sources)": [f"{group['n']}<br><small>({group['sources']})</small>" for group in groups] + [""]}
     for measure, name in MEASURES.items():
         if any(measure in group for group in groups):
             rows[name] = [_cell(group.get(measure), measure) for group in [*groups, change]]
-    return [*(HEADINGS[name] for name in GROUPS), "targeted − start"], rows
+    return [*(HEADINGS[name] for name in names), "targeted − start"], rows
 
 
 def words(found: dict[str, Any]) -> dict[str, str]:
@@ -105,37 +107,46 @@ def words(found: dict[str, Any]) -> dict[str, str]:
         low, high = (_digits(differences[name][measure][end], measure) for end in ("low", "high"))
         return f"{_digits(differences[name][measure]['mean'], measure)} ({low} to {high})"
 
+    unknowing = {name: phrase for name, phrase in UNKNOWING.items() if name in groups}
+    minus_unknowing = "".join(f"; minus {phrase}: {minus(name, 'judge_agrees')}" for name, phrase in unknowing.items())
     answers = {
         "Still of its class?": f"The judge, another classifier, was trained on all {found['judge']['trained_on']} training "
-        f"images. It sees the copied label in {share('judge_agrees')} of the targeted images, and in "
+        f"images. It sees the label in {share('judge_agrees')} of the targeted images, and in "
         f"{share('judge_agrees', 'reconstruction')} of what they started from. Targeted minus start: "
-        f"{minus('reconstruction', 'judge_agrees')}; minus random displacement: {minus('random', 'judge_agrees')}; minus a sham "
-        f"search: {minus('sham', 'judge_agrees')}. Its balanced accuracy on unseen real images is "
-        f"{found['judge']['balanced_accuracy']:.2f}.",
-        "Something that the controls do not find?": f"For the finished classifier mutual information is "
-        f"{mean('information', 'reconstruction')} nats at the start and {mean('information')} on targeted images. Random "
-        f"displacement ends at {mean('information', 'random')}, a sham search at {mean('information', 'sham')}, a search "
-        f"downwards at {mean('information', 'minimised')}.",
+        f"{minus('reconstruction', 'judge_agrees')}{minus_unknowing}. Its balanced accuracy on unseen real images is "
+        f"{found['judge']['balanced_accuracy']:.2f}."
     }
+    known = (
+        f"For the finished classifier mutual information is {mean('information', 'reconstruction')} nats at the start and "
+        f"{mean('information')} on targeted images."
+    )
+    if "minimised" in groups:
+        answers["Something that the controls do not find?"] = (
+            f"{known} Random displacement ends at {mean('information', 'random')}, a sham search at "
+            f"{mean('information', 'sham')}, a search downwards at {mean('information', 'minimised')}."
+        )
+    else:
+        answers["Something that the classifier does not know?"] = known
     if "oracle_flipped" in groups["targeted"]:
+        afterwards = "".join(f", after {phrase} in {share('oracle_flipped', name)}" for name, phrase in unknowing.items())
         answers["Still of its true class?"] = (
             "The oracle recovers the factors of a phantom from its image, and so its class. It sees another class than at the "
-            f"start in {share('oracle_flipped')} of the targeted images; after random displacement in "
-            f"{share('oracle_flipped', 'random')}, after a sham search in {share('oracle_flipped', 'sham')}."
+            f"start in {share('oracle_flipped')} of the targeted images{afterwards.replace(',', ';', 1)}."
         )
     if scale := found["subgroup"]:
         distance = "subgroup_distance"
+        sham = f"; minus a sham search: {minus('sham', distance)}" if "sham" in groups else ""
+        copies = f", and of their reconstructions {scale['reconstructed_inside']:.0%}" if "reconstructed_inside" in scale else ""
         answers[f"Nearer to the withheld {scale['name']}?"] = (
             "Distance in standard deviations of the factors that define the subgroup, as the oracle sees them: "
             f"{mean(distance, 'reconstruction')} at the start, {mean(distance)} on targeted images. Targeted minus start: "
-            f"{minus('reconstruction', distance)}; minus a sham search: {minus('sham', distance)}. For scale: of the subgroup's "
-            f"{scale['test_images']} test images the oracle places {scale['real_inside']:.0%} inside, and of their "
-            f"reconstructions {scale['reconstructed_inside']:.0%}."
+            f"{minus('reconstruction', distance)}{sham}. For scale: of the subgroup's {scale['test_images']} test images the "
+            f"oracle places {scale['real_inside']:.0%} inside{copies}."
         )
     answers["Anonymous?"] = (
-        f"No. The nearest image that was trained on is at {mean('nearest_distance')} of the typical distance between two real "
-        f"images; for unseen real images it is at {mean('nearest_distance', 'unseen')}. In {share('nearest_is_source')} it is "
-        f"the source itself. Search radius: {settings['radius']:g}."
+        f"No. The nearest image that was trained on or started from is at {mean('nearest_distance')} of the typical distance "
+        f"between two real images; for unseen real images it is at {mean('nearest_distance', 'unseen')}. In "
+        f"{share('nearest_is_source')} it is the source itself. Search radius: {settings['radius']:g}."
     )
     return answers
 
@@ -148,17 +159,27 @@ def captions(found: dict[str, Any]) -> tuple[str, str]:
         if same
         else "The judge has seen the sources: compare columns, and do not read its agreement on them as its accuracy."
     )
-    columns = (
-        "Start: the augmented source, encoded and decoded. Random: as far as a search goes, in a random direction. Sham: a "
-        "search up the mutual information of an untrained copy. Minimised: down what the search climbed, of the finished "
-        "classifier. All from the same starts."
-    )
+    start = "Start: the augmented source, encoded and decoded."
+    if "minimised" in found["groups"]:
+        columns = (
+            f"{start} Random: as far as a search goes, in a random direction. Sham: a search up the mutual information of an "
+            "untrained copy. Minimised: down what the search climbed, of the finished classifier. All from the same starts."
+        )
+        coded = (
+            f" Neighbours: the {found['settings']['k']} nearest codes of training images, without the source. Code lost on a "
+            "round trip: |encode(decode(z)) − z| / √D."
+        )
+    else:
+        columns = (
+            f"{start} The images were given to this run, which has no autoencoder: so there are no controls, and nothing is "
+            "asked about codes. The start and the displacement are from their file."
+        )
+        coded = ""
     if "labels" in found["settings"]:
         seen += f" Images have {found['settings']['labels']} labels each, present or absent: shares are of all of them."
     rows = (
-        f"{seen} Neighbours: the {found['settings']['k']} nearest codes of training images, without the source. Code lost on a "
-        "round trip: |encode(decode(z)) − z| / √D. Nearest real image: of those that were trained on, by the distance in pixels; "
-        "1 is the typical distance between two of them. Below each mean its 95 % interval: for shares Wilson's, with the "
+        f"{seen}{coded} Nearest real image: of those that were trained on or started from, by the distance in "
+        "pixels; 1 is the typical distance between two of them. Below each mean its 95 % interval: for shares Wilson's, with the "
         "effective number of sources as n, (Σm)² / Σm² for sources of m images; otherwise a bootstrap of sources."
     )
     return columns, rows

@@ -69,11 +69,14 @@ def pairs(run: Run, count: int = 8) -> Figure:
 
 @styled
 def information(run: Run) -> Figure:
-    """Mutual information of each synthetic image before and after the search, on posterior samples that it has not seen."""
+    """Mutual information of each synthetic image before and after the search, on posterior samples that it has not seen.
+
+    Beside it the means whenever images were added, where any were: images that are given enter at once.
+    """
     synthesis = run.synthesis
     assert synthesis is not None
     figure = Picture(figsize=(8, 3.4))
-    scatter, over_time = figure.subplots(1, 2)
+    scatter, *over_time = figure.subplots(1, 2 if run.history.refresh_step else 1, squeeze=False)[0]
     before, after = synthesis.information_before_B.cpu(), synthesis.information_after_B.cpu()
     top = 1.05 * max(float(before.max()), float(after.max()), 1e-3)
     scatter.plot([0, top], [0, top], color="#777777", linewidth=1, linestyle="--", label="no change")
@@ -83,14 +86,16 @@ def information(run: Run) -> Figure:
         style = {"color": COLOURS[label % 8], "marker": MARKERS[label % 8]}
         named = short(name) if len(kinds) <= len(COLOURS) else None  # more would fill the figure with names
         scatter.scatter(before[of_class], after[of_class], s=14, alpha=0.6, label=named, **style)
-    scatter.set(xlabel="before the search (nats)", ylabel="after (nats)", title="images in the bank at the end")
-    scatter.legend(fontsize=8)
     steps = run.history.refresh_step
-    over_time.plot(steps, run.history.information_before, color=COLOURS[0], marker="o", markersize=3, label="before")
-    over_time.plot(steps, run.history.information_after, color=COLOURS[1], marker="s", markersize=3, label="after")
-    over_time.set(xlabel="optimiser step", ylabel="mutual information (nats)", title="as training goes on")
-    over_time.set_ylim(bottom=0)
-    over_time.legend()
+    title = "images in the bank at the end" if steps else "images in the bank"
+    scatter.set(xlabel="before the search (nats)", ylabel="after (nats)", title=title)
+    scatter.legend(fontsize=8)
+    for axis in over_time:
+        axis.plot(steps, run.history.information_before, color=COLOURS[0], marker="o", markersize=3, label="before")
+        axis.plot(steps, run.history.information_after, color=COLOURS[1], marker="s", markersize=3, label="after")
+        axis.set(xlabel="optimiser step", ylabel="mutual information (nats)", title="as training goes on")
+        axis.set_ylim(bottom=0)
+        axis.legend()
     return figure
 
 

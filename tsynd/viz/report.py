@@ -18,7 +18,7 @@ PAIRS = """The images that gained most. Source: the real image. Start: its augme
 the search found. Difference: targeted minus start."""
 FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
 image what the judge sees; ≠ where that is not the label. Difference: targeted minus start, one scale in every report. Nearest
-real: of the images that were trained on; 1 is the typical distance between two of them."""
+real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --quiet: #5b6675; --line: #d8dee6; --page: #ffffff; --card: #f4f6f9; }
 @media (prefers-color-scheme: dark) {
@@ -127,8 +127,16 @@ def _synthesis(run: Run) -> str:
     summary = run.metrics["synthesis"]
     change = f"{summary['mutual_information_before']:.3f} to {summary['mutual_information_after']:.3f} nats"
     fall = summary["log_prob_fall"]
+    opening, classifier, panels = (
+        f"The bank held {summary['count']} images at the end of training.",
+        "the classifier",
+        "Left: each image in the bank. Right: means whenever images were added.",
+    )
+    if run.config.get("synthetic"):
+        opening = f"{summary['count']} images were given to this run. What follows is from their file."
+        classifier, panels = "the classifier that they were made with", "Each image that was given."
     text = (
-        f"The bank held {summary['count']} images at the end of training. The search moved them by "
+        f"{opening} The search moved them by "
         f"{summary['latent_displacement']:.2f} standard deviations per latent dimension and {summary['pixel_displacement']:.3f} "
         f"of the intensity range per pixel. Mean mutual information, on posterior samples that the search had not seen, went "
         f"from {change}; the log-probability of the copied label {'fell' if fall >= 0 else 'rose'} by {abs(fall):.2f} nats."
@@ -138,15 +146,17 @@ def _synthesis(run: Run) -> str:
     return f"""<h2>What was synthesised</h2>
 <p>{text}</p>
 {_figure(figures.pairs(run), alt_pairs, PAIRS)}
-<h2>What the classifier did not know</h2>
-{_figure(figures.information(run), alt_information, "Left: each image in the bank. Right: means whenever images were added.")}"""
+<h2>What {classifier} did not know</h2>
+{_figure(figures.information(run), alt_information, panels)}"""
 
 
 def _audit(run: Run) -> str:
     """Is a synthetic image still of its class: answers, typical and worst images, and every measure."""
     found = run.metrics["audit"]
-    if found is None:
+    if found is None and run.synthesis is None:
         return ""
+    if found is None:
+        return "<p>These images have no audit: their file does not say which data they were made from.</p>"
     answers = [f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in audit.words(found).items()]
     pictures = ""
     if run.audit is not None:
@@ -230,7 +240,7 @@ def _provenance(run: Run, out: Path) -> str:
 
 
 def _figure(figure: Figure, alt: str, caption: str) -> str:
-    image = f'<div class="wide"><img src="{data_uri(figure)}" alt="{escape(alt)}"></div>'
+    image = _wide("figure", f'<img src="{data_uri(figure)}" alt="{escape(alt)}">')
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
@@ -240,7 +250,12 @@ def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for name, cells in rows.items()
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return _wide("table", f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def _wide(name: str, inside: str) -> str:
+    """What may be wider than a phone: it scrolls sideways, with the keyboard as well."""
+    return f'<div class="wide" role="group" aria-label="{name}" tabindex="0">{inside}</div>'
 
 
 def _number(value: float | list[float | None] | None) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -12,7 +13,8 @@ from matplotlib.figure import Figure
 
 from tsynd.files import whole
 
-# Okabe and Ito (2008): told apart with any kind of colour vision.
+# After Okabe and Ito (2008). The first four are told apart with any kind of colour vision (tests/test_style.py measures it);
+# beyond them some pairs are close for the colour-blind, so each colour has its marker as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SETTINGS: Any = {  # matplotlib types each name of a setting
@@ -51,7 +53,14 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
 def data_uri(figure: Figure) -> str:
     """A figure as a `data:` address (SVG), for a page that needs no other file."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(_render(figure, 'svg', dpi=160)).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(_lean(_render(figure, 'svg', dpi=160))).decode()}"
+
+
+def _lean(svg: bytes) -> bytes:
+    """The same drawing in fewer bytes: no prolog, no facts about matplotlib, outlines to a hundredth of a point."""
+    text = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", svg.decode(), flags=re.DOTALL)
+    text = re.sub(r'(?<= d=")[^"]*', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", " ".join(found[0].split())), text)
+    return re.sub(r">\s+<", "><", text).strip().encode()
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Exercises of the chapter on images as codes."""
+
+from torch import Tensor
+
+
+def share_changed(logits_BC: Tensor, copy_logits_BC: Tensor, labels_B: Tensor) -> Tensor:
+    return (logits_BC.argmax(dim=1) != copy_logits_BC.argmax(dim=1)).float().mean()
+
+
+def standardise(training_ND: Tensor, others_BD: Tensor) -> Tensor:
+    deviation_D = training_ND.std(dim=0, correction=0)
+    floor = 0.5 * deviation_D.square().mean().sqrt()
+    return (others_BD - training_ND.mean(dim=0)) / deviation_D.clamp_min(floor)
+
+
+def own_floor(codes_ND: Tensor) -> Tensor:
+    deviation_D = codes_ND.std(dim=0, correction=0)
+    return deviation_D.clamp_min(0.5 * deviation_D.square().mean().sqrt())
+
+
+def radius_of(z_BD: Tensor, start_BD: Tensor) -> Tensor:
+    return (z_BD - start_BD).norm(dim=1) / z_BD.shape[1] ** 0.5
+
+
+def slope(codes_ND: Tensor, factor_N: Tensor) -> Tensor:
+    apart_N = factor_N - factor_N.mean()
+    return apart_N @ (codes_ND - codes_ND.mean(dim=0)) / apart_N.square().sum()
+
+
+def halves(codes_ND: Tensor, factor_N: Tensor) -> Tensor:
+    high_N = factor_N > factor_N.mean()
+    return codes_ND[high_N].mean(dim=0) - codes_ND[~high_N].mean(dim=0)
+
+
+ROWS = {
+    "classifier_minds": (
+        share_changed,
+        lambda logits, copies, labels: ...,
+        [
+            (lambda logits, copies, labels: (copies.argmax(1) == labels).float().mean(), "Compare answers with answers"),
+            (lambda logits, copies, labels: 0.0, "difference of accuracies"),
+            (lambda logits, copies, labels: (logits.argmax(1) == copies.argmax(1)).float().mean(), "the share that stays"),
+            (lambda logits, copies, labels: (logits.argmax(1) != copies.argmax(1)).sum(), "divide by the number"),
+            (lambda logits, copies, labels: (logits != copies).float().mean(), "An answer is the larger logit"),
+        ],
+    ),
+    "standardise_codes": (
+        standardise,
+        lambda training, others: ...,
+        [
+            (lambda training, others: (others - training.mean(0)) / training.std(), "one deviation for all numbers"),
+            (lambda training, others: (others - training.mean(0)) / training.std(correction=0), "one deviation for all numbers"),
+            (lambda training, others: (others - training.mean()) / training.std(), "one deviation for all numbers"),
+            (lambda training, others: (others - training.mean(0)) / training.std(0, correction=0), "The floor is missing"),
+            (lambda training, others: (others - training.mean(0)) / training.std(0), "The floor is missing"),
+            (
+                lambda training, others: (
+                    (others - training.mean(0)) / training.std(0).clamp_min(0.5 * training.std(0).square().mean().sqrt())
+                ),
+                "N and not N - 1",
+            ),
+            (lambda training, others: (others - others.mean(0)) / own_floor(others), "from the training codes"),
+            (
+                lambda training, others: (
+                    (others - training.mean(0))
+                    / training.std(0, correction=0).clamp_min(0.5 * training.std(0, correction=0).mean())
+                ),
+                "root mean square of the deviations",
+            ),
+            (lambda training, others: (training - training.mean(0)) / own_floor(training), "out came (40, 5)"),
+            (lambda training, others: others / own_floor(training), "Subtract the mean"),
+        ],
+    ),
+    "radius_of_a_step": (
+        radius_of,
+        lambda z, start: ...,
+        [
+            (lambda z, start: (z - start).norm(dim=1), "Divide by the root of D"),
+            (lambda z, start: (z - start).norm(dim=1) / z.shape[1], "divided by D"),
+            (lambda z, start: (z - start).norm() / z.shape[1] ** 0.5, "the norm of each code"),
+            (lambda z, start: (z - start).square().mean(dim=1), "the root is missing"),
+            (lambda z, start: (z - start).abs().mean(dim=1), "root of the mean square"),
+            (lambda z, start: (z - start) / z.shape[1] ** 0.5, "three numbers are wanted"),
+        ],
+    ),
+    "walk_along_a_factor": (
+        slope,
+        lambda codes, factor: ...,
+        [
+            (lambda codes, factor: factor @ codes / factor.square().sum(), "Subtract the mean"),
+            (lambda codes, factor: slope(codes, factor) * 4, "4 times too large"),
+            (halves, "two halves"),
+            (lambda codes, factor: codes.mean(dim=0), "Got ("),
+            (lambda codes, factor: codes @ codes.T @ factor, "a direction has four"),
+        ],
+    ),
+}

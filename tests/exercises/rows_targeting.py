@@ -1,0 +1,156 @@
+"""Exercises of the chapter on targeting: solutions, stubs and plausible wrong answers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def step(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    length = z.shape[1] ** 0.5
+    return _project(z + size * length * gradient / gradient.norm(dim=1, keepdim=True), z0, radius * length)
+
+
+def step_without_projection(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    return z + size * z.shape[1] ** 0.5 * gradient / gradient.norm(dim=1, keepdim=True)
+
+
+def step_in_a_ball_around_0(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    far = step_without_projection(z, z0, gradient, size, radius)
+    return _project(far, torch.zeros_like(z0), radius * z.shape[1] ** 0.5)
+
+
+def step_without_the_root(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    return _project(z + size * gradient / gradient.norm(dim=1, keepdim=True), z0, radius)
+
+
+def step_as_long_as_the_slope(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    length = z.shape[1] ** 0.5
+    return _project(z + size * length * gradient / gradient.norm(), z0, radius * length)
+
+
+def step_cut_number_by_number(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    return z0 + (step_without_projection(z, z0, gradient, size, radius) - z0).clamp(-radius, radius)
+
+
+def step_downhill(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    return step(z, z0, -gradient, size, radius)
+
+
+def _project(z: Tensor, centre: Tensor, limit: float) -> Tensor:
+    offset = z - centre
+    return centre + offset * (limit / offset.norm(dim=1, keepdim=True)).clamp(max=1)
+
+
+def penalty(log_p: Tensor, start: Tensor, right: Tensor, weight: float = 3.0, bound: float = 0.5) -> Tensor:
+    return weight * (start - bound * right - log_p).relu()
+
+
+def penalty_without_bracket(log_p: Tensor, start: Tensor, right: Tensor, weight: float = 3.0, bound: float = 0.5) -> Tensor:
+    return weight * (start - bound * right - log_p)
+
+
+def penalty_of_a_rise(log_p: Tensor, start: Tensor, right: Tensor, weight: float = 3.0, bound: float = 0.5) -> Tensor:
+    return weight * (log_p - start + bound * right).relu()
+
+
+def penalty_paid_out(log_p: Tensor, start: Tensor, right: Tensor, weight: float = 3.0, bound: float = 0.5) -> Tensor:
+    return -penalty(log_p, start, right, weight, bound)
+
+
+def penalty_with_one_bound(log_p: Tensor, start: Tensor, right: Tensor, weight: float = 3.0, bound: float = 0.5) -> Tensor:
+    return weight * (start - bound - log_p).relu()
+
+
+def penalty_without_bound(log_p: Tensor, start: Tensor, right: Tensor, weight: float = 3.0, bound: float = 0.5) -> Tensor:
+    return weight * (start - log_p).relu()
+
+
+def penalty_without_weight(log_p: Tensor, start: Tensor, right: Tensor, weight: float = 3.0, bound: float = 0.5) -> Tensor:
+    return penalty(log_p, start, right, 1.0, bound)
+
+
+def control(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    return _along(torch.randn(z0.shape, generator=generator, dtype=z0.dtype), z0, found)
+
+
+def control_as_far_on_average(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    return z0 + torch.randn(z0.shape, generator=generator) * (found - z0).std(dim=1, keepdim=True)
+
+
+def control_backwards(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    return z0 - (found - z0)
+
+
+def control_one_way_for_all(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    return _along(torch.randn(1, z0.shape[1], generator=generator).expand(z0.shape), z0, found)
+
+
+def control_of_positive_numbers(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    return _along(torch.rand(z0.shape, generator=generator), z0, found)
+
+
+def control_near_the_search(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(z0.shape, generator=generator)
+    noise = noise - noise.mean(dim=1, keepdim=True)
+    offset = found - z0 - (found - z0).mean(dim=1, keepdim=True)
+    return _along(offset + 0.02 * noise, z0, found)
+
+
+def _along(direction: Tensor, z0: Tensor, found: Tensor) -> Tensor:
+    return z0 + direction / direction.norm(dim=1, keepdim=True) * (found - z0).norm(dim=1, keepdim=True)
+
+
+VERDICTS = ("own masks", "another class", "found", "no better than random")
+
+ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
+    "one_step": (
+        step,
+        lambda z, z0, gradient, size, radius: ...,
+        [
+            (step_without_projection, "The projection is missing."),
+            (step_in_a_ball_around_0, "a ball around 0"),
+            (step_without_the_root, "its norm is .1 sqrt(D)"),
+            (step_as_long_as_the_slope, "the steeper, the longer"),
+            (step_cut_number_by_number, "After a step out of a ball of radius .25"),
+            (step_downhill, "do not go along +gradient"),
+            (lambda z, z0, gradient, size, radius: z[0], "Codes of shape (3, 16) are asked for, got shape (16,)."),
+        ],
+    ),
+    "guard_penalty": (
+        penalty,
+        lambda log_p, log_p_start, right_at_start, weight, bound: ...,
+        [
+            (penalty_without_bracket, "The bracket"),
+            (penalty_of_a_rise, "Mind the sign inside"),
+            (penalty_paid_out, "Mind the sign: the price rises"),
+            (penalty_with_one_bound, "there the bound is 0"),
+            (penalty_without_bound, "up to the bound a fall is free"),
+            (penalty_without_weight, "With weight 2"),
+            (lambda log_p, log_p_start, right_at_start, weight, bound: log_p.sum(), "One price for each of 5 images"),
+        ],
+    ),
+    "fair_control": (
+        control,
+        lambda z0, found, generator: ...,
+        [
+            (control_as_far_on_average, "As far on average is not enough"),
+            (control_backwards, "draw the direction from `generator`"),
+            (control_one_way_for_all, "All images go the same way."),
+            (control_of_positive_numbers, "torch.rand"),
+            (control_near_the_search, "it still knows where uphill is"),
+        ],
+    ),
+    "judge_a_search": (
+        VERDICTS,
+        ...,
+        [
+            (("found",) * 4, "On fresh masks most of Ada's rise is gone."),
+            (("own masks", "found", "found", "found"), "Boris"),
+            (("own masks", "another class", "found", "found"), "Deniz"),
+            (("own masks", "another class", "no better than random", "no better than random"), "random brings none of it"),
+            (("good", *VERDICTS[1:]), "none of the verdicts"),
+            ("found", "Four verdicts are asked for"),
+        ],
+    ),
+}

@@ -1,0 +1,187 @@
+"""Hold the book together: front matter, exercises, words for images, reading times, numbers in prose, generated pages.
+
+    python tools/check_book.py
+
+It reads what people wrote; what executing writes is `run_notebooks.py --check`'s to look at, the built pages are
+`check_html.py`'s. One line for each finding, and exit code 1 if there are any.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import book_numbers
+import front_matter
+import nbformat
+import yaml
+from book_exercises import exercises
+from make_pages import pages
+from nbformat import NotebookNode
+
+import tsynd.exercises
+
+ROOT = Path(__file__).resolve().parent.parent
+ALT_LENGTH = 20
+IMAGES = {"image/png", "image/svg+xml", "image/jpeg"}
+FRAME = re.compile(r"<img\b[^>]*>")
+ALT = re.compile(r'\balt="([^"]*)"')
+# A directive (```{note}, :::{note}) or a role ({term}`…`): Colab shows them as raw text.
+MYST = re.compile(r"^[ \t]*(?:`{3,}|:{3,})\{[\w:-]+\}|(?<![\w$\\])\{[a-z][\w:+-]*\}`", re.MULTILINE)
+# Where braces are code: a span whose opening backtick follows no role.
+SPAN = re.compile(r"(?<![`}])`[^`\n]+`")
+WORDS_A_MINUTE = 200
+FIGURE_MINUTES = 0.25
+LONGEST = 40
+# A stated reading time may be off by this share of what is counted, or by two minutes.
+TOLERANCE = 0.4
+
+
+def findings(root: Path) -> Iterator[str]:
+    """What is wrong with a book, a line each; none is a good book."""
+    notebooks = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
+    invalid = False
+    for path, notebook in notebooks.items():
+        problems = list(front_matter.problems(notebook.metadata.get("tsynd")))
+        invalid |= bool(problems)
+        yield from (f"{path.name}: {line}" for line in problems or of_notebook(notebook, root / "results"))
+    if not invalid:  # the rest reads the front matter of every notebook
+        yield from of_all(notebooks, root)
+    for path in sorted(root.glob("book/*.md")):
+        text = path.read_text(encoding="utf-8")
+        linked = [path.parent / name for name in dict.fromkeys(re.findall(r"\((\w+\.md)", text))]
+        beside = "\n".join(other.read_text(encoding="utf-8") for other in linked if other.is_file())
+        yield from (f"{path.name}: {no_source(number)}" for number in book_numbers.in_page(text, root / "results", beside))
+
+
+def of_notebook(notebook: NotebookNode, results: Path) -> Iterator[str]:
+    """What is wrong with one notebook whose front matter is valid."""
+    title = notebook.metadata["tsynd"]["title"]
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith(f"# {title}"):
+        yield f"the first cell must begin with the title of the front matter, `# {title}`"
+    for position, cell in enumerate(notebook.cells, 1):
+        yield from (f"cell {position}: {line}" for line in of_cell(cell))
+    yield from of_exercises(notebook)
+    yield from of_reading_time(notebook)
+    numbers = book_numbers.in_notebook(notebook, results, set(front_matter.GENERATED))
+    yield from (f"cell {position}: {no_source(number)}" for position, number in numbers)
+
+
+def no_source(number: str) -> str:
+    """What to do about a number without a source."""
+    return f"the number {number} stands in no cell above, nor in a table of results/NAME that the page names"
+
+
+def of_cell(cell: NotebookNode) -> Iterator[str]:
+    """Directives in Markdown, and images without words."""
+    if cell.cell_type == "markdown":
+        prose = SPAN.sub("", book_numbers.BLOCK.sub(lambda block: f"```{block[2]}" if block[2] else "", cell.source))
+        yield from (f"Colab shows a directive or role as raw text: {found[0].strip()}" for found in MYST.finditer(prose))
+        return
+    if cell.cell_type != "code":
+        return
+    data = [output.get("data", {}) for output in cell.outputs]
+    if any(IMAGES & set(each) for each in data):
+        alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
+        if len(alt.strip()) < ALT_LENGTH:
+            yield f"an image needs metadata mystnb.image.alt of {ALT_LENGTH} characters or more, got {alt!r}"
+    for image in FRAME.findall("".join(str(each.get("text/html", "")) for each in data)):
+        found = ALT.search(image)
+        if not found or len(found[1].strip()) < ALT_LENGTH:
+            yield f"a frame needs an alt text of {ALT_LENGTH} characters or more, got {found[1] if found else ''!r}"
+
+
+def of_exercises(notebook: NotebookNode) -> Iterator[str]:
+    """Each objective has an exercise, each exercise an objective, a checker, and all of its parts."""
+    ids = [objective["id"] for objective in notebook.metadata["tsynd"]["objectives"]]
+    found = exercises(notebook)
+    for each in found:
+        where = f"cell {each.cell}: exercise"
+        if not each.checker:
+            yield f"{where} must end with `exercises.the_checker(answer)`"
+        elif each.checker not in tsynd.exercises.__all__:
+            yield f"{where} calls exercises.{each.checker}, which tsynd.exercises does not have"
+        elif each.objective not in ids:
+            yield f"{where} is for the objective {each.objective}, which this chapter does not have"
+        for part in ("title", "hint", "solution"):
+            if not getattr(each, part):
+                yield f"{where} has no {part} (### Exercise: …; a folded Hint; a folded Solution with a python block)"
+        if not each.output.startswith("Not yet."):
+            yield f"{where} must be committed with the output of its stub, `Not yet. …`, got {each.output[:40]!r}"
+    yield from (f"no exercise for the objective {each}" for each in ids if each not in {one.objective for one in found})
+
+
+def of_reading_time(notebook: NotebookNode) -> Iterator[str]:
+    """Is the stated reading time what words and figures ask for?"""
+    stated = notebook.metadata["tsynd"]["minutes_reading"]
+    counted = reading_minutes(notebook)
+    if counted > LONGEST:
+        yield f"takes {counted:.0f} minutes to read, more than {LONGEST}: split it"
+    if abs(stated - counted) > max(2.0, TOLERANCE * counted):
+        yield f"minutes_reading is {stated}; its words and figures ask for {counted:.0f}"
+
+
+def reading_minutes(notebook: NotebookNode) -> float:
+    """Minutes for the prose that stands open and for the figures; code, and what is folded, is read by choice."""
+    prose = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    prose = re.sub(r"(?s)<details>.*?</details>|```.*?```|<[^>]*>", " ", prose)
+    words = len(re.findall(r"[^\W\d_][\w'’-]*", prose))
+    figures = sum(
+        bool(IMAGES & set(output.get("data", {})) or "<img" in str(output.get("data", {}).get("text/html", "")))
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+    return words / WORDS_A_MINUTE + FIGURE_MINUTES * figures
+
+
+def of_all(notebooks: dict[Path, NotebookNode], root: Path) -> Iterator[str]:
+    """What several files must agree on: ids, order, what must be read first, launch buttons, generated pages."""
+    seen: dict[str, str] = {}
+    for path, notebook in notebooks.items():
+        for objective in notebook.metadata["tsynd"]["objectives"]:
+            if objective["id"] in seen:
+                yield f"{path.name}: the objective {objective['id']} is also in {seen[objective['id']]}"
+            seen.setdefault(objective["id"], path.name)
+        earlier = {other.stem for other in notebooks if other.name < path.name}
+        for name in notebook.metadata["tsynd"]["needs"]:
+            if name not in earlier:
+                yield f"{path.name}: needs {name}, which is no earlier notebook"
+    taught = [name for notebook in notebooks.values() for name in (each.checker for each in exercises(notebook))]
+    checkers = set(tsynd.exercises.__all__) - {"NotYet", "Verdict", "checker"}
+    yield from (f"tsynd.exercises.{name} is the checker of no exercise" for name in sorted(checkers - set(taught)))
+    yield from of_contents(root)
+    for path, text in pages(root).items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            yield f"{path.name}: out of date (python tools/make_pages.py)"
+
+
+def of_contents(root: Path) -> Iterator[str]:
+    """The order of chapters, and what their launch buttons open."""
+    contents: Any = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    chapters = [name for name in files if name.startswith("notebooks/")]
+    if chapters != sorted(chapters):
+        yield f"_toc.yml: chapters are not in the order of their numbers: {', '.join(chapters)}"
+    inside = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]["path_to_book"]
+    listed = ["git", "ls-files", "--cached", "--", "notebooks"]
+    tracked = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in chapters:
+        if inside or f"{name}.ipynb" not in tracked:
+            yield f"{name}: its launch button opens {f'{inside}/{name}.ipynb'.lstrip('/')}, which is not in the repository"
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Check the book; return the exit code."""
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args(arguments)
+    lines = list(findings(root))
+    print("\n".join(lines) or "the book holds together")
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Write the pages that follow from what is elsewhere: objectives and their exercises, what executing took, data cards.
+
+    python tools/make_pages.py
+
+They are committed; `check_book.py` says when they are out of date.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import run_facts
+from book_exercises import exercises
+from data_cards import data_cards
+from nbformat import NotebookNode
+
+from tsynd.data.registry import REGISTRY
+from tsynd.files import write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    """Write each page whose text has changed."""
+    for path, text in pages(ROOT).items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
+            print(f"written: {path.relative_to(ROOT)}")
+    return 0
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """The generated pages of a book, by path."""
+    notebooks = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
+    return {
+        root / "book" / "objectives.md": objectives(notebooks),
+        root / "book" / "facts.md": facts(notebooks),
+        root / "book" / "data_cards.md": data_cards(REGISTRY.values()),
+    }
+
+
+def link(path: Path, notebook: NotebookNode) -> str:
+    """A link to a chapter, with its title."""
+    return f"[{notebook.metadata['tsynd']['title']}](../notebooks/{path.name})"
+
+
+def objectives(notebooks: dict[Path, NotebookNode]) -> str:
+    """The page of objectives, a row for each, with the exercise that practises it."""
+    rows = []
+    for path, notebook in notebooks.items():
+        practised = {each.objective: each.title for each in exercises(notebook)}
+        chapter = link(path, notebook)
+        for objective in notebook.metadata["tsynd"]["objectives"]:
+            rows.append((chapter, objective["text"], practised.get(objective["id"], "none")))
+            chapter = ""  # named once
+    return f"""# Objectives and exercises
+
+What you can do after each chapter, and the exercise in which you do it. Every exercise has a checker: it says whether an
+answer is right, and if not, what to think about. A hint and a solution are folded below it.
+
+{_table(("chapter", "you can", "exercise"), rows)}
+"""
+
+
+def facts(notebooks: dict[Path, NotebookNode]) -> str:
+    """The page of build facts: what the last execution of each notebook took, on what, with which versions and data."""
+    known = {path: found for path in notebooks if (found := run_facts.read(path))}
+    runs = [
+        (
+            link(path, notebooks[path]),
+            f"{found['processor_seconds']} s",
+            f"{found['seconds']} s",
+            f"{found['processor']}, {found['threads']} of {found['cores']} cores",
+            f"`{found['commit']}`" if found["commit"] else "",
+        )
+        for path, found in known.items()
+    ]
+    names = list(dict.fromkeys(name for found in known.values() for name in found["versions"]))
+    versions = [
+        (link(path, notebooks[path]), *(found["versions"].get(name, "") for name in names)) for path, found in known.items()
+    ]
+    return f"""# Build facts
+
+The notebooks are committed with their outputs. This is what their last execution took.
+
+{_table(("notebook", "processor", "clock", "machine", "after commit"), runs)}
+
+The time to run that stands at the top of a chapter is that of the processor: what one free core needs. The clock also counts what
+others did on the same machine.
+
+## Versions
+
+{_table(("notebook", *names), versions)}
+
+## Data
+
+Files that a notebook read, with the SHA-256 of each. Phantoms are drawn anew each time.
+
+{_table(("file", "SHA-256", "notebooks"), _files(known, notebooks))}
+"""
+
+
+def _files(known: dict[Path, Any], notebooks: dict[Path, NotebookNode]) -> list[tuple[str, ...]]:
+    """A row for each file and checksum, with the notebooks that read it; two rows where they read different files."""
+    readers: dict[tuple[str, str], list[str]] = {}
+    for path, found in known.items():
+        for file, checksum in found["sha256"].items():
+            readers.setdefault((file, checksum or "it was not there"), []).append(link(path, notebooks[path]))
+    return [(f"`{file}`", f"`{checksum}`", ", ".join(links)) for (file, checksum), links in readers.items()]
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

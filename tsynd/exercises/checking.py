@@ -1,0 +1,97 @@
+"""What every exercise's checker shares: it turns an answer, and whatever goes wrong with it, into a sentence that helps."""
+
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+WIDTH = 96
+STUB = "Nothing was returned: replace the dots."
+
+
+class NotYet(Exception):
+    """What a checker raises: the message says what was got and what to think about."""
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a checker says about an answer; it counts as true when the answer passed."""
+
+    passed: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return textwrap.fill(f"{'Right' if self.passed else 'Not yet'}. {self.message}", WIDTH)
+
+
+def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
+    """Make a checker of a function that takes the reader's answer and returns praise or raises `NotYet`.
+
+    A stub (dots or None, given or returned) and an error of the reader's code become a verdict as well. Global random
+    numbers are seeded for the check, and afterwards as they were; so is the mode of gradients.
+
+    >>> @checker
+    ... def double(answer):
+    ...     if answer(3) != 6:
+    ...         raise NotYet(f"Of 3 it makes {answer(3)}.")
+    ...     return "Twice 3 is 6."
+    >>> double(lambda number: 2 * number)
+    Right. Twice 3 is 6.
+    >>> double(lambda number: number**2)
+    Not yet. Of 3 it makes 9.
+    >>> double(lambda number: ...)
+    Not yet. Nothing was returned: replace the dots.
+    >>> double(lambda number: number / 0)
+    Not yet. Your function raised ZeroDivisionError: division by zero.
+    """
+
+    @functools.wraps(check)
+    def checked(answer: Any) -> Verdict:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(0)
+            try:
+                _refuse_stub(answer)
+                return Verdict(True, check(_watched(answer) if inspect.isroutine(answer) else answer))
+            except NotYet as reason:
+                return Verdict(False, str(reason))
+            except Exception as error:  # what came does not fit what the checker does with it
+                what = "What your function returned" if inspect.isroutine(answer) else "Your answer"
+                return Verdict(False, f"{what} is not of the kind that was asked for: {_in_words(error)}")
+
+    return checked
+
+
+def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """The reader's function; what goes wrong in it is told apart from what goes wrong in the checker."""
+
+    @functools.wraps(answer)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            given = answer(*arguments, **keywords)
+        except Exception as error:
+            if "ellipsis" in str(error):  # the dots stand inside an expression
+                raise NotYet(STUB) from error
+            raise NotYet(f"Your function raised {_in_words(error)}") from error
+        _refuse_stub(given)
+        return given
+
+    return call
+
+
+def _refuse_stub(value: Any) -> None:
+    """Raise `NotYet` for dots and None, also inside a tuple or list."""
+    if value is None or value is ... or (isinstance(value, list | tuple) and any(each is None or each is ... for each in value)):
+        raise NotYet(STUB)
+
+
+def _in_words(error: Exception) -> str:
+    """The kind and the first line of an error's message, with one full stop at the end."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}".rstrip(": .") + "."

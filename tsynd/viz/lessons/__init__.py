@@ -1,0 +1,1 @@
+"""Figures of the book's chapters, a module for each chapter."""
