@@ -70,9 +70,9 @@ def test_every_defect_by_name(clean: Path, capsys: pytest.CaptureFixture[str]) -
     assert cli.check(str(clean)) == 1
     shown = capsys.readouterr().out
     assert "train/cat/copy.tif = test/dog/1.png (in train and test) (with labels cat and dog)" in shown
-    assert shown.splitlines()[-1] == "findings: 7"
+    assert shown.splitlines()[-1] == "findings: 8"
     assert cli.check(str(clean), as_json=True) == 1
-    assert len(json.loads(capsys.readouterr().out)["findings"]) == 7
+    assert len(json.loads(capsys.readouterr().out)["findings"]) == 8
 
 
 def test_groups_and_rows_of_a_table(clean: Path) -> None:
