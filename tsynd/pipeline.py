@@ -61,8 +61,13 @@ def run(
     with _clock(seconds, "load"):
         say("load", 0, 0, config.data)
         data = load(
-            config.data, size=config.size, progress=lambda text, done, total: say("load", done, total if done else 0, text)
+            config.data,
+            size=config.size,
+            skip_unreadable=config.skip_unreadable,
+            progress=lambda text, done, total: say("load", done, total if done else 0, text),
         )
+        for note in data.notes:
+            say("note", 0, 0, note)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
     given: Synthesis | None = None
@@ -94,7 +99,7 @@ def run(
             audited = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = audited.to_json() if audited else None
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
-    metrics |= {"weights_hash": weights_hash(classifier)} | review
+    metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, audited)
     if folder:
         with _clock(seconds, "report"):

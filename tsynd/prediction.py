@@ -13,8 +13,9 @@ from torch import Tensor
 
 from tsynd.data import load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.folder import ENDINGS, SPLIT_NAMES, read_image
 from tsynd.data.labels import names_of, numbers_of
+from tsynd.data.layouts import SPLIT_NAMES, walk
+from tsynd.data.pictures import ENDINGS, fit, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
 from tsynd.files import write_text
 from tsynd.modes import frozen
@@ -139,22 +140,20 @@ def _from_data(name: str, run: Run, batch_size: int) -> Iterator[tuple[list[Row]
 
 def _from_folder(folder: Path, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of whatever images lie in a folder, in the order of their names."""
-    inside = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS]
-    files = [file for file in inside if not any(part.startswith((".", "__MACOSX")) for part in file.parts)]
+    files = [file.relative_to(folder) for file in walk(folder) if file.suffix.lower() in ENDINGS]
     if not files:
         raise TsyndError(f"{folder} has no images (files that end in {', '.join(ENDINGS)})")
-    mode = "L" if run.data.channels == 1 else "RGB"
     for start in range(0, len(files), batch_size):
         rows: list[Row] = []
         pixels = []
         for file in files[start : start + batch_size]:
-            image = read_image(folder / file, run.data.size)
-            if image.mode == "RGB" and mode == "L":
+            with quiet_pillow():
+                image_CHW = fit(read_picture(folder / file), run.data.size)
+            if len(image_CHW) > run.data.channels:
                 raise TsyndError(f"{folder / file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
-            pixels.append(np.asarray(image.convert(mode)).reshape(run.data.size, run.data.size, -1))
-            name = file.parent.name
-            is_class = name in run.data.classes and not run.data.multi_label
-            label = torch.tensor(run.data.classes.index(name)) if is_class else None
+            pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))
+            names = [part for part in file.parts[:-1] if part in run.data.classes and not run.data.multi_label]
+            label = torch.tensor(run.data.classes.index(names[-1])) if names else None
             split = SPLIT_NAMES.get(file.parts[0].lower(), "") if len(file.parts) > 1 else ""
             rows.append((split, file.as_posix(), label))
-        yield rows, torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+        yield rows, torch.from_numpy(np.stack(pixels))

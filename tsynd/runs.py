@@ -86,7 +86,7 @@ def load_run(folder: str | Path) -> Run:
         made = f"made with method version {settings['method_version']}, this tsynd has version {METHOD_VERSION}"
         raise TsyndError(f"the run in {folder} was {made}: run it again")
     metrics = store.read_json(folder / store.METRICS)
-    data = load(settings["data"], size=settings["size"])
+    data = load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])

@@ -145,7 +145,8 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
     if wanted is None:
         return None
     try:
-        data = load(wanted, size=settings.get("size"), download=name is not None)
+        skip = settings.get("skip_unreadable", False)
+        data = load(wanted, size=settings.get("size"), download=name is not None, skip_unreadable=skip)
     except DataUnavailable:
         if name is None:
             return None

@@ -7,6 +7,7 @@ import typer
 
 from tsynd import __version__
 from tsynd.cli import data
+from tsynd.cli.plain import plain
 from tsynd.cli.running import predict, run
 from tsynd.cli.synthetic import review, synthesize
 from tsynd.errors import TsyndError
@@ -58,7 +59,6 @@ app.add_typer(data.app, name="data")
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    """Print one plain line, whatever a file may be called, and stop."""
-    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
-    print(f"error: {plain}", file=sys.stderr)
+    """Print one plain line and stop."""
+    print(f"error: {plain(message)}", file=sys.stderr)
     sys.exit(code)

@@ -9,7 +9,9 @@ from tsynd.errors import TsyndError
 
 
 def run(
-    data: Annotated[str, typer.Option(help="breastmnist, pneumoniamnist, retinamnist, phantom; a folder; or an .npz file.")],
+    data: Annotated[
+        str, typer.Option(help="A name (tsynd data list), such as breastmnist or phantom; a folder; a .csv; an .npz.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results: new, or that of the same run, unfinished.")],
     arm: Annotated[str, typer.Option(help="How to train, such as none, tsynd, guarded or guarded+mixup.")] = "guarded",
     per_class: Annotated[str, typer.Option(help="Training images of each class: a number, or all.")] = "all",
@@ -20,6 +22,7 @@ def run(
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
     synthetic: Annotated[str | None, typer.Option(help="An .npz of synthetic images to train with.")] = None,
     review: Annotated[str | None, typer.Option(help="A .csv: only the images that it accepts or relabels are used.")] = None,
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Delete another run's files in --out, then run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -30,7 +33,7 @@ def run(
 
     if out == Path():
         raise TsyndError("--out must name a folder of its own, got the current one")
-    config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device, synthetic, review)
+    config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device, synthetic, review, skip_unreadable)
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:

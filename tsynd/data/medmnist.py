@@ -37,6 +37,7 @@ def load_medmnist(
         facts.licence,
         f"{facts.citation}; {MEDMNIST_V2}",
         str(path),
+        (facts.note,) if facts.note else (),
     )
 
 

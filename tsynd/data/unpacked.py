@@ -4,7 +4,6 @@ From then on its images are read from disk as they are needed, by the operating 
 a file that is moved or renamed is not unpacked again. It can be deleted at any time.
 """
 
-import os
 import shutil
 import tempfile
 import zipfile
@@ -14,6 +13,7 @@ from typing import IO
 
 import numpy as np
 
+from tsynd.data.cache import cache_folder
 from tsynd.data.dataset import SPLITS
 from tsynd.data.downloads import Progress, megabytes
 from tsynd.data.locks import Beat, alone
@@ -26,13 +26,6 @@ BLOCK = 1 << 24
 
 Check = Callable[[str, np.dtype, tuple[int, ...]], None]
 """Refuses a split's images by their type and shape, before anything is unpacked."""
-
-
-def cache_folder() -> Path:
-    """Where what can be made again is kept: TSYND_CACHE, else `tsynd` in XDG_CACHE_HOME, else `~/.cache/tsynd`."""
-    if named := os.environ.get("TSYND_CACHE"):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "tsynd"
 
 
 def unpacked_folder(md5: str) -> Path:

@@ -60,6 +60,7 @@ def command(config: dict[str, Any], out: Path) -> str:
     options |= {name: config[name] for name in ("synthetic", "review") if config.get(name)}
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
+    words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
     return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
 
 
@@ -82,6 +83,7 @@ def render(run: Run, out: Path) -> str:
 <p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the {run.metrics["n"]} images of
 {escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
 For research and teaching, not for clinical use.</p>
+{_notes(data.notes)}
 {_budget_warning(config)}
 {_tiles(run.metrics)}
 {_synthesis(run)}
@@ -219,6 +221,12 @@ def _training(run: Run) -> str:
     return f"""<h2>How it was trained, and what that cost</h2>
 {_figure(figures.curves(run), alt, "Note the logarithmic axes.")}
 {_table("stage", ["seconds"], costs)}"""
+
+
+def _notes(notes: tuple[str, ...]) -> str:
+    """What is to be known of the data, where there is anything."""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<p>About these data:</p>\n<ul>{items}</ul>" if items else ""
 
 
 def _provenance(run: Run, out: Path) -> str:
