@@ -4,7 +4,8 @@
 
 An execution also records its time, machine, versions and data in `results/notebooks/`, from which the box at the top of the
 notebook is generated. --check executes nothing (nbval compares the outputs); it prints one line for each finding, and exits
-with 1 if any. --fill executes nothing either: it writes the generated cells anew. What a notebook says is checked by `check_book.py`.
+with 1 if any. --fill executes nothing either: it writes the generated cells anew. What a notebook says is checked by
+`check_book.py`.
 """
 
 import argparse
