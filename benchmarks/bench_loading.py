@@ -2,9 +2,9 @@
 
     python benchmarks/bench_loading.py --out results/bench-loading
 
-The work is the same: each of the images is augmented once by the light augmentation of training, and comes in a batch of 64
-floats in [0, 1], in random order. *Tensor*: a batch is indexed and augmented at once, as `tsynd.training` does. *Each image*: torch's
-`DataLoader` and a data set that augments one image when asked for it, without and with a worker process. *Batches*: the
+The work is the same: each image is augmented once by the light augmentation of training, and comes in a batch of 64
+floats in [0, 1], in random order. *Tensor*: a batch is indexed and augmented at once, as in `tsynd.training`. *Each image*:
+torch's `DataLoader` and a data set that augments one image when asked for it, without and with a worker process. *Batches*: the
 same loader, whole batches augmented. One thread a process; variants take turns, and a ratio is that of the medians. Nothing is
 decoded: images are random pixels in memory. Before anything is timed, images augmented alone and in a batch must be the same.
 
@@ -14,6 +14,7 @@ decoded: images are random pixels in memory. Before anything is timed, images au
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,13 @@ def ratios(size: int, count: int) -> dict[str, float]:
     images_NCHW = torch.randint(256, (count, 1, size, size), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     if not same_work(images_NCHW[:BATCH]):
         raise SystemExit("the variants do not do the same work: nothing was measured")
-    seconds = turns({name: lambda epoch=epoch: sum(map(len, epoch())) for name, epoch in epochs(images_NCHW).items()}, TURNS)
+    seconds = turns({name: partial(whole_pass, epoch) for name, epoch in epochs(images_NCHW).items()}, TURNS)
     return {name: round(value / seconds[FIRST], 2) for name, value in seconds.items()}
+
+
+def whole_pass(epoch: Epoch) -> int:
+    """Go through all batches; how many images there were."""
+    return sum(map(len, epoch()))
 
 
 def same_work(images_BCHW: Tensor) -> bool:

@@ -26,9 +26,7 @@ def find_the_leak(answer: Callable[[Tensor, Tensor], Sequence[int]]) -> str:
     if given == [3]:
         raise NotYet("Only position 3 was found, where both sets have the image at the same place. Compare each with all.")
     if 4 in given:
-        raise NotYet(
-            "Test image 4 is a mirrored training image: the same sum, not the same pixels. Compare all."
-        )
+        raise NotYet("Test image 4 is a mirrored training image: the same sum, not the same pixels. Compare all.")
     if {1, 8} & set(given):
         raise NotYet("Test images 1 and 8 equal each other, and no training image: nothing that was trained on is tested.")
     raise NotYet(f"The test images 2, 3 and 6 stand in train too, got {given or 'none'}. Bytes can be looked up in a set.")
@@ -53,9 +51,7 @@ def split_by_group(answer: Callable[[Tensor, int], Tensor]) -> str:
         )
     count = len(patient_N[given].unique())
     if not 8 <= count <= 12:
-        raise NotYet(
-            f"A quarter of 40 patients are 10, got {count}. The patients are patient_N.unique()."
-        )
+        raise NotYet(f"A quarter of 40 patients are 10, got {count}. The patients are patient_N.unique().")
     if not given.equal(again):
         raise NotYet("The same seed gave another split. Draw from torch.Generator().manual_seed(seed).")
     if given.equal(other):
@@ -102,9 +98,7 @@ def balanced_accuracy(answer: Callable[[Tensor, Tensor], float]) -> str:
     if abs(given - right) < CLOSE:
         return "9 of 10, 1 of 4 and 1 of 2: their mean is .55. Each class counts the same, however many images it has."
     if abs(given - float((answers_B == labels_B).double().mean())) < CLOSE:
-        raise NotYet(
-            f"{given:.4g} is the plain accuracy, 11 of 16: the large class decides. Average over classes."
-        )
+        raise NotYet(f"{given:.4g} is the plain accuracy, 11 of 16: the large class decides. Average over classes.")
     if abs(given - sum(precisions) / 3) < CLOSE:
         raise NotYet("Of the images called c you took the share that is c. Wanted: of the images that are c, the share called c.")
     if abs(given - sum(recalls[:2]) / 2) < CLOSE:
