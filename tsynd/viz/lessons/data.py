@@ -109,7 +109,7 @@ def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: in
 
 
 def lesion(**signs: float) -> Factors:
-    """One lesion in the middle that is average but for its signs, given in standard deviations; its outline is always the same."""
+    """One lesion in the middle average but for its signs, which are in standard deviations; its outline stays the same."""
     values = {name: torch.tensor([mean]) for name, (mean, _) in UNITS.items()}
     for name, step in signs.items():
         mean, deviation = UNITS[name]
