@@ -45,6 +45,8 @@ def flattery(measured: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
 def nesting(chosen: Mapping[str, Mapping[str, Tensor]], labels_N: Tensor, classes: Sequence[str]) -> Figure:
     """Which images are in which training set: a panel for each way to draw, a row for each size, a mark for each image.
 
+    A line leads down from each image of the first set, to where it should be in the others.
+
     Args:
         chosen: by way and by size, positions in train.
         labels_N: classes of all training images.
@@ -52,11 +54,12 @@ def nesting(chosen: Mapping[str, Mapping[str, Tensor]], labels_N: Tensor, classe
     """
     figure = Picture(figsize=(8.2, 2.5))
     for axis, (way, sets) in zip(figure.subplots(1, len(chosen), sharey=True, squeeze=False)[0], chosen.items(), strict=True):
+        axis.vlines(next(iter(sets.values())), 1 - len(sets), 0, color="#CCCCCC", linewidth=1, zorder=0)
         for row, places in enumerate(sets.values()):
             for label, name in enumerate(classes):
                 here = places[labels_N[places] == label]
                 style: dict[str, Any] = {"color": COLOURS[label], "marker": MARKERS[label], "s": 16}
-                axis.scatter(here, torch.full_like(here, -row), label=name if row == 0 else None, **style)
+                axis.scatter(here, torch.full_like(here, -row, dtype=torch.float) - 0.14 * label + 0.07, label=name if row == 0 else None, **style)
         axis.set_yticks([-row for row in range(len(sets))], list(sets))
         axis.set_ylim(0.5 - len(sets), 0.5)
         axis.set_xlim(-2, len(labels_N) + 1)
