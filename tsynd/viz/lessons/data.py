@@ -58,8 +58,9 @@ def nesting(chosen: Mapping[str, Mapping[str, Tensor]], labels_N: Tensor, classe
         for row, places in enumerate(sets.values()):
             for label, name in enumerate(classes):
                 here = places[labels_N[places] == label]
+                heights = torch.full(here.shape, 0.07 - 0.14 * label - row)
                 style: dict[str, Any] = {"color": COLOURS[label], "marker": MARKERS[label], "s": 16}
-                axis.scatter(here, torch.full_like(here, -row, dtype=torch.float) - 0.14 * label + 0.07, label=name if row == 0 else None, **style)
+                axis.scatter(here, heights, label=name if row == 0 else None, **style)
         axis.set_yticks([-row for row in range(len(sets))], list(sets))
         axis.set_ylim(0.5 - len(sets), 0.5)
         axis.set_xlim(-2, len(labels_N) + 1)
