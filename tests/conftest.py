@@ -1,10 +1,22 @@
-"""A browser and axe-core for the tests that look at pages; these are skipped, with the reason, where either cannot be had."""
+"""For all tests: a cache of their own. For those that look at pages: a browser and axe-core.
+
+The latter are skipped, with the reason, where either cannot be had.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from browser import Tab, browser, find_browser
 from check_browser import Skipped, axe_source
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is kept in the user's cache, and nothing found there."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("TSYND_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="module")

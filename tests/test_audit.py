@@ -93,6 +93,11 @@ def test_an_interval_of_shares_covers_when_sources_have_unequal_numbers_of_image
     assert effective(torch.arange(20) // 4) == 5
 
 
+def test_purity_of_several_labels_is_the_share_that_agrees() -> None:
+    real, labels = torch.tensor([[0.0], [1.0], [9.0]]), torch.tensor([[1, 0], [1, 1], [0, 0]])
+    torch.testing.assert_close(purity(torch.tensor([[0.4]]), torch.tensor([[1, 0]]), real, labels, k=2), torch.tensor([0.75]))
+
+
 def test_purity_is_the_share_of_neighbours_and_the_source_is_none() -> None:
     real, labels = torch.tensor([[0.0], [1.0], [2.0], [10.0], [11.0]]), torch.tensor([0, 0, 1, 1, 1])
     at, said = torch.tensor([[0.1], [10.4]]), torch.tensor([0, 1])

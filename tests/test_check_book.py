@@ -152,6 +152,10 @@ def set_other_objective(notebook: NotebookNode) -> None:
     ]
 
 
+def set_code(notebook: NotebookNode) -> None:
+    notebook.cells[1].source += "\nx = 1" * 150
+
+
 def set_length(words: int) -> Callable[[NotebookNode], None]:
     def change(notebook: NotebookNode) -> None:
         notebook.cells[0].source += " word" * words
@@ -196,8 +200,9 @@ def set_length(words: int) -> Callable[[NotebookNode], None]:
         (set_output, "cell 7: exercise must be committed with the output of its stub, `Not yet. …`, got 'Right. Well done.'"),
         (set_other_objective, "cell 13: exercise is for the objective judge-one-run, which this chapter does not have"),
         (set_objective, "no exercise for the objective say-why"),
-        (set_front(minutes_reading=4), "minutes_reading is 4; its words and figures ask for 1"),
-        (set_length(1000), "minutes_reading is 1; its words and figures ask for 6"),
+        (set_front(minutes_reading=4), "minutes_reading is 4; its words, code and figures ask for 1"),
+        (set_length(1000), "minutes_reading is 1; its words, code and figures ask for 6"),
+        (set_code, "minutes_reading is 1; its words, code and figures ask for 6"),
         (set_length(9000), "takes 46 minutes to read, more than 40: split it"),
         (set_front(needs=["00_first"]), "needs 00_first, which is no earlier notebook"),
     ],
@@ -281,4 +286,4 @@ def test_facts_say_what_executing_took(book: Path) -> None:
     (book / "results" / "notebooks" / "01_a.json").write_text(json.dumps(facts), encoding="utf-8")
     page = make_pages.pages(book)[book / "book" / "facts.md"]
     assert "| [A title](../notebooks/01_a.ipynb) | 20 s | 30 s | A chip, 1 of 2 cores | `0123456789` |" in page
-    assert "| `breastmnist.npz` | `abc` | [A title](../notebooks/01_a.ipynb) |" in page
+    assert "- `breastmnist.npz` ([A title](../notebooks/01_a.ipynb)): `abc`" in page

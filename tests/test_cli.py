@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tsynd import cli
 
@@ -130,3 +132,20 @@ def test_a_file_s_name_cannot_break_the_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "\x1b" not in done.stderr
+
+
+def test_check_says_by_its_exit_code_what_it_found(tmp_path: Path) -> None:
+    for number in range(6):
+        path = tmp_path / "data" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+    done = tsynd("data", "check", str(tmp_path / "data"))
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "clean")
+    (tmp_path / "data" / "a" / "x\x1b[31m.png").write_text("no image")
+    done = tsynd("data", "check", str(tmp_path / "data"))
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (1, "", "findings: 1")
+    assert "\x1b" not in done.stdout
+    done = tsynd("data", "check", str(tmp_path / "nowhere"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and "nowhere" in done.stderr

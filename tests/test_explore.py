@@ -15,7 +15,7 @@ from check_browser import look
 from check_html import Page
 from matplotlib import pyplot
 from matplotlib.figure import Figure
-from run_notebooks import ADDRESS, LOCAL_PATH
+from notebook_form import ADDRESS, LOCAL_PATH
 
 from tsynd.errors import TsyndError
 from tsynd.viz import explore

@@ -63,7 +63,7 @@ def test_the_info_box_says_what_was_measured_and_where_one_is(tmp_path: Path) ->
     assert "12 minutes to read, about 1½ minutes to run on one core" in box
     assert "phantoms, drawn by this package; BreastMNIST, 0.6 MB, downloaded on first use, CC BY 4.0" in box
     assert "[The first](00_first.ipynb)" in box
-    assert "You are here: images → autoencoding → **uncertainty** → targeting → training → robustness → study" in box
+    assert "**You are here:** images → autoencoding → **uncertainty** → targeting → training → robustness → study" in box
     assert "](../book/scope.md)" in box
     assert "nothing" in front_matter.info(GOOD | {"needs": [], "step": None}, path)
 

@@ -1,13 +1,20 @@
 """The figures of the chapter on uncertainty: they draw, with the panels that their data ask for."""
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from tsynd.viz.lessons import uncertainty as lesson
 from tsynd.viz.style import data_uri
 
 IMAGES = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+
+def rectangles(axis: Axes) -> list[Rectangle]:
+    return [patch for patch in axis.patches if isinstance(patch, Rectangle)]
 
 
 def committee(images: int, members: int) -> Tensor:
@@ -21,19 +28,19 @@ def test_votes_has_a_picture_and_a_strip_for_each_image_and_marks_the_average(me
     assert len(figure.axes) == 4
     for number, strip in enumerate(figure.axes[1::2]):
         average = float(log_probs_BKC[number, :, 1].exp().mean())
-        assert any(line.get_xdata()[0] == pytest.approx(average) for line in strip.lines)
+        assert any(np.asarray(line.get_xdata())[0] == pytest.approx(average) for line in strip.lines)
     assert data_uri(figure)
 
 
 def test_bars_are_as_long_as_the_total() -> None:
     figure = lesson.bars({"agree": (0.69, 0.69, 0.0), "half": (0.69, 0.4, 0.29)})
-    ends = {round(bar.get_x() + bar.get_width(), 6) for bar in figure.axes[0].patches}
+    ends = {round(bar.get_x() + bar.get_width(), 6) for bar in rectangles(figure.axes[0])}
     assert {0.69, 0.4} <= ends
 
 
 def test_disagreement_keeps_the_total_and_moves_the_border() -> None:
     for spread, epistemic in ((0.0, 0.0), (0.5, 0.693147)):
-        agreed, disputed = lesson.disagreement(spread).axes[1].patches
+        agreed, disputed = rectangles(lesson.disagreement(spread).axes[1])
         assert agreed.get_width() + disputed.get_width() == pytest.approx(0.693147, abs=1e-5)
         assert disputed.get_width() == pytest.approx(epistemic, abs=1e-5)
 
@@ -57,12 +64,12 @@ def test_sampling_draws_each_image_and_each_posterior() -> None:
 def test_marked_has_a_panel_for_each_classifier_and_both_classes_of_the_subgroup() -> None:
     labels_B, inside_B = torch.arange(20) % 2, torch.arange(20) < 8
     figure = lesson.marked({"seen": committee(20, 8), "withheld": committee(20, 8)}, labels_B, inside_B)
-    assert [len(points.get_offsets()) for points in figure.axes[1].collections] == [12, 4, 4]
+    assert [len(np.asarray(points.get_offsets())) for points in figure.axes[1].collections] == [12, 4, 4]
 
 
 def test_selective_ends_at_the_accuracy_of_the_surest_and_starts_at_that_of_all() -> None:
     correct = torch.arange(40) < 30
-    curve = lesson.selective({"perfect": correct, "worst": correct.flip(0)}).axes[0].lines[0].get_ydata()
+    curve = np.asarray(lesson.selective({"perfect": correct, "worst": correct.flip(0)}).axes[0].lines[0].get_ydata())
     assert curve[0] == 1
     assert curve[-1] == pytest.approx(0.75)
 

@@ -255,19 +255,6 @@ def test_a_folder_that_is_no_run_is_not_touched(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "file"}
 
 
-def test_multi_label_data_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    images, labels = np.zeros((4, 28, 28), dtype=np.uint8), np.eye(4, 3, dtype=np.uint8)
-    arrays = {
-        f"{split}_{kind}": values
-        for split in ("train", "val", "test")
-        for kind, values in (("images", images), ("labels", labels))
-    }
-    write_npz(tmp_path / "many.npz", **arrays)
-    with pytest.raises(TsyndError, match="multi-label"):
-        tsynd.run(RunConfig(str(tmp_path / "many.npz"), budget="smoke"), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
 def test_bad_input_creates_nothing(tmp_path: Path) -> None:
     for settings in ({"data": "brestmnist"}, {"data": str(tmp_path / "missing.npz")}, {"data": "phantom:count=5"}):
         with pytest.raises(TsyndError):

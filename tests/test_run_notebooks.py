@@ -235,3 +235,14 @@ def test_a_failing_notebook_is_left_as_it_was(folder: Path, capsys: pytest.Captu
     assert path.read_bytes() == before
     assert list(folder.iterdir()) == [path] and list(folder.parent.iterdir()) == [folder]
     assert capsys.readouterr().err == "error: a.ipynb failed: ValueError: told you\n"
+
+
+def test_fill_writes_the_generated_cells_and_executes_nothing(tmp_path: Path) -> None:
+    notebook = good()
+    path = write(tmp_path, notebook)
+    kept = path.read_text(encoding="utf-8")
+    stale = nbformat.reads(kept, as_version=4)
+    next(cell for cell in stale.cells if "setup" in cell.metadata.get("tags", [])).source = "stale"
+    path.write_text(nbformat.writes(stale), encoding="utf-8")
+    assert main(["--fill"], tmp_path) == 0
+    assert path.read_text(encoding="utf-8") == kept

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tsynd.autoencoding import build_autoencoder
+from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
@@ -194,7 +194,7 @@ def test_given_images_that_do_not_fit_are_refused(arm: str, columns: dict[str, T
         (IMAGES.expand(-1, 3, -1, -1), LABELS, r"images_BCHW must have shape \(B, 1, 28, 28\) .*got \(12, 3, 28, 28\)"),
         (IMAGES[..., :20], LABELS, r"got \(12, 1, 28, 20\)"),
         (IMAGES[:0], LABELS[:0], "B >= 1"),
-        ((IMAGES * 255).byte(), LABELS, "got torch.uint8: divide uint8 by 255"),
+        ((IMAGES * 255).int(), LABELS, r"float in \[0, 1\], or uint8, got torch.int32"),
         (IMAGES * torch.nan, LABELS, "got nan to nan"),
         (IMAGES.to("meta"), LABELS, "images_BCHW must be on the classifier's device, cpu, got meta"),
     ],
@@ -207,12 +207,35 @@ def test_a_training_set_that_does_not_fit_is_refused(images: Tensor, labels: Ten
     assert weights_hash(classifier) == before
 
 
-def test_several_labels_an_image_have_no_synthetic_images() -> None:
-    classifier, labels = build_classifier(1, 28, 2, seed=2, multi_label=True), torch.stack([LABELS, 1 - LABELS], 1)
-    with pytest.raises(TsyndError, match="synthetic images have one class each"):
-        train_classifier(classifier, IMAGES, labels, parse_arm("tsynd"), QUICK, autoencoder=build_autoencoder(1, 28, seed=1))
-    with pytest.raises(TsyndError, match=r"labels must be 0 or 1 of shape \(12, 2\)"):
+SEVERAL = torch.stack([LABELS, 1 - LABELS, torch.zeros_like(LABELS)], 1)
+
+
+@pytest.mark.parametrize("arm", ["guarded+mixup+pixel", "sham", "mixup+pgd"])
+def test_several_labels_an_image_are_trained_by_every_arm(arm: str) -> None:
+    classifier = build_classifier(1, 28, 3, seed=2, multi_label=True)
+    autoencoder = build_autoencoder(1, 28, seed=1).eval()
+    autoencoder.standardise(IMAGES)
+    for sources_ in ("balanced", "hard", "uncertain"):
+        recipe = replace(QUICK, sources=sources_, soft_labels=1.0)
+        history, synthesis = train_classifier(classifier, IMAGES, SEVERAL, parse_arm(arm), recipe, autoencoder=autoencoder)
+        assert all(map(math.isfinite, history.loss))
+        if synthesis is not None:
+            assert torch.equal(synthesis.labels_B, SEVERAL[synthesis.source_B])
+    with pytest.raises(TsyndError, match=r"labels_B must be 0 or 1 of shape \(12, 3\)"):
         train_classifier(classifier, IMAGES, LABELS, parse_arm("none"), QUICK)
+
+
+def test_soft_labels_and_balance_of_several_labels() -> None:
+    information = torch.tensor([0.0, 0.5, 1.0]) * 2 * math.log(2)
+    softened = soft_targets(torch.tensor([[1, 0]] * 3), information, 2, 1.0)
+    torch.testing.assert_close(softened, torch.tensor([[1.0, 0.0], [0.75, 0.25], [0.5, 0.5]]))
+    labels = torch.zeros(12, 2, dtype=torch.int64)  # nine images without a label, two with the first, one with the second
+    labels[9:11, 0], labels[11, 1] = 1, 1
+    classifier = build_classifier(1, 28, 2, seed=2, multi_label=True)
+    generator = torch.Generator().manual_seed(0)
+    drawn = choose_sources("balanced", IMAGES, labels, classifier, count=6000, samples=8, generator=generator).bincount()
+    expected = torch.tensor([2000 / 9] * 9 + [1000, 1000, 2000])
+    torch.testing.assert_close(drawn.float(), expected, atol=120, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -242,3 +265,15 @@ def test_every_number_of_a_recipe_is_checked() -> None:
         if field.name != "sources":
             with pytest.raises(TsyndError, match=f"{field.name} must be"):
                 replace(QUICK, **{field.name: -1})  # type: ignore[arg-type]  # sources is the only text
+
+
+def test_8_bit_images_train_as_floats_do() -> None:
+    bytes_ = (IMAGES * 255).round().byte()
+    ways = {}
+    for name, images in {"bytes": bytes_, "floats": bytes_.float() / 255}.items():
+        classifier, autoencoder = build_classifier(1, 28, 2, seed=2), build_autoencoder(1, 28, seed=1)
+        loss = train_autoencoder(autoencoder, images, steps=3, seed=0)
+        history, synthesis = train_classifier(classifier, images, LABELS, parse_arm("guarded"), QUICK, autoencoder=autoencoder)
+        assert synthesis is not None
+        ways[name] = torch.tensor(loss + history.loss + synthesis.information_after_B.tolist())
+    torch.testing.assert_close(ways["bytes"], ways["floats"], rtol=1e-3, atol=1e-5)

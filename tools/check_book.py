@@ -34,6 +34,7 @@ MYST = re.compile(r"^[ \t]*(?:`{3,}|:{3,})\{[\w:-]+\}|(?<![\w$\\])\{[a-z][\w:+-]
 # Where braces are code: a span whose opening backtick follows no role.
 SPAN = re.compile(r"(?<![`}])`[^`\n]+`")
 WORDS_A_MINUTE = 200
+LINES_A_MINUTE = 30
 FIGURE_MINUTES = 0.25
 LONGEST = 40
 # A stated reading time may be off by this share of what is counted, or by two minutes.
@@ -116,27 +117,25 @@ def of_exercises(notebook: NotebookNode) -> Iterator[str]:
 
 
 def of_reading_time(notebook: NotebookNode) -> Iterator[str]:
-    """Is the stated reading time what words and figures ask for?"""
+    """Is the stated reading time what words, code and figures ask for?"""
     stated = notebook.metadata["tsynd"]["minutes_reading"]
     counted = reading_minutes(notebook)
     if counted > LONGEST:
         yield f"takes {counted:.0f} minutes to read, more than {LONGEST}: split it"
     if abs(stated - counted) > max(2.0, TOLERANCE * counted):
-        yield f"minutes_reading is {stated}; its words and figures ask for {counted:.0f}"
+        yield f"minutes_reading is {stated}; its words, code and figures ask for {counted:.0f}"
 
 
 def reading_minutes(notebook: NotebookNode) -> float:
-    """Minutes for the prose that stands open and for the figures; code, and what is folded, is read by choice."""
+    """Minutes for the prose that stands open, the code and the figures; what is folded is read by choice."""
     prose = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     prose = re.sub(r"(?s)<details>.*?</details>|```.*?```|<[^>]*>", " ", prose)
     words = len(re.findall(r"[^\W\d_][\w'’-]*", prose))
-    figures = sum(
-        bool(IMAGES & set(output.get("data", {})) or "<img" in str(output.get("data", {}).get("text/html", "")))
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-    )
-    return words / WORDS_A_MINUTE + FIGURE_MINUTES * figures
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", [])]
+    lines = sum(bool(line.strip()) for cell in code for line in cell.source.splitlines())
+    data = [output.get("data", {}) for cell in code for output in cell.outputs]
+    figures = sum(bool(IMAGES & set(each) or "<img" in str(each.get("text/html", ""))) for each in data)
+    return words / WORDS_A_MINUTE + lines / LINES_A_MINUTE + FIGURE_MINUTES * figures
 
 
 def of_all(notebooks: dict[Path, NotebookNode], root: Path) -> Iterator[str]:

@@ -13,7 +13,8 @@ import run_facts
 import yaml
 from nbformat import NotebookNode
 
-from tsynd.data.medmnist import REGISTRY
+from tsynd.data.downloads import megabytes
+from tsynd.data.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("images", "autoencoding", "uncertainty", "targeting", "training", "robustness", "study")
@@ -79,11 +80,9 @@ def info(metadata: Any, path: Path) -> str:
         "Data": "; ".join(map(source_of, metadata["data"])) or "none",
         "Read first": first or "nothing",
     }
-    table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
-    return (
-        f"| | |\n|---|---|\n{table}\n\n{you_are_here(metadata['step'])}\n\n"
-        "Research and teaching only, not for clinical use: [scope](../book/scope.md)."
-    )
+    rows |= you_are_here(metadata["step"])
+    rows["Scope"] = "research and teaching only, [not for clinical use](../book/scope.md)"
+    return "\n".join(f"> - **{name}:** {text}" for name, text in rows.items())
 
 
 def rounded(seconds: float) -> str:
@@ -104,13 +103,14 @@ def source_of(name: str) -> str:
     if name == "phantom":
         return "phantoms, drawn by this package"
     facts = REGISTRY[name]
-    return f"{facts.title}, {facts.megabytes} MB, downloaded on first use, {facts.licence}"
+    size = f"{facts.megabytes} MB" if facts.megabytes else f"at most {megabytes(facts.bytes(28))}"
+    return f"{facts.title}, {size}, downloaded on first use, {facts.licence}"
 
 
-def you_are_here(step: str | None) -> str:
+def you_are_here(step: str | None) -> dict[str, str]:
     """The pipeline in one line, with the chapter's step in bold."""
     line = " → ".join(f"**{name}**" if name == step else name for name in STEPS)
-    return f"You are here: {line}" if step else f"All of it once: {line}"
+    return {"You are here" if step else "All of it once": line}
 
 
 def objectives(metadata: Any, path: Path) -> str:

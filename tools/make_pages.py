@@ -1,4 +1,4 @@
-"""Write the pages that follow from the notebooks: objectives and their exercises, and what executing them took.
+"""Write the pages that follow from what is elsewhere: objectives and their exercises, what executing took, data cards.
 
     python tools/make_pages.py
 
@@ -13,8 +13,10 @@ from typing import Any
 import nbformat
 import run_facts
 from book_exercises import exercises
+from data_cards import data_cards
 from nbformat import NotebookNode
 
+from tsynd.data.registry import REGISTRY
 from tsynd.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +34,11 @@ def main() -> int:
 def pages(root: Path) -> dict[Path, str]:
     """The generated pages of a book, by path."""
     notebooks = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
-    return {root / "book" / "objectives.md": objectives(notebooks), root / "book" / "facts.md": facts(notebooks)}
+    return {
+        root / "book" / "objectives.md": objectives(notebooks),
+        root / "book" / "facts.md": facts(notebooks),
+        root / "book" / "data_cards.md": data_cards(REGISTRY.values()),
+    }
 
 
 def link(path: Path, notebook: NotebookNode) -> str:
@@ -92,17 +98,17 @@ others did on the same machine.
 
 Files that a notebook read, with the SHA-256 of each. Phantoms are drawn anew each time.
 
-{_table(("file", "SHA-256", "notebooks"), _files(known, notebooks))}
+{_files(known, notebooks)}
 """
 
 
-def _files(known: dict[Path, Any], notebooks: dict[Path, NotebookNode]) -> list[tuple[str, ...]]:
-    """A row for each file and checksum, with the notebooks that read it; two rows where they read different files."""
+def _files(known: dict[Path, Any], notebooks: dict[Path, NotebookNode]) -> str:
+    """A line for each file and checksum, with the notebooks that read it; two lines where they read different files."""
     readers: dict[tuple[str, str], list[str]] = {}
     for path, found in known.items():
         for file, checksum in found["sha256"].items():
             readers.setdefault((file, checksum or "it was not there"), []).append(link(path, notebooks[path]))
-    return [(f"`{file}`", f"`{checksum}`", ", ".join(links)) for (file, checksum), links in readers.items()]
+    return "\n".join(f"- `{file}` ({', '.join(links)}): `{checksum}`" for (file, checksum), links in readers.items())
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from tsynd.data.medmnist import REGISTRY, fetch
+from tsynd.data.medmnist import fetch
+from tsynd.data.registry import REGISTRY
 from tsynd.errors import DataUnavailable
 from tsynd.files import write_json
 from tsynd.versions import processor, versions

@@ -1,10 +1,11 @@
 """Re-execute the notebooks and write each in its canonical form; with --check, say what is not as executing would leave it.
 
-    python tools/run_notebooks.py [--only 00_quickstart] [--check]
+    python tools/run_notebooks.py [--only 00_quickstart] [--check | --fill]
 
 An execution also records its time, machine, versions and data in `results/notebooks/`, from which the box at the top of the
 notebook is generated. --check executes nothing (nbval compares the outputs); it prints one line for each finding, and exits
-with 1 if any. What a notebook says is checked by `check_book.py`.
+with 1 if any. --fill executes nothing either: it writes the generated cells anew. What a notebook says is checked by
+`check_book.py`.
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
     """Run or check the notebooks of a folder; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="execute nothing; print what is not as it should be")
+    parser.add_argument("--fill", action="store_true", help="execute nothing; write the generated cells anew")
     parser.add_argument("--only", metavar="NAME", help="one notebook, with or without .ipynb")
     options = parser.parse_args(arguments)
     paths = sorted(folder.glob("*.ipynb"))
@@ -46,6 +48,12 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
         lines = [line for path in paths for line in findings(path)]
         print("\n".join(lines) or f"{len(paths)} notebook(s) checked: all as they should be")
         return 1 if lines else 0
+    if options.fill:
+        for path in paths:
+            notebook = nbformat.read(path, as_version=4)
+            front_matter.fill(notebook, path)
+            write_text(path, canonical(notebook))
+        return 0
     # Every notebook is run, so that one mistake does not hide another.
     failed = [path for path in paths if not run(path)]
     return 1 if failed else 0

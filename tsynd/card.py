@@ -6,6 +6,7 @@ import torch
 
 from tsynd.audit.measures import nearest_real, typical_distance
 from tsynd.config import METHOD_VERSION
+from tsynd.data.splits import members
 from tsynd.randomness import generator_for
 from tsynd.runs import Run
 from tsynd.sets import identity
@@ -28,7 +29,7 @@ _WHERE = {
 def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
     """Everything that someone who is handed the set must know, ready for JSON."""
     data, recipe, arm = run.data, run.recipe, parse_arm(run.config["arm"])
-    counts = synthesis.labels_B.bincount(minlength=len(data.classes)).tolist()
+    counts = members(synthesis.labels_B, len(data.classes)).sum(0).tolist()[: len(data.classes)]
     columns = {
         "mutual_information_before": synthesis.information_before_B,
         "mutual_information_after": synthesis.information_after_B,

@@ -28,14 +28,41 @@ def build_classifier(
 
 
 def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
-    """Set the mean and standard deviation that the network normalises by, per channel, from training images in [0, 1]."""
-    classifier.mean.copy_(images_BCHW.mean(dim=(0, 2, 3)).view(1, -1, 1, 1))
-    classifier.std.copy_(images_BCHW.std(dim=(0, 2, 3)).clamp_min(0.01).view(1, -1, 1, 1))
+    """Set the mean and standard deviation that the network normalises by, per channel, from training images.
+
+    They are float in [0, 1]; 8-bit ones, which are many, are counted: how often each channel has each of the 256 values.
+    """
+    if images_BCHW.dtype == torch.uint8:
+        mean_C, std_C = _moments(images_BCHW)
+    else:
+        mean_C, std_C = images_BCHW.mean(dim=(0, 2, 3)), images_BCHW.std(dim=(0, 2, 3))
+    classifier.mean.copy_(mean_C.view(1, -1, 1, 1))
+    classifier.std.copy_(std_C.clamp_min(0.01).view(1, -1, 1, 1))
+
+
+def _moments(images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel of 8-bit images, in [0, 1] intensity."""
+    counts_CV = torch.zeros(images_BCHW.shape[1], 256, dtype=torch.float64, device=images_BCHW.device)
+    for part_bCHW in images_BCHW.split(1024):
+        counts_CV += torch.stack([channel.flatten().bincount(minlength=256) for channel in part_bCHW.unbind(1)])
+    values_V = torch.arange(256, dtype=torch.float64, device=images_BCHW.device) / 255
+    total = counts_CV[0].sum()
+    mean_C = (counts_CV * values_V).sum(1) / total
+    variance_C = (counts_CV * (values_V - mean_C[:, None]).square()).sum(1) / (total - 1)
+    return mean_C, variance_C.sqrt()
 
 
 def as_targets(labels: Tensor, classifier: "Classifier") -> Tensor:
     """Labels as what the loss compares with, (B, C): class numbers one-hot, multi-label ones as they are."""
     return labels if classifier.multi_label else F.one_hot(labels, classifier.classes)
+
+
+def classification_losses(logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: float = 0.0) -> Tensor:
+    """What `classification_loss` averages: the loss of each image, (B,) in nats."""
+    if multi_label:
+        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
+        return F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
+    return F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
 
 
 def classification_loss(
@@ -58,11 +85,7 @@ def classification_loss(
     Returns:
         The mean over the images, in nats.
     """
-    if multi_label:
-        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
-        loss_B = F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
-    else:
-        loss_B = F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
+    loss_B = classification_losses(logits_BC, targets_BC, multi_label=multi_label, smoothing=smoothing)
     return (loss_B if weights_B is None else loss_B * weights_B).mean()
 
 

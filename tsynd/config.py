@@ -57,6 +57,7 @@ class RunConfig:
         device: `auto` (cuda, then mps, then cpu) or the name of a torch device.
         synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
         review: an expert's decisions about these images; rejected and unreviewed ones are left out.
+        skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
 
     Raises:
         TsyndError: when a value is not one of these.
@@ -72,6 +73,7 @@ class RunConfig:
     device: str = "auto"
     synthetic: str | None = None
     review: str | None = None
+    skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         for name in ("data", "arm", "budget", "evaluate", "device"):
@@ -104,7 +106,7 @@ class RunConfig:
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
         budget = BUDGETS[self.budget]
-        given = {"synthetic": self.synthetic, "review": self.review}
+        given = {"synthetic": self.synthetic, "review": self.review, "skip_unreadable": self.skip_unreadable or None}
         return {
             **{name: value for name, value in asdict(self).items() if name not in given},
             **{name: value for name, value in given.items() if value is not None},

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from tsynd.data import Dataset
+from tsynd.data.labels import numbers_of
 from tsynd.errors import DataUnavailable, TsyndError, unknown
 from tsynd.files import write_text
 from tsynd.runs import fingerprint
@@ -41,7 +42,7 @@ def write_review(path: Path, synthesis: Synthesis, decisions: Mapping[int, Decis
     table = csv.writer(buffer, lineterminator="\n")
     table.writerow(COLUMNS)
     for index, made in sorted(decisions.items()):
-        source, label = int(synthesis.source_B[index]), int(synthesis.labels_B[index])
+        source, label = int(synthesis.source_B[index]), numbers_of(synthesis.labels_B[index])
         new_label = "" if made.new_label is None else made.new_label
         table.writerow([index, source, label, made.decision, new_label, made.reviewer, made.time, name])
     write_text(path, buffer.getvalue())
@@ -97,6 +98,8 @@ def reviewed(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> Synthes
         raise TsyndError(f"the review lets no image pass: {len(decisions)} of {len(synthesis)} were reviewed, all rejected")
     passed = synthesis[torch.tensor(kept)]
     given = [decisions[index].new_label for index in kept]
+    if not any(new is not None for new in given):
+        return passed
     labels = [label if new is None else new for label, new in zip(passed.labels_B.tolist(), given, strict=True)]
     return replace(passed, labels_B=torch.tensor(labels))
 
@@ -126,8 +129,14 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
             f"{synthetic} was made from other data than {data.name}: from {made_from[0]}, whose fingerprint is {made_from[1]}, "
             f"not {fingerprint(data)}"
         )
+    several = (len(data.classes),) if data.multi_label else ()
+    if synthesis.labels_B.shape[1:] != several:
+        of_each = f"{tuple(synthesis.labels_B.shape[1:]) or 'one'}"
+        raise TsyndError(
+            f"{synthetic} was made from other data than {data.name}: labels of each image {of_each}, not {several or 'one'}"
+        )
     for what, column_B, most in (
-        ("label", synthesis.labels_B, len(data.classes)),
+        ("label", synthesis.labels_B, 2 if data.multi_label else len(data.classes)),
         ("source", synthesis.source_B, len(data.train)),
     ):
         if not (column_B.min() >= 0 and column_B.max() < most):
@@ -141,12 +150,17 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
 
 def _decision(row: Mapping[str, str | None], where: str, synthesis: Synthesis, classes: int | None) -> tuple[int, Decision]:
     """One row, checked against the image that it is about."""
-    index, source, label = (_number(row, name, where) for name in COLUMNS[:3])
+    index, source = (_number(row, name, where) for name in COLUMNS[:2])
+    several = synthesis.labels_B.ndim == 2
+    label = (row["label"] or "").strip() if several else str(_number(row, "label", where))
     if not 0 <= index < len(synthesis):
         raise TsyndError(f"{where}: index must be between 0 and {len(synthesis) - 1}, got {index}")
-    for name, given, true in (("source_index", source, synthesis.source_B), ("label", label, synthesis.labels_B)):
-        if given != int(true[index]):
-            raise TsyndError(f"{where}: {name} of image {index} is {int(true[index])}, got {given}")
+    true = numbers_of(synthesis.labels_B[index])
+    for name, given, known in (("source_index", str(source), str(int(synthesis.source_B[index]))), ("label", label, true)):
+        if given != known:
+            raise TsyndError(f"{where}: {name} of image {index} is {known}, got {given}")
+    if several and row["new_label"]:
+        raise TsyndError(f"{where}: images with several labels are accepted or rejected, got the new label {row['new_label']}")
     new_label = _number(row, "new_label", where) if row["new_label"] else None
     if new_label is not None and (new_label < 0 or (classes is not None and new_label >= classes)):
         raise TsyndError(f"{where}: new_label must be a class, 0 to {classes - 1 if classes else '…'}, got {new_label}")

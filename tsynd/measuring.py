@@ -10,8 +10,8 @@ from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for
 from tsynd.robustness import evaluate
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import balanced_accuracy
+from tsynd.robustness.batches import fitting, predict
+from tsynd.robustness.metrics import balanced_accuracy, scores
 from tsynd.targeting import Synthesis
 
 
@@ -44,6 +44,7 @@ def measure(
         draws=budget.evaluation.draws,
         attack_steps=budget.evaluation.attack_steps,
         limit=budget.evaluation.limit,
+        batch_size=fitting(data.size),
         progress=progress,
     )
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
@@ -58,7 +59,7 @@ def _inside(classifier: Classifier, split: Split) -> float | None:
         return None
     with frozen(classifier):
         logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
-    return balanced_accuracy(logits_BC, split.labels)
+    return balanced_accuracy(scores(logits_BC, split.labels), split.labels)
 
 
 def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:

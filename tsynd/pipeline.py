@@ -19,11 +19,10 @@ from tsynd.decisions import given_images
 from tsynd.files import write_json
 from tsynd.measuring import measure
 from tsynd.randomness import seed_for
-from tsynd.robustness.evaluation import check_task
 from tsynd.runs import Run, fingerprint
 from tsynd.sets import identity, origin
 from tsynd.targeting import Guard, Synthesis, on_cpu
-from tsynd.tensors import weights_hash
+from tsynd.tensors import for_training, weights_hash
 from tsynd.training import CHECKPOINT_EVERY, History, parse_arm, steps_of, train_classifier
 from tsynd.versions import device_name, versions
 
@@ -62,9 +61,13 @@ def run(
     with _clock(seconds, "load"):
         say("load", 0, 0, config.data)
         data = load(
-            config.data, size=config.size, progress=lambda text, done, total: say("load", done, total if done else 0, text)
+            config.data,
+            size=config.size,
+            skip_unreadable=config.skip_unreadable,
+            progress=lambda text, done, total: say("load", done, total if done else 0, text),
         )
-        check_task(data.task)
+        for note in data.notes:
+            say("note", 0, 0, note)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
     given: Synthesis | None = None
@@ -77,7 +80,8 @@ def run(
         review = {"review": decided} if decided else {}
     if folder:
         store.open_folder(folder, settings, force)
-    images_BCHW, labels_B = data.train.images[chosen].to(device).float() / 255, data.train.labels[chosen].to(device)
+    some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
+    images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
     autoencoder: ConvAutoencoder | None = None
     autoencoder_loss: list[float] = []
@@ -95,7 +99,7 @@ def run(
             audited = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = audited.to_json() if audited else None
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
-    metrics |= {"weights_hash": weights_hash(classifier)} | review
+    metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, audited)
     if folder:
         with _clock(seconds, "report"):
@@ -146,7 +150,8 @@ def _classifier(
 ) -> tuple[Classifier, History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
     recipe, arm = BUDGETS[config.budget].recipe, parse_arm(config.arm)
-    classifier = build_classifier(data.channels, data.size, len(data.classes), seed_for(config.seed, "initialise classifier"))
+    initial = seed_for(config.seed, "initialise classifier")
+    classifier = build_classifier(data.channels, data.size, len(data.classes), initial, multi_label=data.multi_label)
     path = folder / store.CLASSIFIER if folder else None
     synthesis = store.load_synthesis(folder / store.SYNTHETIC) if folder else None
     complete = synthesis is not None or not (arm.objective or given)

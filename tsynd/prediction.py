@@ -13,7 +13,9 @@ from torch import Tensor
 
 from tsynd.data import load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.folder import ENDINGS, SPLIT_NAMES, read_image
+from tsynd.data.labels import names_of, numbers_of
+from tsynd.data.layouts import SPLIT_NAMES, walk
+from tsynd.data.pictures import ENDINGS, fit, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
 from tsynd.files import write_text
 from tsynd.modes import frozen
@@ -28,7 +30,8 @@ from tsynd.uncertainty import mutual_information, predictive_entropy
 class Predictions:
     """What a run says of images, one row an image, on the CPU.
 
-    probabilities_BC: of the classifier itself, without dropout: those that `metrics.json` measures. information_B and
+    probabilities_BC: of the classifier itself, without dropout: those that `metrics.json` measures; of several labels an image
+    one for each, and rows do not sum to one. information_B and
     entropy_B: mutual information and entropy of the mean prediction over posterior samples, in nats.
     """
 
@@ -64,7 +67,8 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
         for _, images_BCHW in batches(images, batch_size, run.device):
             batch_BCHW = images_BCHW.to(next(classifier.parameters()).dtype)
             log_probs_BKC = posterior(batch_BCHW)
-            probabilities_BC = classifier(batch_BCHW).double().softmax(dim=1)
+            logits_BC = classifier(batch_BCHW).double()
+            probabilities_BC = logits_BC.sigmoid() if classifier.multi_label else logits_BC.softmax(dim=1)
             measured = (probabilities_BC, mutual_information(log_probs_BKC), predictive_entropy(log_probs_BKC))
             columns.append(tuple(column.cpu() for column in measured))
     return Predictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
@@ -75,7 +79,8 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
 
     Columns: `split` (empty where there is none), `image` (position in its split; for a folder the file's name in it),
     `label` and `label_name` (empty where unknown), `predicted` (class number) and `predicted_name`, `probability_0`, …,
-    `mutual_information`, `entropy`.
+    `mutual_information`, `entropy`. Of several labels an image the numbers of those that are present are joined by spaces and
+    their names by semicolons; `none` where there are none; predicted are those whose probability is above .5.
 
     Args:
         path: the CSV; it appears whole or not at all.
@@ -98,17 +103,20 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
     for rows, images in _from_folder(folder, run, batch_size) if folder.is_dir() else _from_data(data, run, batch_size):
         found = predict(run, images, batch_size=batch_size)
         for position, (split, image, label) in enumerate(rows):
-            probabilities = found.probabilities_BC[position].tolist()
-            best = int(np.argmax(probabilities))
-            known = ["", ""] if label is None else [label, classes[label]]
+            probabilities_C = found.probabilities_BC[position]
+            probabilities = probabilities_C.tolist()
+            best = (probabilities_C > 0.5).long() if run.data.multi_label else probabilities_C.argmax()
+            known = ["", ""] if label is None else [numbers_of(label), names_of(label, classes)]
             numbers = [*probabilities, float(found.information_B[position]), float(found.entropy_B[position])]
-            table.writerow([split, image, *known, best, classes[best], *(f"{number:.6f}" for number in numbers)])
+            table.writerow(
+                [split, image, *known, numbers_of(best), names_of(best, classes), *(f"{number:.6f}" for number in numbers)]
+            )
         done += len(rows)
     write_text(path, buffer.getvalue())
     return done
 
 
-Row = tuple[str, int | str, int | None]
+Row = tuple[str, int | str, Tensor | None]
 """Split, position or file name, label where it is known."""
 
 
@@ -119,33 +127,33 @@ def _from_data(name: str, run: Run, batch_size: int) -> Iterator[tuple[list[Row]
         kinds = {1: "1 channel (grey)", 3: "3 (RGB)"}
         raise TsyndError(f"{name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
     numbers = tuple(map(str, range(len(run.data.classes))))  # the classes of an .npz, which names none
-    same = data.classes == run.data.classes or data.classes == numbers[: len(data.classes)]
-    known = data.task != "multi-label" and same
+    known = data.multi_label == run.data.multi_label and (
+        data.classes == run.data.classes or data.classes == numbers[: len(data.classes)]
+    )
     for split in SPLITS:
         part = getattr(data, split)
         for start in range(0, len(part), batch_size):
             some = part[slice(start, start + batch_size)]
-            labels: list[Any] = some.labels.tolist() if known else [None] * len(some)
+            labels: list[Any] = list(some.labels) if known else [None] * len(some)
             yield [(split, start + offset, label) for offset, label in enumerate(labels)], some.images
 
 
 def _from_folder(folder: Path, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of whatever images lie in a folder, in the order of their names."""
-    inside = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS]
-    files = [file for file in inside if not any(part.startswith((".", "__MACOSX")) for part in file.parts)]
+    files = [file.relative_to(folder) for file in walk(folder) if file.suffix.lower() in ENDINGS]
     if not files:
         raise TsyndError(f"{folder} has no images (files that end in {', '.join(ENDINGS)})")
-    mode = "L" if run.data.channels == 1 else "RGB"
     for start in range(0, len(files), batch_size):
         rows: list[Row] = []
         pixels = []
         for file in files[start : start + batch_size]:
-            image = read_image(folder / file, run.data.size)
-            if image.mode == "RGB" and mode == "L":
+            with quiet_pillow():
+                image_CHW = fit(read_picture(folder / file), run.data.size)
+            if len(image_CHW) > run.data.channels:
                 raise TsyndError(f"{folder / file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
-            pixels.append(np.asarray(image.convert(mode)).reshape(run.data.size, run.data.size, -1))
-            name = file.parent.name
-            label = run.data.classes.index(name) if name in run.data.classes else None
+            pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))
+            names = [part for part in file.parts[:-1] if part in run.data.classes and not run.data.multi_label]
+            label = torch.tensor(run.data.classes.index(names[-1])) if names else None
             split = SPLIT_NAMES.get(file.parts[0].lower(), "") if len(file.parts) > 1 else ""
             rows.append((split, file.as_posix(), label))
-        yield rows, torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+        yield rows, torch.from_numpy(np.stack(pixels))

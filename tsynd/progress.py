@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from tsynd.pipeline import Progress as Callback
 
-UNITS = {"synthesize": "images"}  # what a stage counts, where it is not steps
+UNITS = {"synthesize": "images", "load": "images", "check": "images"}  # what a stage counts, where it is not steps
 
 
 @contextmanager
@@ -36,6 +36,9 @@ class _Bars:
         self.tasks: dict[str, TaskID] = {}
 
     def __call__(self, stage: str, done: int, total: int, text: str) -> None:
+        if stage == "note":
+            self.bars.console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+            return
         if stage not in self.tasks:
             self.finish()
             self.tasks[stage] = self.bars.add_task(stage, total=None, text=text)

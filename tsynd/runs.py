@@ -16,6 +16,7 @@ from tsynd.config import METHOD_VERSION
 from tsynd.data import Dataset, load
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
+from tsynd.tensors import for_training
 from tsynd.training import History, Recipe, parse_arm
 
 
@@ -59,9 +60,13 @@ class Run:
         return self
 
     def training_images(self) -> tuple[Tensor, Tensor]:
-        """The real images (N, C, H, W) in [0, 1] that it was trained on and their labels (N,), on the networks' device."""
-        chosen = self.data.train[self.chosen]
-        return chosen.images.to(self.device).float() / 255, chosen.labels.to(self.device)
+        """The real images (N, C, H, W) that it was trained on and their labels, on the networks' device.
+
+        In [0, 1]; very many are of 8 bits (`tsynd.tensors.for_training`).
+        """
+        train = self.data.train
+        chosen = train if len(self.chosen) == len(train) else train[self.chosen]
+        return for_training(chosen.images, self.device), chosen.labels.to(self.device)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -81,11 +86,11 @@ def load_run(folder: str | Path) -> Run:
         made = f"made with method version {settings['method_version']}, this tsynd has version {METHOD_VERSION}"
         raise TsyndError(f"the run in {folder} was {made}: run it again")
     metrics = store.read_json(folder / store.METRICS)
-    data = load(settings["data"], size=settings["size"])
+    data = load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
-    classifier = Classifier(data.channels, data.size, len(data.classes))
+    classifier = Classifier(data.channels, data.size, len(data.classes), multi_label=data.multi_label)
     store.load_weights(folder / store.CLASSIFIER, classifier)
     notes = store.load_notes(folder / store.CLASSIFIER, "history") or {}
     autoencoder, loss = None, []
@@ -101,6 +106,7 @@ def fingerprint(data: Dataset) -> str:
     """A short hash of all images and labels, so that a result says which data it was made from."""
     digest = hashlib.blake2b(digest_size=8)
     for split in (data.train, data.val, data.test):
-        digest.update(split.images.numpy().tobytes())
+        for images in split.images.split(1024):  # a set may be larger than memory
+            digest.update(images.numpy().tobytes())
         digest.update(split.labels.numpy().tobytes())
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from torch import Tensor
 from tsynd import store
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset, load
+from tsynd.data.labels import names_of, numbers_of
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.files import check_new, whole, write_json
 from tsynd.posterior import HeadDropout
@@ -23,7 +24,7 @@ from tsynd.targeting import Synthesis, concatenate, on_cpu
 from tsynd.training import ARMS, Bank, parse_arm
 
 # What `_png_name` gives.
-_PNG = re.compile(r"\d{5,}_class-\d+(-[a-z0-9-]+)?_source-\d{5,}\.png")
+_PNG = re.compile(r"\d{5,}_class-(\d+|none)(-[a-z0-9-]+)?_source-\d{5,}\.png")
 
 
 def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Callable[[int], None] | None = None) -> Synthesis:
@@ -144,7 +145,8 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
     if wanted is None:
         return None
     try:
-        data = load(wanted, size=settings.get("size"), download=name is not None)
+        skip = settings.get("skip_unreadable", False)
+        data = load(wanted, size=settings.get("size"), download=name is not None, skip_unreadable=skip)
     except DataUnavailable:
         if name is None:
             return None
@@ -174,10 +176,11 @@ def origin(path: Path) -> tuple[str, str] | None:
 
 def shown(synthesis: Synthesis, data: Dataset | None) -> tuple[tuple[str, ...], Tensor | None]:
     """Names of the classes, and the sources (B, C, H, W) in [0, 1]; without the data, numbers as names and None."""
-    count = int(synthesis.labels_B.max()) + 1
+    several = synthesis.labels_B.ndim == 2
+    count = synthesis.labels_B.shape[1] if several else int(synthesis.labels_B.max()) + 1
     if data is None:
         return tuple(map(str, range(max(2, count)))), None
-    if count > len(data.classes) or int(synthesis.source_B.max()) >= len(data.train):
+    if several != data.multi_label or count > len(data.classes) or int(synthesis.source_B.max()) >= len(data.train):
         raise TsyndError(f"{data.name} does not have the classes and sources of these images: name the data they were made from")
     return data.classes, data.train.images[synthesis.source_B].float() / 255
 
@@ -190,7 +193,7 @@ def card_path(path: Path) -> Path:
 def _untrained(run: Run) -> Classifier:
     """The untrained copy of the classifier that the arm `sham` searches with."""
     data, seed = run.data, seed_for(run.config["seed"], "initialise classifier")
-    copied = build_classifier(data.channels, data.size, len(data.classes), seed).to(run.device)
+    copied = build_classifier(data.channels, data.size, len(data.classes), seed, multi_label=data.multi_label).to(run.device)
     copied.mean.copy_(run.classifier.mean)
     copied.std.copy_(run.classifier.std)
     return copied
@@ -198,9 +201,10 @@ def _untrained(run: Run) -> Classifier:
 
 def _png_name(synthesis: Synthesis, position: int, classes: list[str]) -> str:
     """Number, class and source in a file's name; what a file system may refuse becomes a dash."""
-    label, source = int(synthesis.labels_B[position]), int(synthesis.source_B[position])
-    word = re.sub(r"[^a-z0-9]+", "-", classes[label].lower()).strip("-")[:40]
-    return f"{position:05d}_class-{label}{f'-{word}' if word and word != str(label) else ''}_source-{source:05d}.png"
+    label, source = synthesis.labels_B[position], int(synthesis.source_B[position])
+    number = numbers_of(label).replace(" ", "-")
+    word = re.sub(r"[^a-z0-9]+", "-", names_of(label, tuple(classes)).lower()).strip("-")[:40]
+    return f"{position:05d}_class-{number}{f'-{word}' if word and word != number else ''}_source-{source:05d}.png"
 
 
 def _write_png(path: Path, image_CHW: Tensor) -> None:

@@ -117,13 +117,14 @@ def load_weights(path: Path, network: nn.Module) -> None:
 def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | None = None) -> None:
     """Write a synthesis as `.npz` in MedMNIST layout, with where each image comes from beside it.
 
-    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1); `val_*` and `test_*` are there and
+    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1), of several labels an
+    image (N, L); `val_*` and `test_*` are there and
     empty, since nobody should validate on synthetic images. `reconstructions` is what the searches started from; the other
     arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`, if known, is the name
     and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
     """
     pictures = {key: _to_file(getattr(synthesis, name)) for name, key in _PICTURES.items()}
-    labels = synthesis.labels_B.cpu().numpy()[:, None]
+    labels = synthesis.labels_B.cpu().reshape(len(synthesis), -1).numpy()
     empty = {
         f"{split}_{kind}": array[:0]
         for split in ("val", "test")
@@ -148,7 +149,8 @@ def load_synthesis(path: Path) -> Synthesis | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             pictures: dict[str, Any] = {name: _from_file(arrays[key]) for name, key in _PICTURES.items()}
-            labels_B = torch.from_numpy(arrays["train_labels"]).long().reshape(-1)
+            labels_B = torch.from_numpy(arrays["train_labels"]).long()
+            labels_B = labels_B.squeeze(1) if labels_B.ndim == 2 and labels_B.shape[1] == 1 else labels_B
             columns: dict[str, Any] = {name: torch.from_numpy(arrays[key]) for name, key in _COLUMNS.items()}
             settings: dict[str, Any] = {name: kind(arrays[name]) for name, kind in _SETTINGS.items()}
             seed = int(arrays["seed"]) if "seed" in arrays else None

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from tsynd.errors import TsyndError
 from tsynd.files import whole
 
+# Training images that would take more bytes than this as floats are kept in 8 bits.
+LARGE = 2 * 10**9
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors as safetensors, whole or not at all, with notes as JSON in the file's header."""
@@ -50,8 +53,22 @@ def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in tensors.items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)  # not copied: it may be large
     return digest.hexdigest()
+
+
+def as_float(images: Tensor) -> Tensor:
+    """Images in [0, 1]: those of 8 bits are divided by 255, others are as they are."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def for_training(images: Tensor, device: torch.device | None) -> Tensor:
+    """8-bit images on a device, in [0, 1]; where that would take more than `LARGE` bytes, as they are, a quarter as large.
+
+    Training takes either, and converts the latter batch by batch.
+    """
+    moved = images.to(device)
+    return moved if images.numel() * 4 > LARGE else as_float(moved)
 
 
 def weights_hash(network: nn.Module) -> str:

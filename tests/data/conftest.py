@@ -1,10 +1,14 @@
 """Small data made in the test: splits, files in MedMNIST layout, the folder of real files."""
 
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.data.servers import Answer, Server
 
 
 @pytest.fixture
@@ -25,3 +29,15 @@ def real() -> Path:
         if folder and (Path(folder) / "breastmnist.npz").is_file():
             return Path(folder)
     pytest.skip("needs the official MedMNIST files: set TSYND_DATA to their folder")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server on this machine that behaves as its addresses say."""
+    with Server(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()

@@ -1,4 +1,4 @@
-"""A folder of class folders: what is read, how it is split, and what is refused."""
+"""Images of your own, in folders: what is read, how it is split, and what is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -115,12 +115,11 @@ def truncated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.write_text("not an image"), "cannot be read as an image (cannot identify"),
+        (lambda path: path.write_text("not an image"), "cannot be read as an image (cannot identify image file)"),
         (lambda path: path.write_bytes(b""), "cannot be read as an image"),
         (truncated, "cannot be read as an image (image file is truncated"),
-        (lambda path: Image.new("RGBA", (20, 20)).save(path), "must be 8-bit grey or RGB, got mode RGBA: convert it first"),
-        (lambda path: Image.new("P", (20, 20)).save(path), "got mode P"),
-        (lambda path: Image.new("I;16", (20, 20)).save(path), "got mode I;16, 16 bits"),
+        (lambda path: Image.new("RGBA", (20, 20)).save(path), "has transparent parts"),
+        (lambda path: Image.new("L", (1, 1)).save(path), "is 1 x 1 px: an image must have at least 8 px each way"),
         (animated, "has 2 frames"),
     ],
 )
@@ -134,7 +133,7 @@ def test_images_that_are_refused_by_name(tmp_path: Path, make: Callable[[Path], 
 def test_cmyk(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 3, "b": 3})
     Image.new("CMYK", (20, 20)).save(tmp_path / "a" / "print.jpg")
-    assert "print.jpg must be 8-bit grey or RGB, got mode CMYK" in refused(tmp_path)
+    assert "print.jpg must be grey (8 or 16 bits), RGB or with a palette, got mode CMYK" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("limit", [250, 100])
@@ -144,22 +143,29 @@ def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit:
 
 
 def test_folders_that_are_refused(tmp_path: Path) -> None:
-    assert "must have a folder for each class, at least two, found none" in refused(tmp_path)
+    assert "must have a folder of images for each class, at least two, found no images" in refused(tmp_path)
+    grey(tmp_path / "loose.png")
+    assert "found images without a class" in refused(tmp_path)
     fill(tmp_path, {"a": 3})
-    assert "found only 'a'" in refused(tmp_path)
+    assert "must have at least two classes, found only 'a'" in refused(tmp_path)
     (tmp_path / "b").mkdir()
     assert "has no images (files that end in .png" in refused(tmp_path)
     fill(tmp_path, {"b": 2})
     assert "class 'b' has 2 image(s), too few for train and test and val" in refused(tmp_path)
-    fill(tmp_path, {"b/c": 1})
-    assert "must hold images only, found the folder 'c'" in refused(tmp_path)
+    fill(tmp_path, {"b/test": 1})
+    assert "b has the split 'test' in it: splits come first, as in test/b" in refused(tmp_path)
+
+
+def test_the_folder_inside_is_meant(tmp_path: Path) -> None:
+    fill(tmp_path / "data", {"a": 3, "b": 3})
+    assert f"is it {tmp_path / 'data'} that you mean?" in refused(tmp_path)
 
 
 def test_split_folders_that_are_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train", {"no": 3, "yes": 3})
-    assert "has train but no test folder" in refused(tmp_path)
+    assert "has train but no test images" in refused(tmp_path)
     fill(tmp_path / "test", {"no": 3, "maybe": 3})
-    assert "test and train must have the same classes, they differ in maybe, yes" in refused(tmp_path)
+    assert "train has no image of class 'maybe'; and 1 more problem(s): tsynd data check" in refused(tmp_path)
     fill(tmp_path, {"more": 1})
     assert "has split folders (test, train) beside others (more): use one kind" in refused(tmp_path)
     with pytest.raises(TsyndError, match="size must be at least 16 px, got 8"):

@@ -3,66 +3,37 @@
 import hashlib
 import io
 import os
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from tsynd.data import load, medmnist
+from tests.data.servers import QUICK, Server
+from tsynd.data import downloads, load, medmnist, unpacked
+from tsynd.data.registry import REGISTRY, SIZES
 from tsynd.errors import DataUnavailable, TsyndError
 
 
-class Server(ThreadingHTTPServer):
-    """Answers with `content`, in the way that the first part of the path says: ok, missing, wrong or cut."""
-
-    content = b""
-
-    def address(self, way: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{way}"
-
-
-class Answer(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        way = self.path.split("/")[1]
-        if way == "missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.content)))
-        self.end_headers()
-        content = {"ok": self.server.content, "wrong": bytes(len(self.server.content)), "cut": self.server.content[:1000]}
-        self.wfile.write(content[way])
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server(six: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(server: Server, six: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     """A small set stands in for BreastMNIST; no folder but `tmp_path` is looked in, no server but this one is asked."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **six)
-    with Server(("127.0.0.1", 0), Answer) as server:
-        server.content = buffer.getvalue()
-        facts = replace(
-            medmnist.REGISTRY["breastmnist"], counts=(8, 4, 6), md5={28: hashlib.md5(server.content).hexdigest(), 64: "0" * 32}
-        )
-        monkeypatch.setitem(medmnist.REGISTRY, "breastmnist", facts)
-        monkeypatch.setattr(medmnist, "PUBLISHED", server.address("ok"))
-        monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-        monkeypatch.delenv("TSYND_DATA", raising=False)
-        monkeypatch.delenv("TSYND_MIRROR", raising=False)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    server.content = buffer.getvalue()
+    md5 = {28: hashlib.md5(server.content).hexdigest(), 64: "0" * 32}
+    monkeypatch.setitem(REGISTRY, "breastmnist", replace(REGISTRY["breastmnist"], counts=(8, 4, 6), md5=md5))
+    publish(monkeypatch, server, "ok")
+    monkeypatch.setattr(downloads, "PATIENCE", QUICK)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    for name in ("TSYND_DATA", "TSYND_MIRROR", "TSYND_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return server
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, server: Server, *ways: str) -> None:
+    monkeypatch.setattr(medmnist, "ADDRESSES", tuple(server.address(way) + "/{file}" for way in ways))
 
 
 def unavailable(folder: Path, download: bool = True) -> str:
@@ -91,17 +62,18 @@ def test_the_mirror_comes_first_then_the_published_record(
     lines: list[str] = []
     monkeypatch.setenv("TSYND_MIRROR", server.address("missing") + "/")
     load("breastmnist", root=tmp_path / "one", progress=lambda text, done, total: lines.append(text))
-    assert lines[0].startswith(f"downloading {server.address('ok')}")
+    assert lines[0] == f"{server.address('missing')}/breastmnist.npz: HTTP 404"
+    assert lines[1].startswith(f"downloading {server.address('ok')}")
     monkeypatch.setenv("TSYND_MIRROR", server.address("ok"))
-    monkeypatch.setattr(medmnist, "PUBLISHED", server.address("missing"))
+    publish(monkeypatch, server, "missing")
     assert len(load("breastmnist", root=tmp_path / "two").train) == 8
 
 
-@pytest.mark.parametrize(("way", "reason"), [("missing", "HTTP 404"), ("wrong", "has MD5"), ("cut", "ChunkedEncodingError")])
+@pytest.mark.parametrize(("way", "reason"), [("missing", "HTTP 404"), ("wrong", "has MD5"), ("cut", "the connection was cut")])
 def test_a_failed_download_leaves_nothing_and_says_what_to_do(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, reason: str
 ) -> None:
-    monkeypatch.setattr(medmnist, "PUBLISHED", server.address(way))
+    publish(monkeypatch, server, way)
     message = unavailable(tmp_path / "data")
     assert reason in message
     assert "\n" not in message
@@ -109,8 +81,8 @@ def test_a_failed_download_leaves_nothing_and_says_what_to_do(
 
 
 def test_no_server_and_no_download(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(medmnist, "PUBLISHED", "http://127.0.0.1:9/files")
-    assert "ConnectionError" in unavailable(tmp_path)
+    monkeypatch.setattr(medmnist, "ADDRESSES", ("http://127.0.0.1:9/files/{file}",))
+    assert "no connection" in unavailable(tmp_path)
     message = unavailable(tmp_path, download=False)
     assert f"is not in {tmp_path}, and download is off" in message
     assert "--data phantom" in message
@@ -118,7 +90,7 @@ def test_no_server_and_no_download(server: Server, tmp_path: Path, monkeypatch: 
 
 def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataUnavailable, match=r"could not be downloaded .*(File exists|Not a directory)"):
+    with pytest.raises(DataUnavailable, match=r"cannot be written into .*(File exists|Not a directory): put"):
         load("breastmnist", root=tmp_path / "file")
 
 
@@ -145,17 +117,47 @@ def test_sizes(server: Server, tmp_path: Path) -> None:
 
 
 def test_counts_are_the_published_ones(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(medmnist.REGISTRY, "breastmnist", replace(medmnist.REGISTRY["breastmnist"], counts=(1, 2, 3)))
+    monkeypatch.setitem(REGISTRY, "breastmnist", replace(REGISTRY["breastmnist"], counts=(1, 2, 3)))
     with pytest.raises(TsyndError, match=r"has \(8, 4, 6\) images in train, val and test, the published set \(1, 2, 3\)"):
         load("breastmnist")
 
 
 @pytest.mark.parametrize("name", ["breastmnist", "pneumoniamnist", "retinamnist"])
 def test_the_official_files(real: Path, name: str) -> None:
-    made, facts = load(name, root=real, download=False), medmnist.REGISTRY[name]
+    made, facts = load(name, root=real, download=False), REGISTRY[name]
     assert (made.size, made.channels, made.classes) == (28, facts.channels, facts.classes)
     smallest = int(made.train.labels.bincount().min())
     assert made.subset(smallest, seed=0).train.labels.bincount().tolist() == [smallest] * len(made.classes)
     own = load(real / f"{name}.npz")
     assert (own.train.images == made.train.images).all()
     assert own.channels == facts.channels
+
+
+def test_the_registry_is_that_of_medmnist() -> None:
+    assert len(REGISTRY) == 12
+    assert (
+        sum(sum(facts.counts) for facts in REGISTRY.values()) == 707_962
+    )  # the paper has 107 more: the files of 2024 lack some CT slices
+    assert all(tuple(facts.md5) == SIZES for facts in REGISTRY.values())
+    assert len({md5 for facts in REGISTRY.values() for md5 in facts.md5.values()}) == 48
+    assert [name for name, facts in REGISTRY.items() if facts.task == "multi-label"] == ["chestmnist"]
+    assert [name for name, facts in REGISTRY.items() if facts.licence != "CC BY 4.0"] == ["dermamnist"]
+    assert all("doi:10." in facts.citation for facts in REGISTRY.values())
+
+
+def test_a_large_set_is_unpacked_once_and_then_needs_no_file(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = load("breastmnist")
+    monkeypatch.setattr(unpacked, "LARGE", 1000)
+    monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
+    lines: list[str] = []
+    made = load("breastmnist", progress=lambda text, done, total: lines.append(text))
+    assert lines[0].startswith("unpacking")
+    (tmp_path / "home" / ".medmnist" / "breastmnist.npz").unlink()
+    again = load("breastmnist", download=False)
+    for split in ("train", "val", "test"):
+        for one in (made, again):
+            assert torch.equal(getattr(one, split).images, getattr(plain, split).images)
+            assert torch.equal(getattr(one, split).labels, getattr(plain, split).labels)
+    assert server.asked == 1

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsynd.data.splits import proportional, shuffled, stratified
@@ -23,6 +23,7 @@ def test_the_order_is_the_same_on_every_platform() -> None:
     assert stratified(LABELS, CLASSES, per_class=2, seed=3).tolist() == GOLDEN_SUBSET
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(small=st.integers(1, 20), large=st.integers(1, 20), seed=st.integers(-3, 2**40))
 def test_stratified_and_nested(small: int, large: int, seed: int) -> None:
     small, large = sorted((small, large))
@@ -57,6 +58,7 @@ def test_multi_label_choices_are_the_same_on_every_platform() -> None:
 
 @pytest.mark.parametrize("labels", [LABELS, MULTI_LABEL], ids=["one label", "several labels"])
 @pytest.mark.parametrize("groups", [None, GROUPS], ids=["alone", "grouped"])
+@settings(deadline=None)  # a machine may be busy
 @given(small=st.integers(1, 6), large=st.integers(1, 6), seed=st.integers(0, 2**40))
 def test_every_kind_has_enough_of_each_class_and_is_nested(
     labels: torch.Tensor, groups: torch.Tensor | None, small: int, large: int, seed: int
@@ -72,6 +74,7 @@ def test_every_kind_has_enough_of_each_class_and_is_nested(
 
 @pytest.mark.parametrize("labels", [LABELS, MULTI_LABEL, (LABELS == 1).long()], ids=["balanced", "several labels", "unbalanced"])
 @pytest.mark.parametrize("groups", [None, GROUPS], ids=["alone", "grouped"])
+@settings(deadline=None)  # a machine may be busy
 @given(small=st.floats(0.001, 1), large=st.floats(0.001, 1), seed=st.integers(0, 2**40))
 def test_a_fraction_keeps_the_shares_and_is_nested(
     labels: torch.Tensor, groups: torch.Tensor | None, small: float, large: float, seed: int

@@ -195,3 +195,16 @@ def test_bad_steps_are_refused() -> None:
         pgd(model, images, labels, eps=0.1, steps=0)
     with pytest.raises(TsyndError, match="step_size must be > 0"):
         pgd(model, images, labels, eps=0.1, step_size=-0.1)
+
+
+def test_an_attack_on_several_sure_labels_still_finds_its_way() -> None:
+    with torch.no_grad():
+        network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval()
+        network[1].get_parameter("weight").copy_(torch.stack([torch.ones(16), -torch.ones(16)]))
+        network[1].get_parameter("bias").copy_(torch.tensor([200.0, -200.0]))  # cross-entropies and their gradients round to 0
+    images, labels = torch.full((1, 1, 4, 4), 0.5), torch.tensor([[1, 0]])
+    attacked = pgd(network, images, labels, eps=0.1, steps=5, start=torch.zeros_like(images))
+    torch.testing.assert_close(attacked, torch.full_like(images, 0.4))
+    torch.testing.assert_close(fgsm(network, images, labels, eps=0.1), torch.full_like(images, 0.4))
+    with pytest.raises(TsyndError, match=r"0 or 1 of the logits' shape \(1, 2\), got \(1, 3\)"):
+        pgd(network, images, torch.zeros(1, 3, dtype=torch.int64), eps=0.1)

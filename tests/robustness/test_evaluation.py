@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.robustness.toys import images_and_labels, small_network, trained
 from tsynd.errors import TsyndError
@@ -118,6 +118,52 @@ def test_a_limited_attack_keeps_the_share_of_the_classes() -> None:
     assert report["attacks"]["n"] == 10
 
 
+class Yes(nn.Module):
+    """One logit for "yes", from those of "no" and "yes"."""
+
+    def __init__(self, network: nn.Module, copies: int = 1) -> None:
+        super().__init__()
+        self.network, self.copies = network, copies
+
+    def forward(self, images: Tensor) -> Tensor:
+        both = self.network(images)
+        return (both[:, 1:] - both[:, :1]).expand(-1, self.copies)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_one_label_or_copies_of_it_are_the_binary_task(copies: int) -> None:
+    images, labels = images_and_labels(30)
+    network = trained(small_network(1, 12, 2), images, labels, steps=20)
+    labels[:3] = 1 - labels[:3]  # some errors
+    settings = QUICK | {"eps": (0.0, 0.1, 0.15)}
+    binary = evaluate(network, images, labels, "binary", **settings)
+    several = evaluate(Yes(network, copies), images, labels[:, None].repeat(1, copies), "multi-label", **settings)
+    assert 0 < binary["attacks"]["pgd"]["0.1000"] < binary["attacks"]["pgd"]["0"] < 1
+    for section in ("test_time_augmentation", "corruptions", "attacks"):
+        assert several[section] == binary[section]
+    for name in ("accuracy", "balanced_accuracy", "auroc"):
+        assert several["clean"][name] == pytest.approx(binary["clean"][name])
+
+
+def test_several_labels_are_decided_one_by_one_and_attacked_together() -> None:
+    images, labels = images_and_labels(40, classes=4)
+    several = torch.stack([labels // 2, labels % 2, torch.zeros_like(labels)], 1)
+    network = small_network(1, 12, 3)
+    network[-1].get_parameter("bias").data[2] = -20.0  # sure that the third label is absent: its loss rounds to almost nothing
+    network.multi_label = True  # type: ignore[assignment]
+    report = evaluate(
+        network, images, several, "multi-label", posterior=posterior_of(network), limit=20, eps=(0, 0.1, 0.4), **QUICK
+    )
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    held = list(report["attacks"]["pgd"].values())
+    assert held == sorted(held, reverse=True)
+    assert held[-1] == pytest.approx(1 / 3, abs=0.1)  # nothing but the third label holds
+    assert report["attacks"]["n"] == 20
+    assert len(report["clean"]["auroc_per_label"]) == 3
+    assert report["clean"]["auroc_per_label"][2] is None
+    assert 0 <= report["uncertainty"]["error_auroc"] <= 1
+
+
 def test_bad_input_is_refused() -> None:
     images, labels = images_and_labels(6)
     network = small_network(1, 12, 2)
@@ -128,7 +174,8 @@ def test_bad_input_is_refused() -> None:
         ({"images": (images * 255).int()}, "uint8"),
         ({"labels": labels + 1}, "labels must lie in 0 .. 1"),
         ({"labels": labels.view(-1, 1)}, "labels must be int64"),
-        ({"task": "multi-label"}, "multi-label"),
+        ({"task": "multi-label"}, r"labels must be int64 of shape \(6, L\)"),
+        ({"task": "multi-label", "labels": labels.view(-1, 1).repeat(1, 2) + 1}, "labels must be 0 or 1"),
         ({"task": "multiclass"}, "did you mean 'multi-class'"),
         ({"draws": 0}, "draws must be >= 1"),
         ({"eps": (-0.1,)}, "eps must lie in"),

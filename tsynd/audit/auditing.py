@@ -12,14 +12,14 @@ from tsynd.audit.intervals import interval
 from tsynd.audit.measures import as_saved
 from tsynd.audit.questions import Group, Questions
 from tsynd.classification import Classifier, build_classifier
-from tsynd.data import Dataset
+from tsynd.data import Dataset, Split
 from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, seed_for
-from tsynd.robustness.evaluation import check_task
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis
+from tsynd.tensors import for_training
 from tsynd.training import Recipe, parse_arm, train_classifier
 
 # What is measured, in words; a measure that says nothing of a group is left out there.
@@ -39,6 +39,8 @@ MEASURES = {
     "in_subgroup": "inside the withheld subgroup",
 }
 CONTROLS = ("reconstruction", "random", "sham", "minimised")
+# Of the unseen images at most so many are asked about, so that the cost does not grow with the split.
+UNSEEN = 2000
 GROUPS = ("unseen", "source", *CONTROLS, "targeted")
 
 
@@ -50,7 +52,8 @@ class Audit:
     the last five belong together: where a search started, what three controls found from there, what the search found.
     judge: what it was trained on, and its balanced accuracy on the unseen images of `split`, whose classes may be less even
     than those of the sources. settings: of searches and measures; `typical_distance` is between two real images, in
-    intensity. subgroup: on phantoms with a withheld subgroup, how well the oracle sees it at all. seed: of the intervals.
+    intensity; with several labels an image `labels` is how many. subgroup: on phantoms with a withheld subgroup, how well the
+    oracle sees it at all. seed: of the intervals.
     """
 
     groups: dict[str, Group]
@@ -62,6 +65,7 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """For `metrics.json`: mean and 95 % interval of every measure in every group, and of the paired differences.
 
+        With several labels an image, shares of images are shares of all its labels.
         `differences` are targeted minus each of the `CONTROLS` that there are, image by image.
         """
         targeted = self.groups["targeted"]
@@ -126,7 +130,8 @@ def audit(
         chosen: which of `data.train` the run trained on; all by default. The nearest real image is one of these, or a source.
         judge: another classifier of the same classes, on the same device; by default `train_judge` trains one.
         recipe: of the judge's training; by default that of the budget `cpu`.
-        split: real images that neither judge nor classifier has seen, `test` or `val`.
+        split: real images that neither judge nor classifier has seen, `test` or `val`; of more than `UNSEEN` so many are
+            asked about.
         guard: that of the searches, for the controls.
         samples: of the posterior.
         k: neighbours in code space; in a set too small for so many, all others.
@@ -134,9 +139,8 @@ def audit(
         progress: called with a line for each part that begins.
 
     Raises:
-        TsyndError: for multi-label data, an empty synthesis, or one that does not belong to the data.
+        TsyndError: for an empty synthesis, or one that does not belong to the data.
     """
-    check_task(data.task)
     _check(synthesis, data, split)
     say, device = progress or (lambda text: None), next(classifier.parameters()).device
     k = min(k, len(data.train) - 1)
@@ -155,7 +159,7 @@ def audit(
         elsewhere = synthesis.source_B.cpu().unique()  # of given images, sources may be images that this run did not train on
         known = torch.cat([chosen, elsewhere[~torch.isin(elsewhere, chosen)]])
         asked = Questions(data, known, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
-        unseen, source_B = getattr(data, split), synthesis.source_B.cpu()
+        unseen, source_B = _some(getattr(data, split)), synthesis.source_B.cpu()
         start = asked.of_start(_pictures(synthesis.reconstructions_BCHW), start_BD, synthesis.labels_B.cpu(), source_B)
         groups = {
             "unseen": asked.of_real(unseen.images, unseen.labels),
@@ -169,7 +173,8 @@ def audit(
     on_unseen = balanced_accuracy(groups["unseen"].judged_BC, unseen.labels)
     trained = {"trained_on": len(data.train), "run_trained_on": len(chosen), "split": split, "balanced_accuracy": on_unseen}
     settings = {"radius": synthesis.radius, "steps": synthesis.steps, "samples": samples, "k": k}
-    return Audit(groups, trained, settings | {"typical_distance": asked.typical_distance}, subgroup, seed)
+    settings |= {"typical_distance": asked.typical_distance} | ({"labels": len(data.classes)} if data.multi_label else {})
+    return Audit(groups, trained, settings, subgroup, seed)
 
 
 def train_judge(
@@ -183,16 +188,17 @@ def train_judge(
     """A second opinion: a classifier trained on the *whole* training split by arm `none`, in eval mode.
 
     Its initialisation and its batches come from `seed`, but are not those of a run with that seed.
-
-    Raises:
-        TsyndError: for multi-label data.
     """
-    check_task(data.task)
     own = seed_for(seed, "judge")
-    judge = build_classifier(data.channels, data.size, len(data.classes), own).to(device)
-    images_BCHW, labels_B = data.train.images.to(device).float() / 255, data.train.labels.to(device)
+    judge = build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label).to(device)
+    images_BCHW, labels_B = for_training(data.train.images, device), data.train.labels.to(device)
     train_classifier(judge, images_BCHW, labels_B, parse_arm("none"), recipe or Recipe(), seed=own, progress=progress)
     return judge
+
+
+def _some(split: Split) -> Split:
+    """At most `UNSEEN` images, evenly spread over the split."""
+    return split if len(split) <= UNSEEN else split[torch.linspace(0, len(split) - 1, UNSEEN).long()]
 
 
 def _pictures(images_BCHW: Tensor) -> Tensor:
@@ -211,6 +217,10 @@ def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
     low, high = int(synthesis.source_B.min()), int(synthesis.source_B.max())
     if low < 0 or high >= len(data.train):
         raise TsyndError(f"sources must lie between 0 and {len(data.train) - 1}, got {low if low < 0 else high}")
-    low, high = int(synthesis.labels_B.min()), int(synthesis.labels_B.max())
-    if low < 0 or high >= len(data.classes):
-        raise TsyndError(f"labels must lie between 0 and {len(data.classes) - 1}, got {low if low < 0 else high}")
+    several = (len(data.classes),) if data.multi_label else ()
+    if synthesis.labels_B.shape[1:] != several:
+        shape = (len(synthesis), *several)
+        raise TsyndError(f"labels must have shape {shape} as those of {data.name}, got {tuple(synthesis.labels_B.shape)}")
+    low, high, most = int(synthesis.labels_B.min()), int(synthesis.labels_B.max()), 1 if several else len(data.classes) - 1
+    if low < 0 or high > most:
+        raise TsyndError(f"labels must lie between 0 and {most}, got {low if low < 0 else high}")

@@ -10,16 +10,18 @@ from tsynd.robustness.batches import batches, predict
 from tsynd.targeting import Autoencoder
 
 BATCH = 256
+DISTANCES = 1 << 25  # that are held at a time
 PAIRED = 500  # images whose pairs make the typical distance
 
 
 def purity(
     codes_BD: Tensor, labels_B: Tensor, real_ND: Tensor, real_labels_N: Tensor, *, k: int = 10, own_B: Tensor | None = None
 ) -> Tensor:
-    """The share of the k nearest real codes that have each code's label: (B,) in [0, 1].
+    """The share of the k nearest real codes that have each code's label: (B,) in [0, 1]. Of several labels, the share of those
+    that agree.
 
     Args:
-        codes_BD: (B, D) codes, and labels_B, what they are said to be.
+        codes_BD: (B, D) codes, and labels_B, what they are said to be: (B,), or several labels (B, L) of 0 and 1.
         real_ND: (N, D) codes of real images, and real_labels_N.
         k: how many neighbours, at least 1 and fewer than N.
         own_B: positions in real_ND of the image that each code comes from: it is no neighbour, as it has the label anyway.
@@ -30,11 +32,14 @@ def purity(
     """
     if not 1 <= k < len(real_ND):
         raise TsyndError(f"k must be between 1 and {len(real_ND) - 1}, one less than the real codes, got {k}")
-    distances_BN = torch.cdist(codes_BD, real_ND)
-    if own_B is not None:
-        distances_BN.scatter_(1, own_B[:, None], torch.inf)
-    nearest_Bk = distances_BN.topk(k, dim=1, largest=False).indices
-    return (real_labels_N[nearest_Bk] == labels_B[:, None]).float().mean(1)
+    nearest = []
+    for rows_b in torch.arange(len(codes_BD), device=codes_BD.device).split(max(1, DISTANCES // len(real_ND))):
+        distances_bN = torch.cdist(codes_BD[rows_b], real_ND)
+        if own_B is not None:
+            distances_bN.scatter_(1, own_B[rows_b, None], torch.inf)
+        nearest.append(distances_bN.topk(k, dim=1, largest=False).indices)
+    nearest_Bk = torch.cat(nearest)
+    return (real_labels_N[nearest_Bk] == labels_B[:, None]).float().flatten(1).mean(1)
 
 
 def return_gap(codes_BD: Tensor, autoencoder: Autoencoder) -> Tensor:

@@ -16,7 +16,8 @@ from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for
 from tsynd.robustness.batches import predict
 from tsynd.targeting import Autoencoder
-from tsynd.uncertainty import mutual_information
+from tsynd.targeting.objectives import log_prob
+from tsynd.uncertainty import log_probabilities, mutual_information
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Group:
 
     images_BCHW: float in [0, 1]. labels_B: the label that is checked. source_B: the image of `data.train` that each comes from;
     of unseen images their own number. nearest_B: the nearest image of `data.train` that was trained on, or that images were
-    made from. judged_BC: the judge's log-probabilities. oracle_B: the class that the oracle sees, None for no phantoms.
-    columns: the measures, (B,) each by the names in `tsynd.audit.MEASURES`, bool for a share.
+    made from. judged_BC: the judge's log-probabilities, with several labels an image (B, L, 2). oracle_B: the class that the
+    oracle sees, None for no phantoms. columns: the measures, (B,) each by the names in `tsynd.audit.MEASURES`, bool for a share
+    of images.
     """
 
     images_BCHW: Tensor
@@ -66,7 +68,7 @@ class Questions:
         self.device = next(classifier.parameters()).device
         self.posterior = HeadDropout.of(classifier, samples, generator_for(seed, "audit, fresh masks"))
         self.k, self.real_ND = k, self._codes(data.train.images)
-        self.real_NCHW = data.train.images[chosen]
+        self.real_NCHW = data.train.images if torch.equal(chosen, torch.arange(len(data.train))) else data.train.images[chosen]
         self.typical_distance = typical_distance(self.real_NCHW, generator_for(seed, "audit, typical distance"))
         self.oracle = oracle() if isinstance(data.train, PhantomSplit) and data.size == SIZE else None
         self.withheld = withheld_in(data.name) if self.oracle else None
@@ -113,9 +115,11 @@ class Questions:
         self, images_BCHW: Tensor, codes_BD: Tensor | None, labels_B: Tensor, source_B: Tensor, own_B: Tensor | None
     ) -> Group:
         """What can be asked of any image. own_B: what is no neighbour of it among the codes of `data.train`."""
-        judged_BC = predict(lambda batch: self.judge(batch).double().log_softmax(1), images_BCHW, BATCH, self.device)
+        several = self.data.multi_label
+        judged_BC = predict(lambda batch: log_probabilities(self.judge(batch).double(), several), images_BCHW, BATCH, self.device)
+        agrees = judged_BC.argmax(-1) == labels_B
         columns = {
-            "judge_agrees": judged_BC.argmax(1) == labels_B,
+            "judge_agrees": agrees.double().mean(1) if several else agrees,
             "information": predict(lambda batch: mutual_information(self.posterior(batch)), images_BCHW, BATCH, self.device),
         }
         if codes_BD is not None and self.real_ND is not None:
@@ -128,7 +132,7 @@ class Questions:
             if self.withheld:
                 columns["subgroup_distance"] = shortfall(factors, self.withheld)
                 columns["in_subgroup"] = subgroup(factors, self.withheld)
-        unknown_B = torch.full_like(labels_B, -1)
+        unknown_B = torch.full((len(labels_B),), -1)
         return Group(images_BCHW, labels_B, source_B, unknown_B, judged_BC, oracle_B, columns)
 
     def _codes(self, images: Tensor) -> Tensor | None:
@@ -178,8 +182,8 @@ def _ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:
 
 
 def _log_prob(group: Group) -> Tensor:
-    """The judge's log-probability of each label, in nats: (B,)."""
-    return group.judged_BC.gather(1, group.labels_B[:, None]).squeeze(1)
+    """The judge's log-probability of each label, in nats: (B,); of several labels the sum."""
+    return log_prob(group.judged_BC.unsqueeze(1), group.labels_B)
 
 
 def _with(group: Group, **columns: Tensor) -> Group:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen, owner_of
 from tsynd.randomness import seeded
+from tsynd.tensors import as_float
 
 # A dimension that hardly varies on a small training set would otherwise blow up when it is divided by its deviation.
 FLOOR = 0.5
@@ -62,10 +63,10 @@ class Standardised(nn.Module):
     @torch.no_grad()
     def standardise(self, images_BCHW: Tensor, batch_size: int = 256) -> None:
         """Set mean and deviation per dimension from training images; deviations below FLOOR x their RMS are raised to it."""
-        check_images(images_BCHW, self.image_shape)
+        check_training_images(images_BCHW, self.image_shape)
         with frozen(self):
             batches = images_BCHW.split(batch_size)
-            codes_ND = torch.cat([_wide(self.encode_raw(self._narrow(batch)).flatten(1)) for batch in batches])
+            codes_ND = torch.cat([_wide(self.encode_raw(self._narrow(as_float(batch))).flatten(1)) for batch in batches])
         if not codes_ND.isfinite().all():
             raise TsyndError("the autoencoder gives codes that are not finite: was it trained, and in this precision?")
         self.mean.copy_(codes_ND.mean(dim=0))
@@ -170,6 +171,11 @@ def check_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
         raise TsyndError(f"images must have shape {wanted}{many}, got {tuple(images_BCHW.shape)}")
     if not images_BCHW.is_floating_point():
         raise TsyndError(f"images must be float in [0, 1], got {images_BCHW.dtype}")
+
+
+def check_training_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
+    """The same for training images, which may also be of 8 bits."""
+    check_images(as_float(images_BCHW[:1]) if images_BCHW.dtype == torch.uint8 else images_BCHW, shape)
 
 
 def check_range(images_BCHW: Tensor) -> None:

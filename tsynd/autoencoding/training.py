@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.autoencoding.networks import ConvAutoencoder
-from tsynd.autoencoding.standardised import check_images, check_range, owners
+from tsynd.autoencoding.standardised import check_range, check_training_images, owners
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, normal
 from tsynd.robustness.augmentation import INSIDE, augment
+from tsynd.tensors import as_float
 
 WINDOW = 11  # of SSIM, in px; its Gaussian weights have a standard deviation of 1.5 px (Wang et al., 2004)
 
@@ -40,7 +41,7 @@ def train_autoencoder(
 
     Args:
         autoencoder: in single or double precision.
-        images_BCHW: (N, C, H, W) training images in [0, 1], on the autoencoder's device; one is enough.
+        images_BCHW: (N, C, H, W) training images in [0, 1], or of 8 bits, on the autoencoder's device; one is enough.
         steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
         latent_noise: standard deviation of the noise, relative to the codes of the batch. None takes the autoencoder's
             own: .05, or 0 for a `VAE`, which samples its codes anyway.
@@ -58,8 +59,9 @@ def train_autoencoder(
         TsyndError: for images or numbers out of range, a feature weight without features or features without weight, or
             an autoencoder in half precision.
     """
-    check_images(images_BCHW, autoencoder.image_shape)
-    check_range(images_BCHW)
+    check_training_images(images_BCHW, autoencoder.image_shape)
+    if images_BCHW.is_floating_point():
+        check_range(images_BCHW)
     latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
     numbers = {"latent_noise": latent_noise, "ssim_weight": ssim_weight, "feature_weight": feature_weight, "steps": steps}
     for name, value in numbers.items():
@@ -82,7 +84,7 @@ def train_autoencoder(
     with frozen(*owners(features)):
         for step in range(steps):
             index = torch.randint(len(images_BCHW), (batch_size,), generator=generator)
-            batch_BCHW = augment(images_BCHW[index.to(images_BCHW.device)], INSIDE, generator)
+            batch_BCHW = augment(as_float(images_BCHW[index.to(images_BCHW.device)]), INSIDE, generator)
             codes, loss = autoencoder.draw(batch_BCHW, generator)
             noise = normal(tuple(codes.shape), generator, codes) * codes.detach().std() * latent_noise
             made_BCHW = autoencoder.decode_raw(codes + noise)

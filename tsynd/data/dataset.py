@@ -62,6 +62,7 @@ class Dataset:
         licence: of the images.
         citation: how to cite them.
         source: the address or path they came from.
+        notes: what a user should know of them, such as that one patient may be in several splits; a sentence each.
 
     Raises:
         TsyndError: anything else; the message names the split and what would have been right.
@@ -81,6 +82,7 @@ class Dataset:
     licence: str
     citation: str = ""
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -101,6 +103,11 @@ class Dataset:
             for label, name in enumerate(self.classes):
                 if label not in present:
                     raise TsyndError(f"{self.name}: class {label} ({name!r}) has no image in train")
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image can have several labels, or none."""
+        return self.task == "multi-label"
 
     @property
     def channels(self) -> int:

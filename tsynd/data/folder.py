@@ -1,153 +1,157 @@
-"""A folder of your own images, with one folder per class: decoded, padded to squares, resized and split."""
+"""Images of your own, in folders or listed in a CSV: found, divided, decoded, and made a data set."""
 
-import unicodedata
-import warnings
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
+from tsynd.data.decoding import Decoded, decode
+from tsynd.data.dividing import divided
+from tsynd.data.downloads import Progress
+from tsynd.data.layouts import Item, Listing, composed, find_images
 from tsynd.data.npz import UNKNOWN_LICENCE
-from tsynd.data.splits import shuffled
 from tsynd.errors import TsyndError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-# Without split folders: a tenth of each class for validation, a fifth for test.
-VAL_SHARE, TEST_SHARE = 0.1, 0.2
-
-ClassFiles = dict[str, list[Path]]
+# Where the user made no splits: a tenth of each class for validation, a fifth for test.
+SHARES = {"test": 0.2, "val": 0.1}
+# Grey of 16 bits that stays below this share of its range has 14 bits or fewer in it, and comes out dark.
+DARK = 0.25
 
 
-def read_folder(path: Path, size: int = 28) -> Dataset:
-    """Read a data set from `class/*.png`, or from `train/class/*.png`, `val/class/…` and `test/class/…`.
+def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, progress: Progress | None = None) -> Dataset:
+    """Read a data set of image files.
 
-    PNG, JPEG, BMP and TIFF, 8-bit grey or RGB. An RGB image without any colour counts as grey; if one
-    image has colour, all become RGB. An image that is not square is padded
-    to a square by repeating its edge, on both sides alike, then resized (bicubic, antialiased). Classes are numbered in
-    the order of their names. Hidden files and files with other endings are passed over.
-
-    Without split folders each class is split 70/10/20 by a hash of the file names, the same on every platform. With
-    `train` and `test` only, `val` is a tenth of `train`. Splits are by image: if several images are of one patient, make
-    the split folders yourself.
+    For the layouts see `tsynd.data.layouts.find_images`, for the kinds of images `tsynd.data.pictures.read_picture`.
+    Images are made square by repeating their edge and resized without distortion; if one has colour, all become RGB.
+    Without splits of the user's, 70/10/20 of each class are for training, validation and test, by a hash of the names, the
+    same on every platform; groups stay whole. With `train` and `test` only, `val` is a tenth of `train`. Decoded images are
+    kept in the cache; nothing is written where they are. What a user should know is in the data set's `notes`.
 
     Args:
-        path: the folder; nothing is written into it.
+        path: a folder or a CSV.
         size: height and width of the images in pixels.
+        skip_unreadable: leave out images that cannot be read, in place of an error.
+        progress: called with the number of images that are decoded.
 
     Raises:
-        TsyndError: no class folders, a single class, a class without images, classes that differ between splits, or
-            an image that cannot be read or is not 8-bit grey or RGB; the message names it.
+        TsyndError: the layout is not one of these, a class or a split is empty, or an image cannot be read.
     """
     if size < SMALLEST:
         raise TsyndError(f"size must be at least {SMALLEST} px, got {size}")
-    files = _splits(path)
-    classes = tuple(sorted(files["train"]))
-    images: dict[str, list[Image.Image]] = {
-        split: [read_image(file, size) for name in classes for file in files[split][name]] for split in SPLITS
-    }
-    mode = "RGB" if any(image.mode == "RGB" for group in images.values() for image in group) else "L"
-    splits = {}
+    listing = find_images(path)
+    if listing.problems:
+        raise TsyndError(listing.problems[0].text + _more(len(listing.problems) - 1, "problem(s)", path))
+    split_of = assign_splits(listing)
+    labels = {name: label for label, name in enumerate(listing.classes)}
+    pairs = sorted(zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels[pair[0].label]))
+    decoded = decode([item.file for item, _ in pairs], size, progress)
+    if decoded.failures and not skip_unreadable:
+        first = decoded.failures[min(decoded.failures)]
+        raise TsyndError(first + _more(len(decoded.failures) - 1, "unreadable image(s)", path))
+    kept = [position for position in range(len(pairs)) if position not in decoded.failures]
+    for new, old in enumerate(kept):
+        if new != old:
+            decoded.images[new] = decoded.images[old]
+    lost = [pairs[position][0].name for position in sorted(decoded.failures)]
+    pairs = [pairs[position] for position in kept]
+    splits = _splits(pairs, labels, torch.from_numpy(decoded.images))
+    task = "binary" if len(listing.classes) == 2 else "multi-class"
+    name = path.stem if path.is_file() else path.resolve().name
+    notes = (*_notes(listing, decoded, lost), *_leaks(splits))
+    made = (splits["train"], splits["val"], splits["test"], listing.classes)
+    return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes)
+
+
+def assign_splits(listing: Listing) -> list[str]:
+    """The split of each image: the user's, or one by a hash of the names; `val` is taken from `train` where it is missing.
+
+    Raises:
+        TsyndError: a class has too few images or groups for this.
+    """
+    given = [item.split or "" for item in listing.items]
+    if "val" in given:
+        return given
+    shares = {"val": SHARES["val"]} if "train" in given else SHARES
+    places = [position for position, split in enumerate(given) if split in ("", "train")]
+    items = [listing.items[position] for position in places]
+    names = [_key(item) for item in items]
+    for position, split in zip(
+        places, divided([item.label for item in items], names, [item.group for item in items], shares), strict=True
+    ):
+        given[position] = split
+    return given
+
+
+def crossing_groups(items: list[Item], split_of: list[str]) -> dict[str, list[str]]:
+    """Groups that have images in several splits, with these splits."""
+    found: dict[str, set[str]] = {}
+    for item, split in zip(items, split_of, strict=True):
+        if item.group is not None:
+            found.setdefault(item.group, set()).add(split)
+    return {group: sorted(splits, key=SPLITS.index) for group, splits in sorted(found.items()) if len(splits) > 1}
+
+
+def _key(item: Item) -> str:
+    """What the hash of the split is taken of: the name, from the folder of the class on."""
+    return composed(item.name if item.split is None else item.name.partition("/")[2] or item.name)
+
+
+def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch.Tensor) -> dict[str, Split]:
+    """The three splits, which lie one after the other in `images`: nothing is copied."""
+    names = sorted({item.group for item, _ in pairs if item.group is not None})
+    numbers = {name: number for number, name in enumerate(names)}
+    groups = torch.tensor(
+        [numbers[item.group] if item.group is not None else len(names) + place for place, (item, _) in enumerate(pairs)]
+    )
+    classes = torch.tensor([labels[item.label] for item, _ in pairs], dtype=torch.int64)
+    made, start = {}, 0
     for split in SPLITS:
-        labels = [label for label, name in enumerate(classes) for _ in files[split][name]]
-        pixels = np.stack([np.asarray(image.convert(mode)).reshape(size, size, -1) for image in images[split]])
-        splits[split] = Split(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
-    task = "binary" if len(classes) == 2 else "multi-class"
-    name = path.resolve().name
-    return Dataset(name, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path))
+        stop = start + sum(one == split for _, one in pairs)
+        part = slice(start, stop)
+        made[split] = Split(images[part], classes[part], groups[part] if names else None)
+        start = stop
+    return made
 
 
-def _splits(path: Path) -> dict[str, ClassFiles]:
-    """The files of each class in each split, from split folders if there are any, else divided here."""
-    folders = _folders(path)
-    named = {SPLIT_NAMES[folder.name.lower()]: folder for folder in folders if folder.name.lower() in SPLIT_NAMES}
-    if not named:
-        return _divide(_classes(path), {"test": TEST_SHARE, "val": VAL_SHARE})
-    if len(named) != len(folders):
-        others = sorted({folder.name for folder in folders} - {folder.name for folder in named.values()})
-        raise TsyndError(f"{path} has split folders ({', '.join(named)}) beside others ({', '.join(others)}): use one kind")
-    if "train" not in named or "test" not in named:
-        raise TsyndError(f"{path} has {', '.join(named)} but no {'test' if 'train' in named else 'train'} folder")
-    splits = {split: _classes(folder) for split, folder in named.items()}
-    for split, files in splits.items():
-        if set(files) != set(splits["train"]):
-            differing = ", ".join(sorted(set(files) ^ set(splits["train"])))
-            raise TsyndError(f"{path}: {named[split].name} and train must have the same classes, they differ in {differing}")
-    return splits if "val" in splits else {**splits, **_divide(splits["train"], {"val": VAL_SHARE})}
+def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
+    """What a user should know of images that can be trained on."""
+    notes = []
+    if crossing := crossing_groups(listing.items, [item.split or "train" for item in listing.items]) if listing.given else {}:
+        group, splits = next(iter(crossing.items()))
+        notes.append(f"{len(crossing)} group(s) have images in several splits, such as {group!r} in {' and '.join(splits)}")
+    if not listing.grouped and "val" not in listing.given:
+        made = "val" if listing.given else "test"
+        notes.append(
+            f"split by image, since there are no groups: images of one patient may be in train and in {made}; "
+            "a CSV with a column group, or a folder for each patient below the class, keeps them together"
+        )
+    if lost:
+        names = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
+        notes.append(f"{len(lost)} image(s) left out, since they cannot be read: {names}")
+    if decoded.oblong:
+        notes.append(f"{decoded.oblong} image(s) are not square: resized in proportion, and padded by repeating the edge")
+    if decoded.deep and decoded.largest < DARK:
+        notes.append(
+            f"{decoded.deep} image(s) of 16 bits reach {decoded.largest:.1%} of the range at most, and come out dark: "
+            "stretch them all by one factor first"
+        )
+    return notes
 
 
-def _classes(path: Path) -> ClassFiles:
-    """The image files of each class folder, by class name, in the order of their names."""
-    classes = {folder.name: folder for folder in _folders(path)}
-    if len(classes) < 2:
-        found = f"only {next(iter(classes))!r}" if classes else "none"
-        raise TsyndError(f"{path} must have a folder for each class, at least two, found {found}")
-    files = {}
-    for name, folder in classes.items():
-        if inner := _folders(folder):
-            raise TsyndError(f"{folder} must hold images only, found the folder {inner[0].name!r} in it")
-        files[name] = [file for file in _visible(folder) if file.suffix.lower() in ENDINGS]
-        if not files[name]:
-            raise TsyndError(f"{folder} has no images (files that end in {', '.join(ENDINGS)})")
-    return files
+def _leaks(splits: dict[str, Split]) -> list[str]:
+    """Whether an image is in two splits, pixel for pixel at the size that is trained on."""
+    hashes = {
+        name: {hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in split.images.numpy()}
+        for name, split in splits.items()
+    }
+    notes = []
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        if count := len(hashes[one] & hashes[other]):
+            notes.append(f"{count} image(s) of {other} are in {one} too, pixel for pixel: a leak; tsynd data check names them")
+    return notes
 
 
-def _divide(classes: ClassFiles, shares: dict[str, float]) -> dict[str, ClassFiles]:
-    """Take a share of each class for each split named, at least one image; what is left is `train`."""
-    splits: dict[str, ClassFiles] = {split: {} for split in ("train", *shares)}
-    for name, files in classes.items():
-        if len(files) <= len(shares):
-            raise TsyndError(f"class {name!r} has {len(files)} image(s), too few for {' and '.join(splits)}: at least one each")
-        keys = [unicodedata.normalize("NFC", f"{name}/{file.name}") for file in files]
-        order = [files[position] for position in shuffled(keys, seed=0)]
-        for split, share in shares.items():
-            count = max(1, round(share * len(files)))
-            splits[split][name], order = sorted(order[:count]), order[count:]
-        splits["train"][name] = sorted(order)
-    return splits
-
-
-def _visible(path: Path) -> list[Path]:
-    """What is in a folder, in the order of the names, without hidden files and what macOS adds to archives."""
-    return sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "__MACOSX")))
-
-
-def _folders(path: Path) -> list[Path]:
-    return [entry for entry in _visible(path) if entry.is_dir()]
-
-
-def read_image(file: Path, size: int) -> Image.Image:
-    """One image as 8-bit grey or RGB, upright, padded to a square and resized."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                deep = any(";16" in str(tile[3]) for tile in image.tile)
-                mode = f"{image.mode}, 16 bits" if deep or image.mode.startswith("I") else image.mode
-                frames = getattr(image, "n_frames", 1)
-                if mode in ("1", "L", "RGB") and frames == 1:
-                    upright = ImageOps.exif_transpose(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TsyndError(f"{file} claims to have more than {Image.MAX_IMAGE_PIXELS} pixels: resize it first") from error
-    except Exception as error:  # Pillow's decoders fail in many ways: OSError, SyntaxError, struct.error, …
-        raise TsyndError(f"{file} cannot be read as an image ({error})") from error
-    if frames != 1:
-        raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
-    if mode not in ("1", "L", "RGB"):
-        raise TsyndError(f"{file} must be 8-bit grey or RGB, got mode {mode}: convert it first")
-    colourless = len({band.tobytes() for band in upright.split()}) == 1
-    return _square(upright.convert("L") if colourless else upright).resize((size, size), Image.Resampling.BICUBIC)
-
-
-def _square(image: Image.Image) -> Image.Image:
-    """Pad to a square by repeating the edge, on both sides alike."""
-    wide, high = image.size
-    side = max(wide, high)
-    if wide == high:
-        return image
-    before = [(side - high) // 2, (side - wide) // 2]
-    after = [side - high - before[0], side - wide - before[1]]
-    margins = [*zip(before, after, strict=True), (0, 0)]
-    return Image.fromarray(np.pad(np.asarray(image), margins[: 2 + (image.mode == "RGB")], mode="edge"))
+def _more(count: int, what: str, path: Path) -> str:
+    return f"; and {count} more {what}: tsynd data check {path} lists them" if count else ""

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tsynd.data.dataset import Dataset
+from tsynd.data.downloads import Progress
 from tsynd.data.folder import read_folder
-from tsynd.data.medmnist import REGISTRY, Progress, load_medmnist
+from tsynd.data.medmnist import load_medmnist
 from tsynd.data.npz import read_npz
 from tsynd.data.phantom import OPTIONS, phantom
+from tsynd.data.registry import REGISTRY
 from tsynd.errors import DataUnavailable, TsyndError, unknown
 
 DEFAULT_SIZE = 28
@@ -20,22 +22,26 @@ def load(
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
     *,
+    skip_unreadable: bool = False,
     progress: Progress | None = None,
     **phantom_options: Any,
 ) -> Dataset:
     """Load a data set: train, val and test images and labels, with classes, task and licence.
 
     Args:
-        name: a MedMNIST set (`breastmnist`, `pneumoniamnist`, `retinamnist`); `phantom`, with options if need be, as in
-            `phantom:seed=1,count=500` or `phantom:withheld=small-irregular,kept=0.1`; a folder with one folder of images per
-            class; or an `.npz` in MedMNIST layout.
+        name: a two-dimensional MedMNIST set (`breastmnist`, `chestmnist`, …: `tsynd data list`); `phantom`, with options if
+            need be, as in `phantom:seed=1,count=500` or `phantom:withheld=small-irregular,kept=0.1`; a folder with one
+            folder of images per class, or with such folders in `train`, `val` and `test`; a `.csv` with the columns path and
+            label, and if need be group and split; or an `.npz` in MedMNIST layout.
             A name comes before a folder that is called the same: write `./phantom` for the folder.
         size: height and width in pixels. None means 28, for an `.npz` its own size. Files and folders are resized to
             any size, MedMNIST has files at 28, 64, 128 and 224.
         root: the only folder to look for MedMNIST files in and to download them to, instead of the folders in the
             environment variable TSYND_DATA and `~/.medmnist`.
         download: False never touches the network.
-        progress: called during a download with what is downloaded and its size, bytes that came, and bytes in all.
+        skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        progress: called while a file is downloaded or unpacked, with what it is and its size, bytes that are done, and
+            bytes in all; for a folder or CSV with the images that are decoded, and all of them.
         phantom_options: for `phantom` only: the same options as in its name.
 
     Raises:
@@ -55,15 +61,22 @@ def load(
     if text in REGISTRY:
         return load_medmnist(text, DEFAULT_SIZE if size is None else size, root, download, progress)
     path = Path(text).expanduser()
-    if text and path.is_dir():
-        return read_folder(path, DEFAULT_SIZE if size is None else size)
+    if is_images(text):
+        return read_folder(path, DEFAULT_SIZE if size is None else size, skip_unreadable=skip_unreadable, progress=progress)
     if path.is_file():
         if path.suffix.lower() != ".npz":
-            raise TsyndError(f"a data file must be an .npz in MedMNIST layout, got {text}")
-        return read_npz(path, size)
+            raise TsyndError(f"a data file must be an .npz in MedMNIST layout, or a .csv of paths and labels, got {text}")
+        return read_npz(path, size, progress)
     if path.suffix or path.name != text:
         raise DataUnavailable(f"no such file or folder: {text}")
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
+
+
+def is_images(name: str) -> bool:
+    """Whether `load` takes this for a folder or a CSV of image files, not for a data set by name or an `.npz`."""
+    path = Path(name).expanduser()
+    named = not name or name in REGISTRY or name == "phantom" or name.startswith("phantom:")
+    return not named and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
 
 
 def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
+from tsynd.data.downloads import Progress, checksum
+from tsynd.data.unpacked import is_large, is_unpacked, mapped
 from tsynd.errors import DataUnavailable, TsyndError
 
 UNKNOWN_LICENCE = "not stated"
 
 
-def read_npz(path: Path, size: int | None = None) -> Dataset:
+def read_npz(path: Path, size: int | None = None, progress: Progress | None = None) -> Dataset:
     """Read a data set from an `.npz` in MedMNIST layout; its name is the file's, its classes are "0", "1", ….
 
     The six arrays are `{train,val,test}_images`, uint8 of (N, H, W) or (N, H, W, 3), and `{train,val,test}_labels`,
@@ -26,11 +28,12 @@ def read_npz(path: Path, size: int | None = None) -> Dataset:
     Args:
         path: the file.
         size: in pixels; another size than the file's resizes, antialiased. None keeps the file's own.
+        progress: called while a file that is too large for memory is unpacked (see `tsynd.data.unpacked`).
 
     Raises:
         TsyndError: the file is not there, truncated, pickled, or its arrays are not as above.
     """
-    splits = read_splits(path, size)
+    splits = read_splits(path, size, progress=progress)
     labels = splits["train"].labels
     if labels.ndim == 2:
         classes, task = tuple(str(label) for label in range(labels.shape[1])), "multi-label"
@@ -43,9 +46,15 @@ def read_npz(path: Path, size: int | None = None) -> Dataset:
     return Dataset(path.stem, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path))
 
 
-def read_splits(path: Path, size: int | None = None) -> dict[str, Split]:
-    """The three splits of an `.npz` in MedMNIST layout, by name, as tensors; see `read_npz`."""
-    arrays = _read_arrays(path)
+def read_splits(
+    path: Path, size: int | None = None, *, md5: str | None = None, progress: Progress | None = None
+) -> dict[str, Split]:
+    """The three splits of an `.npz` in MedMNIST layout, by name, as tensors; see `read_npz`.
+
+    Images that are too large for memory are mapped. With the file's `md5`, if it is known, they are not read to compute it,
+    and the file itself is not needed once it is unpacked.
+    """
+    arrays = _read_arrays(path, md5, progress)
     return {split: _split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], size) for split in SPLITS}
 
 
@@ -66,8 +75,11 @@ def resize(images_BCHW: Tensor, size: int) -> Tensor:
     return torch.cat(parts)
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict[str, np.ndarray]:
+    """The six arrays, checked; images are (N, C, H, W)."""
     names = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
+    if md5 and is_unpacked(md5):
+        return mapped(path, md5, _check_images)
     if not path.is_file():
         raise DataUnavailable(f"no such file: {path}")
     try:
@@ -80,7 +92,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise TsyndError(
                     f"{path} holds synthetic images, for training only: give the real data, and these with --synthetic"
                 )
-            return {name: file[name] for name in names}
+            if is_large(path):
+                return mapped(path, md5 or checksum(path), _check_images, progress)
+            return {name: _channels_first(f"{path}: {name}", file[name]) for name in names}
     except TsyndError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError) as error:
@@ -100,21 +114,29 @@ def _npz(path: Path, opened: BinaryIO) -> np.lib.npyio.NpzFile:
     return file
 
 
-def _split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, size: int | None) -> Split:
-    name = f"{path}: {split}_images"
-    if images.dtype != np.uint8:
-        found = str(images.dtype)
-        if np.issubdtype(images.dtype, np.floating) and np.isnan(images).any():
-            found += ", with NaN"
-        raise TsyndError(f"{name} must be 8-bit (uint8, 0 to 255), got {found}")
-    if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))):
-        raise TsyndError(f"{name} must be (N, H, W), grey, or (N, H, W, 3), RGB, got {images.shape}")
-    if len(images) == 0:
+def _channels_first(name: str, array: np.ndarray) -> np.ndarray:
+    """Images (N, H, W) or (N, H, W, C), checked, as (N, C, H, W); labels as they are."""
+    if not name.endswith("_images"):
+        return array
+    if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+        raise TsyndError(f"{name} must be 8-bit (uint8, 0 to 255), got {array.dtype}, with NaN")
+    _check_images(name, array.dtype, array.shape)
+    return np.ascontiguousarray(array.reshape(*array.shape[:3], -1).transpose(0, 3, 1, 2))
+
+
+def _check_images(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    if dtype != np.uint8:
+        raise TsyndError(f"{name} must be 8-bit (uint8, 0 to 255), got {dtype}")
+    if not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))):
+        raise TsyndError(f"{name} must be (N, H, W), grey, or (N, H, W, 3), RGB, got {shape}")
+    if shape[0] == 0:
         raise TsyndError(f"{name} is empty")
-    if images.shape[1] != images.shape[2] or images.shape[1] == 0:
-        raise TsyndError(f"{name} must be square, got {images.shape[1]} x {images.shape[2]} px: pad or crop them first")
-    tensor_BHWC = torch.from_numpy(images.reshape(*images.shape[:3], -1))
-    tensor_BCHW = tensor_BHWC.permute(0, 3, 1, 2).contiguous()
+    if shape[1] != shape[2] or shape[1] == 0:
+        raise TsyndError(f"{name} must be square, got {shape[1]} x {shape[2]} px: pad or crop them first")
+
+
+def _split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, size: int | None) -> Split:
+    tensor_BCHW = torch.from_numpy(images)
     return Split(tensor_BCHW if size is None else resize(tensor_BCHW, size), _labels(path, split, labels, len(images)))
 
 

@@ -46,7 +46,7 @@ def stratified(labels: Tensor, classes: tuple[str, ...], per_class: int, seed: i
     """
     if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
         raise TsyndError(f"per_class must be a whole number >= 1 or 'all', got {per_class!r}")
-    members_NC = _members(labels, len(classes))
+    members_NC = members(labels, len(classes))
     counts = members_NC.sum(0).tolist()
     smallest = counts.index(min(counts[: len(classes)]))
     if per_class > counts[smallest]:
@@ -76,7 +76,7 @@ def proportional(labels: Tensor, classes: tuple[str, ...], fraction: float, seed
     """
     if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction <= 1:
         raise TsyndError(f"fraction must be above 0 and at most 1, got {fraction!r}")
-    members_NC = _members(labels, len(classes))
+    members_NC = members(labels, len(classes))
     counts = members_NC.sum(0).tolist()
     total = round(fraction * len(labels))
     return _choose(
@@ -88,7 +88,7 @@ def proportional(labels: Tensor, classes: tuple[str, ...], fraction: float, seed
     )
 
 
-def _members(labels: Tensor, count: int) -> Tensor:
+def members(labels: Tensor, count: int) -> Tensor:
     """Which image counts for which class, (N, C) or (N, C + 1) of 0 and 1: the last column holds images without a label."""
     if labels.ndim == 1:
         return torch.nn.functional.one_hot(labels, count)

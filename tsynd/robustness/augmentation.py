@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tsynd.errors import TsyndError
 from tsynd.randomness import uniform
 from tsynd.robustness.batches import batches, predict
-from tsynd.robustness.metrics import balanced_accuracy
+from tsynd.robustness.metrics import balanced_accuracy, scores
 
 NUMBERS_PER_IMAGE = 7
 
@@ -129,9 +129,9 @@ def test_time_augmentation(
     images, so their figures are paired.
 
     Args:
-        model: images in [0, 1] to logits or probabilities (B, C), in eval mode.
+        model: images in [0, 1] to logits (B, C), in eval mode.
         images: (B, C, S, S) float in [0, 1] or uint8.
-        labels_B: (B,) int64.
+        labels_B: (B,) int64; several labels an image: (B, L) of 0 and 1, and logits of as many.
         draws: how often each image is augmented, at least 1.
         generator: a CPU generator; torch's global state without one.
         batch_size: bounds the memory; does not change the result.
@@ -139,21 +139,23 @@ def test_time_augmentation(
 
     Returns:
         `{"inside": {"mean", "worst", "consistency"}, "outside": {...}, "draws"}`: mean and worst balanced accuracy over
-        the draws, and the mean fraction of images that keep the class they are given without augmentation.
+        the draws, and the mean fraction of images that keep the class they are given without augmentation (of several
+        labels: of all yes-or-no decisions).
 
     Raises:
         TsyndError: when `draws` < 1 or the set is empty.
     """
     if draws < 1:
         raise TsyndError(f"draws must be >= 1, got {draws}")
-    clean_B = predict(model, images, batch_size, device).argmax(dim=1)
+    clean_B = scores(predict(model, images, batch_size, device), labels_B).argmax(dim=-1)
     report: dict[str, Any] = {}
     for name, ranges in (("inside", INSIDE), ("outside", OUTSIDE)):
         balanced, kept = [], []
         for _ in range(draws):
-            scores_BC = _predict_augmented(model, images, ranges, generator, batch_size, device)
+            logits_BC = _predict_augmented(model, images, ranges, generator, batch_size, device)
+            scores_BC = scores(logits_BC, labels_B)
             balanced.append(balanced_accuracy(scores_BC, labels_B))
-            kept.append((scores_BC.argmax(dim=1) == clean_B).double().mean().item())
+            kept.append((scores_BC.argmax(dim=-1) == clean_B).double().mean().item())
         report[name] = {"mean": sum(balanced) / draws, "worst": min(balanced), "consistency": sum(kept) / draws}
     return report | {"draws": draws}
 

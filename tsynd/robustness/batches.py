@@ -33,6 +33,15 @@ def batches(images: Tensor, batch_size: int, device: torch.device | None = None)
         yield slice(start, start + len(batch)), batch.float() / 255 if batch.dtype == torch.uint8 else batch
 
 
+def fitting(size: int, most: int = 256) -> int:
+    """How many images of a size to take at a time: `most`, and above 128 px so many as have as many pixels.
+
+    >>> fitting(28), fitting(128), fitting(224)
+    (256, 256, 83)
+    """
+    return max(1, min(most, most * 128**2 // size**2))
+
+
 def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, device: torch.device | None = None) -> Tensor:
     """What a model says of a whole set, batch by batch and without gradients: (B, ...) on the CPU."""
     with torch.no_grad():

@@ -16,7 +16,7 @@ from tsynd.robustness.attacks import Model, pgd
 from tsynd.robustness.augmentation import test_time_augmentation
 from tsynd.robustness.batches import batches, predict
 from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
-from tsynd.robustness.metrics import balanced_accuracy, clean_metrics, error_auroc
+from tsynd.robustness.metrics import balanced_accuracy, clean_metrics, error_auroc, scores
 from tsynd.uncertainty import mutual_information
 
 EPS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
@@ -43,14 +43,16 @@ def evaluate(
     """Evaluate a classifier: the sections `clean`, `test_time_augmentation`, `corruptions`, `attacks` and `uncertainty`.
 
     Augmentations, noise and the random starts of attacks depend on the seed and not on the model: models evaluated with
-    one seed are compared on the same images. The model is evaluated in eval mode and without weight gradients; modes,
+    one seed are compared on the same images. With several labels an image, balanced accuracy is the mean over labels, accuracy
+    under attack the share of yes-or-no decisions that hold, and an image counts as an error when one of its decisions is wrong;
+    attacks climb the sum of the labels' losses. The model is evaluated in eval mode and without weight gradients; modes,
     grad flags and torch's global random state are as before afterwards.
 
     Args:
         model: float images in [0, 1] to logits (B, C), with its normalisation inside.
         images: (B, channels, S, S) uint8, or float in [0, 1].
-        labels: (B,) int64, 0 .. C - 1.
-        task: "binary", "multi-class" or "ordinal".
+        labels: (B,) int64, 0 .. C - 1; multi-label: (B, L) int64, 0 or 1.
+        task: "binary", "multi-class", "ordinal" or "multi-label".
         posterior: for the mutual information; without one, `error_auroc` is None.
         seed: of everything random here.
         draws: random test-time augmentations of each image, inside and outside the training range each.
@@ -70,16 +72,17 @@ def evaluate(
         TsyndError: for input that is wrong in shape, dtype or range; see the functions that are called.
     """
     check_task(task)
-    _check(images, labels, limit)
+    _check(images, labels, task, limit)
     say = progress or (lambda line: None)
     device = device or _device(model, images)
     labels = labels.cpu()
     with _eval_mode(model, posterior):
         say("clean")
-        probs_BC = predict(model, images, batch_size, device).double().softmax(dim=1)
-        report: dict[str, Any] = {"clean": clean_metrics(probs_BC, labels, task, seed=seed)}
-        right_B = probs_BC.argmax(dim=1) == labels
-        chosen = _proportional(labels, limit)
+        logits = predict(model, images, batch_size, device).double()
+        probs = logits.sigmoid() if task == "multi-label" else logits.softmax(dim=1)
+        report: dict[str, Any] = {"clean": clean_metrics(probs, labels, task, seed=seed)}
+        right = (probs > 0.5).long() == labels if task == "multi-label" else probs.argmax(dim=1) == labels
+        chosen = _proportional(labels if labels.ndim == 1 else labels.unique(dim=0, return_inverse=True)[1], limit)
         some, of_some = images[chosen], labels[chosen]
         say(f"test-time augmentation, {draws} draws")
         report["test_time_augmentation"] = test_time_augmentation(
@@ -95,10 +98,10 @@ def evaluate(
         report["attacks"] = {"pgd": {}, "n": len(chosen), "steps": attack_steps}
         for size in eps:
             say(f"attack pgd, eps {size:.4f}")
-            held = _attacked(model, some, of_some, right_B[chosen], size, attack_steps, seed, batch_size, device)
+            held = _attacked(model, some, of_some, right[chosen], size, attack_steps, seed, batch_size, device)
             report["attacks"]["pgd"][f"{size:.4f}" if size else "0"] = held
         say("uncertainty")
-        report["uncertainty"] = {"error_auroc": _error_auroc(posterior, images, ~right_B, batch_size, device)}
+        report["uncertainty"] = {"error_auroc": _error_auroc(posterior, images, _wrong(right), batch_size, device)}
     return report
 
 
@@ -106,9 +109,6 @@ def check_task(task: str) -> None:
     """Raise a TsyndError unless a classifier for the task can be evaluated."""
     if task not in TASKS:
         raise unknown("task", task, TASKS)
-    if task == "multi-label":
-        others = ", ".join(known for known in TASKS if known != task)
-        raise TsyndError(f"task 'multi-label' cannot be evaluated yet: one of {others} would do")
 
 
 def _corrupted(
@@ -118,34 +118,39 @@ def _corrupted(
     generator = generator_for(seed, f"corruption {name} {severity}")
     with torch.no_grad():
         parts = [model(corrupt(batch, name, severity, generator)).cpu() for _, batch in batches(images, batch_size, device)]
-    return balanced_accuracy(torch.cat(parts), labels)
+    return balanced_accuracy(scores(torch.cat(parts), labels), labels)
 
 
 def _attacked(
     model: Model,
     images: Tensor,
     labels: Tensor,
-    right_B: Tensor,
+    right: Tensor,
     eps: float,
     steps: int,
     seed: int,
     batch_size: int,
     device: torch.device,
 ) -> float:
-    """Accuracy under PGD. An image that is wrong without an attack stays wrong: only the others are attacked."""
+    """Accuracy under PGD. A decision that is wrong without an attack stays wrong: only images with others are attacked."""
     if eps == 0:
-        return right_B.double().mean().item()
+        return right.double().mean().item()
     generator = generator_for(seed, f"pgd {eps:.6f}")
-    held = 0
+    held, some_B = 0, right.reshape(len(right), -1).any(dim=1)
     for where, batch in batches(images, batch_size, device):
         start = 2 * uniform(tuple(batch.shape), generator, batch) - 1  # of every image, so that models share it
-        right = right_B[where].to(device)
-        if right.any():
-            x, y = batch[right], labels[where].to(device)[right]
+        attacked = some_B[where].to(device)
+        if attacked.any():
+            x, y = batch[attacked], labels[where].to(device)[attacked]
             with torch.no_grad():
-                predicted = model(pgd(model, x, y, eps=eps, steps=steps, start=start[right])).argmax(dim=1)
-            held += int((predicted == y).sum())
-    return held / len(images)
+                predicted = scores(model(pgd(model, x, y, eps=eps, steps=steps, start=start[attacked])), y).argmax(dim=-1)
+            held += int(((predicted == y) & right[where].to(device)[attacked]).sum())
+    return held / right.numel()
+
+
+def _wrong(right: Tensor) -> Tensor:
+    """Which images have a wrong decision: (B,) bool."""
+    return ~right.reshape(len(right), -1).all(dim=1)
 
 
 def _error_auroc(
@@ -182,13 +187,14 @@ def _device(model: Model, images: Tensor) -> torch.device:
     return parameter.device if parameter is not None else images.device
 
 
-def _check(images: Tensor, labels: Tensor, limit: int | None) -> None:
+def _check(images: Tensor, labels: Tensor, task: str, limit: int | None) -> None:
     if len(images) == 0:
         raise TsyndError("there are no images to evaluate on")
     if images.is_floating_point() and not bool(((images >= 0) & (images <= 1)).all()):
         raise TsyndError(f"float images must lie in [0, 1], got {float(images.min()):.4g} to {float(images.max()):.4g}")
-    if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+    wanted, ndim = (f"({len(images)}, L)", 2) if task == "multi-label" else (f"({len(images)},)", 1)
+    if labels.ndim != ndim or len(labels) != len(images) or labels.dtype != torch.int64:
         shape = tuple(labels.shape)
-        raise TsyndError(f"labels must be int64 of shape ({len(images)},), got {labels.dtype} of shape {shape}")
+        raise TsyndError(f"labels must be int64 of shape {wanted}, got {labels.dtype} of shape {shape}")
     if limit is not None and limit < 1:
         raise TsyndError(f"limit must be >= 1, or None for all images, got {limit}")

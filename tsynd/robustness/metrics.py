@@ -17,6 +17,7 @@ from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError, unknown
 from tsynd.randomness import generator_for
 from tsynd.robustness.calibration import aurc, brier, ece, ece_interval, nll
+from tsynd.uncertainty import log_probabilities
 
 
 def accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
@@ -27,13 +28,30 @@ def accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
 def balanced_accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
     """Mean recall over the classes that are present in the labels; chance is 1 / C. Any scores in the order of probs do.
 
+    Several labels an image: (B, L, 2), as `scores` gives them, and labels (B, L); the mean over labels of the binary ones.
+
     >>> probs = torch.tensor([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.6, 0.4, 0.0]])
     >>> balanced_accuracy(probs, torch.tensor([0, 0, 1]))  # recalls 1 and 0; class 2 is absent
     0.5
     """
+    if labels_B.ndim == 2:
+        pairs = zip(probs_BC.unbind(1), labels_B.unbind(1), strict=True)
+        return fmean(balanced_accuracy(of_label, is_B) for of_label, is_B in pairs)
     counts_CC = _confusion(probs_BC, labels_B)
     present_C = counts_CC.sum(dim=1) > 0  # torchmetrics' macro average gives an absent class that is predicted a recall of 0
     return float((counts_CC.diag() / counts_CC.sum(dim=1))[present_C].mean())
+
+
+def scores(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logits as scores whose largest, along the last dimension, is what is decided.
+
+    One class an image, labels (B,): the logits (B, C) themselves. Several labels, (B, L): of each the log-probability that it
+    is absent and present, (B, L, 2); a probability of exactly .5 is decided as absent.
+
+    >>> scores(torch.tensor([[2.0, -1.0]]), torch.tensor([[1, 0]])).argmax(-1)
+    tensor([[1, 0]])
+    """
+    return logits if labels.ndim == 1 else log_probabilities(logits, multi_label=True)
 
 
 def auroc(probs_BC: Tensor, labels_B: Tensor) -> float | None:

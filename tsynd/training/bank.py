@@ -15,6 +15,7 @@ from tsynd.randomness import generator_for
 from tsynd.robustness.attacks import fgsm
 from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, measured, on_device, target
+from tsynd.tensors import as_float
 from tsynd.training.arms import Arm, Recipe
 from tsynd.training.sources import choose_sources
 
@@ -25,15 +26,19 @@ def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness
     (1 - w) onehot(label) + w / C with w = softness * I / ln C, clipped to [0, 1], where I is the image's mutual information
     in nats. I reaches its bound ln C when posterior samples are certain and spread evenly over the classes; then the label
     says nothing that they agree on, and the target with softness 1 is the even guess. The classifier's own mean prediction
-    would be the other choice; it would teach the classifier what it says already, mistakes included.
+    would be the other choice; it would teach the classifier what it says already, mistakes included. With several labels, (B, L)
+    of 0 and 1, I is bounded by L ln 2 and the even guess is one half for each: w = softness * I / (L ln 2).
 
     Returns:
-        (B, C) in the type of `information_B`; each row sums to one.
+        (B, C) in the type of `information_B`; each row sums to one, or is a probability for each label.
 
     >>> soft_targets(torch.tensor([0, 0]), torch.tensor([0.0, math.log(2)]), classes=2, softness=0.5)
     tensor([[1.0000, 0.0000],
             [0.7500, 0.2500]])
     """
+    if labels_B.ndim == 2:
+        weight_B1 = (softness * information_B / (classes * math.log(2))).clamp(0, 1)[:, None]
+        return (1 - weight_B1) * labels_B + weight_B1 / 2
     weight_B1 = (softness * information_B / math.log(classes)).clamp(0, 1)[:, None]
     return (1 - weight_B1) * F.one_hot(labels_B, classes) + weight_B1 / classes
 
@@ -78,7 +83,7 @@ class Bank:
             generator=self.generator,
         )
         new = target(
-            augment(images_BCHW[source_B], INSIDE, self.generator),
+            augment(as_float(images_BCHW[source_B]), INSIDE, self.generator),
             labels_B[source_B],
             autoencoder,
             posterior,

@@ -17,7 +17,7 @@ from tsynd.randomness import seed_for, seeded
 from tsynd.robustness.attacks import pgd
 from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.targeting import Autoencoder, Synthesis
-from tsynd.tensors import tensors_hash, weights_hash
+from tsynd.tensors import as_float, tensors_hash, weights_hash
 from tsynd.training.arms import Arm, Recipe
 from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
 from tsynd.training.checks import check_synthetic, check_training_set
@@ -47,7 +47,8 @@ def train_classifier(
     same real images in the same order.
 
     Args:
-        images_BCHW, labels_B: real training images in [0, 1] and their int64 classes, on the classifier's device.
+        images_BCHW, labels_B: real training images in [0, 1], or of 8 bits, and their int64 classes, on the classifier's device;
+            several labels an image: (B, L) of 0 and 1.
         autoencoder: needed by arms with synthetic images.
         synthetic: synthetic images that are given, in place of a search: from the end of the warm-up on, `recipe.share` of
             each batch is drawn from them. For arms without a search of their own.
@@ -110,7 +111,7 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     """One optimiser step on one batch; gives its loss."""
     classifier, arm, recipe, draw = state.classifier, state.arm, state.recipe, state.generators
     index_B = torch.randint(len(images_BCHW), (recipe.batch_size,), generator=draw["batches"]).to(images_BCHW.device)
-    batch_BCHW, batch_B = augment(images_BCHW[index_B], INSIDE, draw["augmentation"]), labels_B[index_B]
+    batch_BCHW, batch_B = augment(as_float(images_BCHW[index_B]), INSIDE, draw["augmentation"]), labels_B[index_B]
     if arm.trivialaugment:
         batch_BCHW = trivial_augment(batch_BCHW, draw["trivialaugment"])
     targets_BC = as_targets(batch_B, classifier).to(batch_BCHW.dtype)

@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from tsynd.classification import Classifier
+from tsynd.classification import Classifier, as_targets, classification_losses
+from tsynd.data.splits import members
 from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
 from tsynd.robustness.batches import predict
@@ -27,13 +27,14 @@ def choose_sources(
 ) -> Tensor:
     """Draw the images that a search starts from, with replacement.
 
-    *uniform*: each image is equally likely. *balanced*: each class is, and within it each image. *uncertain*, *hard*: half
+    *uniform*: each image is equally likely. *balanced*: each class is, and within it each image (of several labels: images
+    without any are a class too, and an image counts for each label that it has). *uncertain*, *hard*: half
     of the probability is spread evenly, half in proportion to a score by the present classifier: its mutual information
     on the image, or its loss. The even half keeps every image in play, whatever a few outliers (wrong labels, say) score.
 
     Args:
         sources: one of `SOURCES`.
-        images_BCHW, labels_B: the training set: images in [0, 1] and int64 classes.
+        images_BCHW, labels_B: the training set: images in [0, 1] and int64 classes, or (B, L) of 0 and 1.
         classifier: scores, in eval mode; it comes back as it was. Of a set larger than `POOL`, that many images, drawn
             evenly, are scored.
         count: how many to draw.
@@ -48,7 +49,8 @@ def choose_sources(
     if sources == "uniform":
         return torch.randint(size, (count,), generator=generator).to(device)
     if sources == "balanced":
-        weights_B = 1 / labels_B.bincount()[labels_B].double().cpu()
+        members_BC = members(labels_B, classifier.classes).double().cpu()
+        weights_B = (members_BC / members_BC.sum(0).clamp_min(1)).sum(1)
         return torch.multinomial(weights_B, count, replacement=True, generator=generator).to(device)
     pool = torch.randperm(size, generator=generator)[:POOL].to(device)
     with frozen(classifier):
@@ -56,7 +58,9 @@ def choose_sources(
             posterior = HeadDropout.of(classifier, samples, generator)
             scores = predict(lambda images: mutual_information(posterior(images)), images_BCHW[pool], batch_size)
         else:
-            scores = F.cross_entropy(predict(classifier, images_BCHW[pool], batch_size), labels_B[pool].cpu(), reduction="none")
+            logits_BC = predict(classifier, images_BCHW[pool], batch_size)
+            targets_BC = as_targets(labels_B[pool], classifier).to(logits_BC)
+            scores = classification_losses(logits_BC, targets_BC, multi_label=classifier.multi_label)
     scores = scores.double().clamp_min(0)
     even, total = torch.full_like(scores, 1 / len(scores)), scores.sum()
     weights = (even + scores / total) / 2 if total > 0 else even

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tsynd.audit import GROUPS, MEASURES, Audit, Group
 from tsynd.data import Dataset
+from tsynd.data.labels import names_of
 from tsynd.viz.style import Picture, bare, short, styled
 
 ROWS = ("start", "targeted", "difference", "nearest real")
@@ -61,10 +62,12 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
         for axis, image_CHW in zip(column[[0, 1, 3]], (start.images_BCHW[row], targeted.images_BCHW[row], real_CHW), strict=True):
             axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
         shown = column[2].imshow(change_CHW.mean(dim=0).numpy(), cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT)
-        label = short(data.classes[int(targeted.labels_B[row])], 14)
+        label = short(names_of(targeted.labels_B[row], data.classes), 14)
         column[0].set_title(f"label: {label}\n{_verdict(start, row, data)}", fontsize=8)
         column[1].set_title(_verdict(targeted, row, data), fontsize=8)
-        own = "source" if nearest == int(targeted.source_B[row]) else short(data.classes[int(data.train.labels[nearest])], 14)
+        own = (
+            "source" if nearest == int(targeted.source_B[row]) else short(names_of(data.train.labels[nearest], data.classes), 14)
+        )
         column[3].set_title(f"{own}\nat {distance:.2f}", fontsize=8)
     for line, name in enumerate(ROWS):
         axes[line, 0].set_ylabel(name)
@@ -172,6 +175,8 @@ def captions(found: dict[str, Any]) -> tuple[str, str]:
             "asked about codes. The start and the displacement are from their file."
         )
         coded = ""
+    if "labels" in found["settings"]:
+        seen += f" Images have {found['settings']['labels']} labels each, present or absent: shares are of all of them."
     rows = (
         f"{seen}{coded} Nearest real image: of those that were trained on or started from, by the distance in "
         "pixels; 1 is the typical distance between two of them. Below each mean its 95 % interval: for shares Wilson's, with the "
@@ -181,10 +186,10 @@ def captions(found: dict[str, Any]) -> tuple[str, str]:
 
 
 def _verdict(group: Group, row: int, data: Dataset) -> str:
-    """What the judge sees in an image, and how sure it is."""
-    label = int(group.judged_BC[row].argmax())
-    sign = "" if label == int(group.labels_B[row]) else "≠ "
-    return f"{sign}{short(data.classes[label], 14)} {group.judged_BC[row, label].exp():.0%}"
+    """What the judge sees in an image, and how sure it is (of several labels: on average)."""
+    best, seen = group.judged_BC[row].max(-1)  # of several labels: of each
+    sign = "" if torch.equal(seen, group.labels_B[row]) else "≠ "
+    return f"{sign}{short(names_of(seen, data.classes), 14)} {best.exp().mean():.0%}"
 
 
 def _cell(measured: dict[str, float] | None, measure: str = "") -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from tsynd.data import Dataset
+from tsynd.data.labels import names_of, numbers_of
 from tsynd.runs import Run
 from tsynd.viz.style import COLOURS, MARKERS, Picture, bare, short, styled
 
@@ -21,15 +22,15 @@ def examples(run: Run, count: int = 8) -> Tensor:
     assert synthesis is not None
     gain_B = (synthesis.information_after_B - synthesis.information_before_B).cpu()
     order = gain_B.argsort(descending=True, stable=True).tolist()
-    queues: dict[int, list[int]] = {}
+    queues: dict[str, list[int]] = {}
     seen: set[int] = set()
     for row in order:
         source = int(synthesis.source_B[row])
         if source not in seen:
             seen.add(source)
-            queues.setdefault(int(synthesis.labels_B[row]), []).append(row)
+            queues.setdefault(_rank(synthesis.labels_B[row]), []).append(row)
     turns = [row for turn in range(count) for _, queue in sorted(queues.items()) for row in queue[turn : turn + 1]]
-    return torch.tensor(sorted(turns[:count], key=lambda row: int(synthesis.labels_B[row])))
+    return torch.tensor(sorted(turns[:count], key=lambda row: _rank(synthesis.labels_B[row])))
 
 
 @styled
@@ -55,7 +56,7 @@ def pairs(run: Run, count: int = 8) -> Figure:
             axes[line, column].imshow(image, cmap="gray", vmin=0, vmax=1)
         shown = axes[3, column].imshow(change_BHW[column].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
         before, after = float(synthesis.information_before_B[row]), float(synthesis.information_after_B[row])
-        axes[0, column].set_title(short(run.data.classes[int(synthesis.labels_B[row])]), fontsize=9)
+        axes[0, column].set_title(short(names_of(synthesis.labels_B[row], run.data.classes)), fontsize=9)
         axes[3, column].set_xlabel(f"{before:.3f} → {after:.3f}", fontsize=9)
     for line, name in enumerate(ROWS):
         axes[line, 0].set_ylabel(name)
@@ -79,10 +80,11 @@ def information(run: Run) -> Figure:
     before, after = synthesis.information_before_B.cpu(), synthesis.information_after_B.cpu()
     top = 1.05 * max(float(before.max()), float(after.max()), 1e-3)
     scatter.plot([0, top], [0, top], color="#777777", linewidth=1, linestyle="--", label="no change")
-    for label, name in enumerate(run.data.classes):
-        of_class = (synthesis.labels_B == label).cpu()
+    kinds = ("targeted images",) if run.data.multi_label else run.data.classes
+    for label, name in enumerate(kinds):
+        of_class = (synthesis.labels_B == label).cpu() if not run.data.multi_label else torch.ones_like(before, dtype=torch.bool)
         style = {"color": COLOURS[label % 8], "marker": MARKERS[label % 8]}
-        named = short(name) if len(run.data.classes) <= len(COLOURS) else None  # more would fill the figure with names
+        named = short(name) if len(kinds) <= len(COLOURS) else None  # more would fill the figure with names
         scatter.scatter(before[of_class], after[of_class], s=14, alpha=0.6, label=named, **style)
     steps = run.history.refresh_step
     title = "images in the bank at the end" if steps else "images in the bank"
@@ -165,12 +167,13 @@ def comparison(metrics: dict[str, dict[str, Any]]) -> Figure:
 
 @styled
 def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
-    """The first training images of each class, a row a class."""
+    """The first training images of each class, a row a class; of several labels, those that have it."""
     figure = Picture(figsize=(1.3 * per_class + 1, 1.35 * len(data.classes)))
     axes = figure.subplots(len(data.classes), per_class, squeeze=False)
     for label, name in enumerate(data.classes):
         axes[label, 0].set_ylabel(short(name))
-        for axis, image_CHW in zip(axes[label], data.train.images[data.train.labels == label], strict=False):
+        has_N = data.train.labels[:, label] == 1 if data.multi_label else data.train.labels == label
+        for axis, image_CHW in zip(axes[label], data.train.images[has_N.nonzero().flatten()[:per_class]], strict=False):
             axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
     bare(axes)
     return figure
@@ -185,6 +188,11 @@ def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:
     axis.set_xticks([0.05, 1.05], ["inside the\ntraining range", "outside"])
     axis.set(xlim=(-0.4, 1.5), title="randomly augmented")
     axis.legend(fontsize=8, loc="lower left")
+
+
+def _rank(label: Tensor) -> str:
+    """Where an image with this label stands among others: by class, of several labels by those it has."""
+    return " ".join(number.zfill(5) for number in numbers_of(label).split())
 
 
 def _spaced(name: str) -> str:

@@ -12,7 +12,7 @@ from tsynd.runs import Run
 from tsynd.viz import audit, figures
 from tsynd.viz.style import data_uri
 
-NAMES = {"auroc": "AUROC", "auroc_per_label": "AUROC per label", "nll": "NLL", "brier": "Brier score"}
+NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
 NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
 PAIRS = """The images that gained most. Source: the real image. Start: its augmented copy, encoded and decoded. Targeted: what
 the search found. Difference: targeted minus start."""
@@ -60,6 +60,7 @@ def command(config: dict[str, Any], out: Path) -> str:
     options |= {name: config[name] for name in ("synthetic", "review") if config.get(name)}
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
+    words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
     return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
 
 
@@ -82,11 +83,12 @@ def render(run: Run, out: Path) -> str:
 <p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the {run.metrics["n"]} images of
 {escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
 For research and teaching, not for clinical use.</p>
+{_notes(data.notes)}
 {_budget_warning(config)}
 {_tiles(run.metrics)}
 {_synthesis(run)}
 {_audit(run)}
-{_performance(run.metrics)}
+{_performance(run.metrics, run.data.classes)}
 {_training(run)}
 {_provenance(run, out)}
 </main>
@@ -169,11 +171,14 @@ def _audit(run: Run) -> str:
 {notes}"""
 
 
-def _performance(metrics: dict[str, Any]) -> str:
+def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
     """Clean, augmented, corrupted and attacked: one figure and the numbers behind it."""
     clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
     augmented = metrics["test_time_augmentation"]
-    rows = {NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items()}
+    rows = {
+        NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items() if name != "auroc_per_label"
+    }
+    areas = {name: [_number(area)] for name, area in zip(classes, clean.get("auroc_per_label", []), strict=False)}
     some = f" Shifts and attacks: {metrics['attacks']['n']} of the images." if metrics["attacks"]["n"] < metrics["n"] else ""
     positive = f" Positive class: {metrics['positive_class']}." if "positive_class" in metrics else ""
     shifts = {
@@ -193,10 +198,14 @@ def _performance(metrics: dict[str, Any]) -> str:
         "ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many. "
         "Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
     )
+    if areas:
+        note += " Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier "
+        note += "score are sums over labels; balanced accuracy and AUROC are means over labels."
     return f"""<h2>How it stands up</h2>
 {_figure(figures.performance(metrics), alt, note + positive + some)}
 <div class="tables">
 {_table("clean", [""], rows)}
+{_table("AUROC of the label", [""], areas) if areas else ""}
 {_table("test-time augmentation", ["mean", "worst", "consistency"], shifts)}
 {_table("PGD, eps", ["accuracy"], attacked)}
 {_table("corruption, severity", ["1", "2", "3", "4", "5"], corrupted)}
@@ -212,6 +221,12 @@ def _training(run: Run) -> str:
     return f"""<h2>How it was trained, and what that cost</h2>
 {_figure(figures.curves(run), alt, "Note the logarithmic axes.")}
 {_table("stage", ["seconds"], costs)}"""
+
+
+def _notes(notes: tuple[str, ...]) -> str:
+    """What is to be known of the data, where there is anything."""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<p>About these data:</p>\n<ul>{items}</ul>" if items else ""
 
 
 def _provenance(run: Run, out: Path) -> str:

@@ -14,6 +14,7 @@ import ipywidgets as widgets
 from IPython.display import Javascript
 from torch import Tensor
 
+from tsynd.data.labels import names_of
 from tsynd.decisions import Decision, counts, read_review, write_review
 from tsynd.errors import TsyndError
 from tsynd.sets import read_set, shown, source_data
@@ -105,7 +106,8 @@ class Reviewer(widgets.VBox):
             "undo": ("Undo (u)", self.undo),
         }
         self.buttons = {name: self._button(name, text, action) for name, (text, action) in actions.items()}
-        for label, text in enumerate(classes):
+        self._choices = () if synthesis.labels_B.ndim == 2 else classes  # several labels an image: accept or reject
+        for label, text in enumerate(self._choices):
             name = f"class-{label + 1}"
             self.buttons[name] = self._button(name, f"{label + 1}: {text}", lambda label=label: self.choose(label))
         self.buttons["accept"].button_style, self.buttons["reject"].button_style = "success", "danger"
@@ -118,7 +120,7 @@ class Reviewer(widgets.VBox):
             widgets.HBox([*large, widgets.VBox(small)], layout=wrap),
             self._state,
             widgets.HBox([self.field, *(self.buttons[name] for name in ("accept", "reject"))], layout=wrap),
-            widgets.HBox([self.buttons[f"class-{label + 1}"] for label in range(len(classes))], layout=wrap),
+            widgets.HBox([self.buttons[f"class-{label + 1}"] for label in range(len(self._choices))], layout=wrap),
             widgets.HBox([*(self.buttons[name] for name in ("back", "next", "open", "undo")), self.who], layout=wrap),
         ]
         super().__init__([self._head, *rows, widgets.HTML(HELP), script])
@@ -135,7 +137,7 @@ class Reviewer(widgets.VBox):
 
     def choose(self, label: int) -> None:
         """The image is of this class: accept when it is the present label, relabel otherwise."""
-        if label < len(self.classes):
+        if label < len(self._choices):
             here = label == int(self.synthesis.labels_B[self.at])
             self.decide("accept") if here else self.decide("relabel", label)
 
@@ -160,7 +162,7 @@ class Reviewer(widgets.VBox):
         self.at = min(max(index, 0), len(self.synthesis) - 1)
         for name, picture in self._pictures.items():
             picture.children[0].value = self._album.png(name, self.at, self._limit, SIDE[name])
-        made, label = self.decisions.get(self.at), int(self.synthesis.labels_B[self.at])
+        made, label = self.decisions.get(self.at), names_of(self.synthesis.labels_B[self.at], self.classes)
         done = len(self.decisions)
         said = "not reviewed" if made is None else made.decision
         said += "" if made is None or made.new_label is None else f": {escape(self.classes[made.new_label])}"
@@ -169,7 +171,7 @@ class Reviewer(widgets.VBox):
         tally = ", ".join(f"{count} {name}" for name, count in counts(self.synthesis, self.decisions).items() if count)
         self._head.value = f"<b>Image {self.at + 1} of {many}</b> · {done} of {many} reviewed ({tally})"
         self._state.value = (
-            f"Label <b>{escape(self.classes[label])}</b> · <b>{said}</b> · source {int(self.synthesis.source_B[self.at])} · "
+            f"Label <b>{escape(label)}</b> · <b>{said}</b> · source {int(self.synthesis.source_B[self.at])} · "
             f"mutual information {before:.3f} → {after:.3f} nats"
         )
         self.buttons["undo"].disabled = not self._undo

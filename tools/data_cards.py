@@ -1,0 +1,67 @@
+"""The page of data cards: what is published about each set that comes by name, as Markdown, from the registry."""
+
+import re
+from collections.abc import Iterable
+
+from tsynd.data.downloads import megabytes
+from tsynd.data.registry import Facts
+
+
+def data_cards(sets: Iterable[Facts]) -> str:
+    """The page, a section a set."""
+    known = list(sets)
+    rows = [
+        f"| [{facts.title}](card-{facts.name}) | {facts.shows} | {facts.task} | {len(facts.classes)} | {sum(facts.counts):,} | "
+        f"{facts.licence} |"
+        for facts in known
+    ]
+    return f"""# Data cards
+
+The {len(known)} two-dimensional sets of MedMNIST {{cite:p}}`yang2023medmnist`, which `--data` takes by name. Each is published at
+28, 64, 128 and 224 px. This page is written from the table of facts that the package itself reads, so what stands here is what a
+download is checked against. `tsynd data list` prints the same in short, and says which files you have; `tsynd data fetch NAME`
+downloads one.
+
+| set | shows | task | classes | images | licence |
+|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+None of these images is for clinical use. MedMNIST cropped and shrank them, and merged some classes: what a classifier reaches
+here says little about the clinic.
+
+{chr(10).join(_card(facts) for facts in known)}"""
+
+
+def _card(facts: Facts) -> str:
+    """The section of one set."""
+    labels = "labels, of which an image can have several" if facts.task == "multi-label" else "classes"
+    train, val, test = facts.counts
+    sizes = "; ".join(f"{megabytes(facts.bytes(size))} at {size} px" for size in facts.md5)
+    lines = [
+        f"- **Shows:** {facts.shows}, {'RGB' if facts.channels == 3 else 'grey'}.",
+        f"- **Task:** {facts.task}, {len(facts.classes)} {labels}: {'; '.join(facts.classes)}.",
+        f"- **Images:** {train:,} to train, {val:,} to validate, {test:,} to test.",
+        f"- **In memory:** {sizes}. The files are smaller.",
+        f"- **Licence:** {facts.licence}.",
+        f"- **Source:** {_linked(facts.citation)}.",
+        *([f"- **Mind:** {facts.note}"] if facts.note else []),
+    ]
+    checksums = "\n".join(f"| `{facts.file(size)}` | `{md5}` |" for size, md5 in facts.md5.items())
+    return f"""(card-{facts.name})=
+## {facts.title}
+
+{chr(10).join(lines)}
+
+| file | MD5 |
+|---|---|
+{checksums}
+"""
+
+
+def _linked(citation: str) -> str:
+    """A citation whose DOIs are links.
+
+    >>> _linked("A and B, Cell 1 (2018), doi:10.1016/j.cell.1")
+    'A and B, Cell 1 (2018), [doi:10.1016/j.cell.1](https://doi.org/10.1016/j.cell.1)'
+    """
+    return re.sub(r"doi:(10\.\S+)", r"[doi:\1](https://doi.org/\1)", citation)

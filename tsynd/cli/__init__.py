@@ -1,0 +1,64 @@
+"""The command line: `tsynd run` and what comes after it. Errors are one plain line on stderr with exit code 2."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from tsynd import __version__
+from tsynd.cli import data
+from tsynd.cli.plain import plain
+from tsynd.cli.running import predict, run
+from tsynd.cli.synthetic import review, synthesize
+from tsynd.errors import TsyndError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+# What typer raises for a wrong command line; which module it comes from depends on typer's version.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+# The exit code after Ctrl-C.
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """The entry point: one handler for every error that a user can cause."""
+    try:
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer catches Ctrl-C by itself
+            raise KeyboardInterrupt
+    except UsageError as error:
+        _fail(" ".join(error.format_message().split()), 2)  # type: ignore[attr-defined]
+    except TsyndError as error:
+        _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        resumed = sys.argv[1:2] == ["run"]  # the others write nothing until they are done
+        _fail("interrupted" + (": the same command goes on where it stopped" if resumed else ""), INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        _fail("out of memory: use a smaller --size or fewer images", 2)
+    except OSError as error:
+        _fail(f"{error.strerror or error}: {error.filename or 'no file named'}", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback(invoke_without_command=True)
+def tsynd(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """TSynD: targeted synthetic data for small sets of medical images. For research and teaching, not for clinical use."""
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for command in (run, predict, synthesize, review):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """Print one plain line and stop."""
+    print(f"error: {plain(message)}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,31 @@
+"""The cache: one folder for what was decoded or unpacked. It may be deleted at any time, and only costs the work again."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def cache_folder() -> Path:
+    """Where tsynd keeps what it can make again: TSYND_CACHE, else `tsynd` in XDG_CACHE_HOME, else `~/.cache/tsynd`.
+
+    The folder need not exist. Files of the user's data are never written elsewhere, least of all beside the data.
+    """
+    if chosen := os.environ.get("TSYND_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "tsynd"
+
+
+def cache_entry(kind: str, key: Any) -> Path:
+    """The file or folder in the cache for a key: whatever the entry depends on belongs into the key.
+
+    Args:
+        kind: a word for what is kept, such as "images": a folder of its own.
+        key: anything that JSON can write: paths, sizes, times of change, options, and a version of the code that reads it.
+
+    >>> cache_entry("images", {"size": 28}).relative_to(cache_folder()).as_posix()
+    'images/a58183ac2da0f741'
+    """
+    text = json.dumps(key, sort_keys=True, ensure_ascii=True)
+    return cache_folder() / kind / hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

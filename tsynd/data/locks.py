@@ -1,0 +1,93 @@
+"""Work that two processes should not do twice: one does it, the others wait for what it makes."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+POLL = 0.2  # seconds between two looks at another's lock
+STALE = 120.0  # seconds without a sign of life, after which a lock's owner is taken for dead
+
+Beat = Callable[[], None]
+"""Called now and then by who holds a lock: a sign of life."""
+
+
+@contextlib.contextmanager
+def alone(path: Path, *, stale: float = STALE, poll: float = POLL, waiting: Callable[[], None] | None = None) -> Iterator[Beat]:
+    """Hold the lock file `path`, waiting while another process does; what it gives must be called every `stale` / 2 s or so.
+
+    A lock saves work; it does not keep files whole. Whoever writes under it still writes to a temporary name: where a folder
+    is shared by machines whose clocks differ, two can hold it.
+
+    Args:
+        path: the lock file; made here, removed afterwards. It names its owner, so that one that died on this machine is
+            not waited for.
+        stale: seconds without a sign of life after which another's lock is removed.
+        poll: seconds between two looks.
+        waiting: called once if another holds the lock.
+
+    Raises:
+        OSError: when the file cannot be made.
+
+    >>> import tempfile
+    >>> lock = Path(tempfile.mkdtemp()) / "a.lock"
+    >>> with alone(lock) as beat:
+    ...     beat()
+    ...     lock.exists()
+    True
+    >>> lock.exists()
+    False
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except FileExistsError:
+            if _age(path) > stale or _orphaned(path):
+                path.unlink(missing_ok=True)
+                continue
+            if waiting:
+                waiting()
+                waiting = None
+            time.sleep(poll)
+        else:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(f"{os.getpid()} {socket.gethostname()}")
+            break
+    told = time.monotonic()
+
+    def beat() -> None:
+        nonlocal told
+        if time.monotonic() - told > min(1.0, stale / 4):  # a system call a second, not one a chunk
+            told = time.monotonic()
+            with contextlib.suppress(OSError):  # removed by another, which took us for dead
+                os.utime(path)
+
+    try:
+        yield beat
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    """Seconds since the owner's last sign of life; 0 when the lock has just gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _orphaned(path: Path) -> bool:
+    """Whether the owner was a process of this machine that is no more."""
+    try:
+        number, _, host = path.read_text(encoding="utf-8").partition(" ")
+        if os.name != "posix" or host != socket.gethostname():
+            return False
+        os.kill(int(number), 0)  # signal 0 asks and does nothing
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):  # gone, not yet written, or another user's
+        return False
+    return False

@@ -1,0 +1,145 @@
+"""One image file becomes 8-bit pixels: which kinds are read, how they are made square, and what is refused by name."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tsynd.errors import TsyndError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
+# Only these decoders are tried, whatever a file is called.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF")
+# Smaller pictures show nothing; they are mostly accidents.
+SMALLEST_SIDE = 8
+WHITE_IS_ZERO, BITS_PER_SAMPLE, PHOTOMETRIC = 0, 258, 262
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a file holds, upright, at its own size.
+
+    Attributes:
+        pixels: (H, W), grey, or (H, W, 3), RGB with colour; uint8, or uint16 for grey of more than 8 bits.
+        bits: of one value: 8, 12 or 16.
+        mode: Pillow's word for what the file holds, such as "L", "RGB" or "I;16".
+        format: what the file is, such as "PNG", whatever it is called.
+    """
+
+    pixels: np.ndarray
+    bits: int
+    mode: str
+    format: str
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """No warnings of Pillow inside the block, in any thread: what matters is checked here, and raised."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\..*")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def read_picture(file: Path) -> Picture:
+    """Read one image file.
+
+    Grey or RGB of 8 bits, grey of 12 or 16 bits, RGB of 16 bits (its upper 8 are kept), black and white, and palettes, which
+    become RGB. RGB without any colour counts as grey. The orientation in the EXIF data is applied. A channel of transparency
+    is dropped where all is opaque.
+
+    Raises:
+        TsyndError: the file is damaged, is no image, is animated or has several pages, has transparent parts, is CMYK or of
+            another kind, is smaller than 8 px, or claims more pixels than Pillow's limit: this by its header, before anything
+            is decoded.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            _check_header(file, image)
+            mode, kind, bits = image.mode, str(image.format), _bits(image)
+            inverted = bits > 8 and kind == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO  # type: ignore[attr-defined]
+            pixels = _pixels(file, ImageOps.exif_transpose(image), bits)
+    except TsyndError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(file) from error
+    except Exception as error:  # Pillow's decoders fail in many ways: OSError, SyntaxError, struct.error, …
+        reason = getattr(error, "strerror", None) or str(error).replace(f" {str(file)!r}", "")
+        raise TsyndError(f"{file} cannot be read as an image ({reason})") from error
+    return Picture((1 << bits) - 1 - pixels if inverted else pixels, bits, mode, "JPEG" if kind == "MPO" else kind)
+
+
+def fit(picture: Picture, size: int) -> np.ndarray:
+    """Scale to 8 bits, resize and pad to a square without distortion: uint8 of (1, size, size), or (3, size, size).
+
+    The longer side becomes `size` (bicubic, antialiased), the shorter one in proportion, rounded to a pixel; then the edge is
+    repeated on both sides alike. Values of 12 or 16 bits are divided by the largest value that so many bits can hold, not
+    by the largest of the image or set: an image looks the same whatever stands beside it.
+
+    >>> fit(Picture(np.full((20, 40), 65535, dtype=np.uint16), 16, "I;16", "PNG"), 28).max()
+    np.uint8(255)
+    """
+    pixels = picture.pixels
+    high, wide = pixels.shape[:2]
+    image = Image.fromarray(pixels if picture.bits == 8 else pixels * np.float32(255 / ((1 << picture.bits) - 1)))
+    shrunk = [max(1, round(side * size / max(high, wide))) for side in (wide, high)]
+    square = np.asarray(image.resize((shrunk[0], shrunk[1]), Image.Resampling.BICUBIC))
+    if square.dtype != np.uint8:
+        square = np.rint(square).clip(0, 255).astype(np.uint8)
+    if (missing := [size - square.shape[0], size - square.shape[1]]) != [0, 0]:
+        margins = [(gap // 2, gap - gap // 2) for gap in missing]
+        square = np.pad(square, [*margins, (0, 0)][: square.ndim], mode="edge")
+    return np.moveaxis(square.reshape(size, size, -1), 2, 0)
+
+
+def header_of(file: Path) -> str | None:
+    """What kind of image a file is, by its content, such as "PNG"; None if it is none that is read here."""
+    try:
+        with quiet_pillow(), Image.open(file, formats=FORMATS) as image:
+            return str(image.format)
+    except Exception:  # the same many ways as above
+        return None
+
+
+def _check_header(file: Path, image: Image.Image) -> None:
+    """Refuse by what the header says."""
+    wide, high = image.size
+    if wide * high > (Image.MAX_IMAGE_PIXELS or float("inf")):
+        raise _too_large(file)
+    if min(wide, high) < SMALLEST_SIDE:
+        raise TsyndError(f"{file} is {wide} x {high} px: an image must have at least {SMALLEST_SIDE} px each way")
+    frames = getattr(image, "n_frames", 1)
+    if frames != 1 and image.format != "MPO":  # the JPEG of some phones: a preview follows the picture
+        raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits of one grey value; 8 for everything else."""
+    if image.mode.startswith("I;16"):
+        twelve = image.format == "TIFF" and image.tag_v2.get(BITS_PER_SAMPLE) == (12,)  # type: ignore[attr-defined]
+        return 12 if twelve else 16
+    return 16 if image.mode == "I" and image.format == "PNG" else 8  # older versions of Pillow open PNGs of 16 bits so
+
+
+def _pixels(file: Path, image: Image.Image, bits: int) -> np.ndarray:
+    if bits > 8:
+        return np.asarray(image).astype(np.uint16)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] != 255:
+            raise TsyndError(f"{file} has transparent parts, and what lies under them is not known: save it without transparency")
+        image = image.convert("RGB")
+    if image.mode not in ("1", "L", "P", "RGB"):
+        raise TsyndError(f"{file} must be grey (8 or 16 bits), RGB or with a palette, got mode {image.mode}: convert it first")
+    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
+    if pixels.ndim == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
+        return pixels[..., 0]
+    return pixels
+
+
+def _too_large(file: Path) -> TsyndError:
+    return TsyndError(f"{file} claims to have more than {Image.MAX_IMAGE_PIXELS} pixels: resize it first")
