@@ -114,7 +114,7 @@ def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: M
 @styled
 def marked(log_probs: Mapping[str, Tensor], labels_B: Tensor, inside_B: Tensor) -> Figure:
     """Mutual information against p(malignant), a panel a classifier, with the images of a subgroup marked by their class."""
-    figure = Picture(figsize=(8, 3.1))
+    figure = Picture(figsize=(6, 3.2))
     panels = figure.subplots(1, len(log_probs), sharex=True, sharey=True)
     for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=True):
         epistemic_B, malignant_B = mutual_information(log_probs_BKC), log_probs_BKC.exp().mean(1)[:, 1]
