@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import autoencoders
+import bench_loading
 import bench_targeting
 import dose_response_report
 import dropout_rate
@@ -103,6 +104,11 @@ def test_the_table_of_what_targeting_costs_is_current() -> None:
     assert (folder / "table.md").read_text(encoding="utf-8") == bench_targeting.table(found)
     assert found["step"]["K = 64"] <= 1.25 and found["plain"]["times_faster"] >= 5
     assert abs(Recipe().matched_steps - found["training"]["guarded"]) < 0.1  # what none-matched is given
+
+
+def test_the_table_of_how_images_are_loaded_is_current() -> None:
+    found = json.loads((ALL / "bench-loading" / "summary.json").read_text())
+    assert (ALL / "bench-loading" / "table.md").read_text(encoding="utf-8") == bench_loading.table(found)
 
 
 def test_the_claim_rests_on_ten_seeds_or_more() -> None:
