@@ -16,10 +16,11 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
+from statistics import NormalDist, fmean
 from typing import Any
 
 from dose_response import measure
+from scipy.stats import t as student_t  # type: ignore[import-untyped]
 from shared import autoencoder_for, interval, read_csv, run_parts, write_csv
 
 import tsynd
@@ -95,10 +96,18 @@ def summarise(rows: list[Row]) -> Row:
             part[key] = {scheme: round(fmean(of[seed, scheme][key] for seed in seeds), 4) for scheme in SCHEMES}
             for bank in BANKS:
                 difference = interval([of[seed, bank][key] - of[seed, "every step"][key] for seed in seeds])
-                part[key][f"{bank} - every step"] = difference | {"non_inferior": difference["low"] > -margin}
+                verdict = {"non_inferior": difference["low"] > -margin, "chance_if_equal": chance_if_equal(difference, margin)}
+                part[key][f"{bank} - every step"] = difference | verdict
         ratios = {scheme: [cost(of[seed, scheme]) / cost(of[seed, "none"]) for seed in seeds] for scheme in SCHEMES}
         found[name] = part | {"time": {scheme: round(fmean(values), 2) for scheme, values in ratios.items()}}
     return found
+
+
+def chance_if_equal(difference: dict[str, float], margin: float) -> float:
+    """How likely an interval as wide as this one lies above the margin if there is no difference (normal approximation)."""
+    half = (difference["high"] - difference["low"]) / 2
+    error = half / student_t.ppf(0.975, len(SEEDS) - 1)
+    return round(1 - NormalDist().cdf((half - margin) / error), 2)
 
 
 def cost(row: Row) -> float:

@@ -287,3 +287,6 @@ def test_facts_say_what_executing_took(book: Path) -> None:
     page = make_pages.pages(book)[book / "book" / "facts.md"]
     assert "| [A title](../notebooks/01_a.ipynb) | 20 s | 30 s | A chip, 1 of 2 cores | `0123456789` |" in page
     assert "- `breastmnist.npz` ([A title](../notebooks/01_a.ipynb)): `abc`" in page
+    lacking = json.dumps(facts | {"sha256": {"breastmnist.npz": None}})
+    (book / "results" / "notebooks" / "01_a.json").write_text(lacking, encoding="utf-8")
+    assert any("was executed without breastmnist.npz" in line for line in check_book.findings(book))

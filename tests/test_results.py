@@ -106,15 +106,9 @@ def test_the_table_of_what_targeting_costs_is_current() -> None:
     assert abs(Recipe().matched_steps - found["training"]["guarded"]) < 0.1  # what none-matched is given
 
 
-def test_the_table_of_what_loading_costs_is_current_and_its_variants_do_the_same_work() -> None:
-    folder = ALL / "bench-loading"
-    found = json.loads((folder / "summary.json").read_text())
-    assert (folder / "table.md").read_text(encoding="utf-8") == bench_loading.table(found)
-    images = torch.randint(256, (6, 1, 28, 28), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    assert bench_loading.same_work(images)
-    epochs = bench_loading.epochs(images)
-    assert set(epochs) == set(found["ratio"]["28"])
-    assert {name: bench_loading.whole_pass(epoch) for name, epoch in epochs.items()} == dict.fromkeys(epochs, 6)
+def test_the_table_of_how_images_are_loaded_is_current() -> None:
+    found = json.loads((ALL / "bench-loading" / "summary.json").read_text())
+    assert (ALL / "bench-loading" / "table.md").read_text(encoding="utf-8") == bench_loading.table(found)
 
 
 def test_the_claim_rests_on_ten_seeds_or_more() -> None:

@@ -222,7 +222,7 @@ def test_a_run_writes_outputs_twice_the_same_and_records_what_it_took(folder: Pa
     assert notebook.cells[3].outputs[0].text == "a\n1\n"
     assert "1 minute to read, about 10 seconds to run" in notebook.cells[0].source
     facts = run_facts.read(path)
-    assert facts is not None and 0 < facts["processor_seconds"] < 10
+    assert facts is not None and 0 <= facts["processor_seconds"] < 10
     assert facts["threads"] == 1 and facts["sha256"] == {} and set(facts["versions"]) >= {"python", "torch", "tsynd"}
     assert main([], folder) == 0
     assert path.read_bytes() == first

@@ -17,6 +17,7 @@ from typing import Any
 import book_numbers
 import front_matter
 import nbformat
+import run_facts
 import yaml
 from book_exercises import exercises
 from make_pages import pages
@@ -49,6 +50,8 @@ def findings(root: Path) -> Iterator[str]:
         problems = list(front_matter.problems(notebook.metadata.get("tsynd")))
         invalid |= bool(problems)
         yield from (f"{path.name}: {line}" for line in problems or of_notebook(notebook, root / "results"))
+        lacked = [name for name, digest in ((run_facts.read(path) or {}).get("sha256") or {}).items() if digest is None]
+        yield from (f"{path.name}: was executed without {name}, so its outputs lack what it shows" for name in lacked)
     if not invalid:  # the rest reads the front matter of every notebook
         yield from of_all(notebooks, root)
     for path in sorted(root.glob("book/*.md")):

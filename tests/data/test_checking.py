@@ -99,7 +99,7 @@ def test_what_cannot_be_divided_or_trained_on(tmp_path: Path) -> None:
 def test_a_file_in_medmnist_layout(tmp_path: Path, six: dict[str, np.ndarray]) -> None:
     six["test_images"][2] = six["train_images"][5]
     six["val_images"][0] = 7
-    np.savez(tmp_path / "a.npz", **six)
+    np.savez(tmp_path / "a.npz", allow_pickle=True, **six)
     found = check(str(tmp_path / "a.npz"))
     assert kinds(found) == {"exact duplicates across splits": [("train 5", "test 2")], "constant": [("val 0",)]}
     assert found.counts["train"] == {"0": 4, "1": 4}
@@ -107,7 +107,7 @@ def test_a_file_in_medmnist_layout(tmp_path: Path, six: dict[str, np.ndarray]) -
 
 def test_what_cannot_be_looked_at(tmp_path: Path, six: dict[str, np.ndarray]) -> None:
     six["train_images"] = six["train_images"].astype(object)
-    np.savez(tmp_path / "a.npz", **six)
+    np.savez(tmp_path / "a.npz", allow_pickle=True, **six)
     for path in (tmp_path / "a.npz", tmp_path / "nowhere.csv", tmp_path):
         with pytest.raises(TsyndError):
             check(str(path))

@@ -53,6 +53,6 @@ def test_paths_that_are_refused(tmp_path: Path) -> None:
         load(tmp_path / "none")
     with pytest.raises(DataUnavailable, match=r"no such file or folder: none\.npz"):
         load("none.npz")
-    (tmp_path / "own.csv").touch()
-    with pytest.raises(TsyndError, match=r"must be an \.npz in MedMNIST layout, got .*own\.csv"):
-        load(tmp_path / "own.csv")
+    (tmp_path / "own.txt").touch()
+    with pytest.raises(TsyndError, match=r"must be an \.npz in MedMNIST layout, or a \.csv of paths and labels, got .*own\.txt"):
+        load(tmp_path / "own.txt")

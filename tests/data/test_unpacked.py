@@ -123,14 +123,3 @@ def test_a_damaged_cache_and_one_that_cannot_be_written(
     monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "large.npz"))
     with pytest.raises(TsyndError, match=r"cannot be unpacked into .*; TSYND_CACHE can name another folder"):
         load(tmp_path / "large.npz")
-
-
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("TSYND_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert unpacked.cache_folder() == tmp_path / ".cache" / "tsynd"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert unpacked.cache_folder() == tmp_path / "xdg" / "tsynd"
-    monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "own"))
-    assert unpacked.cache_folder() == tmp_path / "own"

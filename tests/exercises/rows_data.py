@@ -4,100 +4,110 @@ import torch
 from torch import Tensor
 
 
-def leaked(train_BCHW: Tensor, test_BCHW: Tensor) -> list[int]:
-    known = {image.numpy().tobytes() for image in train_BCHW}
-    return [place for place, image in enumerate(test_BCHW) if image.numpy().tobytes() in known]
+def leaked(train_BHW: Tensor, test_BHW: Tensor) -> list[int]:
+    seen = {image.numpy().tobytes() for image in train_BHW}
+    return [position for position, image in enumerate(test_BHW) if image.numpy().tobytes() in seen]
 
 
-def leaked_by_sum(train_BCHW: Tensor, test_BCHW: Tensor) -> list[int]:
-    known = set(train_BCHW.flatten(1).sum(1).tolist())
-    return [place for place, total in enumerate(test_BCHW.flatten(1).sum(1).tolist()) if total in known]
+def twice_anywhere(train_BHW: Tensor, test_BHW: Tensor) -> list[int]:
+    both = torch.cat([train_BHW, test_BHW])
+    return [n for n, image in enumerate(test_BHW) if (both == image).all(dim=(1, 2)).sum() > 1]
 
 
-def leaked_in_test(train_BCHW: Tensor, test_BCHW: Tensor) -> list[int]:
-    every = [image.numpy().tobytes() for image in (*train_BCHW, *test_BCHW)]
-    return [place for place, image in enumerate(test_BCHW) if every.count(image.numpy().tobytes()) > 1]
+def same_values(train_BHW: Tensor, test_BHW: Tensor) -> list[int]:
+    seen = {tuple(sorted(image.flatten().tolist())) for image in train_BHW}
+    return [n for n, image in enumerate(test_BHW) if tuple(sorted(image.flatten().tolist())) in seen]
 
 
-def whole_patients(patient_N: Tensor, seed: int) -> Tensor:
+def nearly(train_BHW: Tensor, test_BHW: Tensor) -> list[int]:
+    return [n for n, image in enumerate(test_BHW) if (train_BHW != image).sum(dim=(1, 2)).min() <= 1]
+
+
+def by_patient(patient_N: Tensor, share: float, generator: torch.Generator) -> Tensor:
     patients = patient_N.unique()
-    order = torch.randperm(len(patients), generator=torch.Generator().manual_seed(seed))
-    return torch.isin(patient_N, patients[order[: len(patients) // 4]])
+    order = torch.randperm(len(patients), generator=generator)
+    return torch.isin(patient_N, patients[order[: round(share * len(patients))]])
 
 
-def by_image(patient_N: Tensor, seed: int) -> Tensor:
-    return torch.rand(len(patient_N), generator=torch.Generator().manual_seed(seed)) < 0.25
+def by_image(patient_N: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    return torch.rand(len(patient_N), generator=generator) < share
 
 
-def lowest_numbers(patient_N: Tensor, seed: int) -> Tensor:
-    return torch.isin(patient_N, patient_N.unique()[:10])
+def first_patients(patient_N: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    patients = patient_N.unique()
+    return torch.isin(patient_N, patients[: round(share * len(patients))])
 
 
-def nested(labels_N: Tensor, per_class: int, seed: int) -> Tensor:
+def subset(labels_N: Tensor, per_class: int, seed: int) -> Tensor:
     order = torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(seed))
     return torch.cat([order[labels_N[order] == label][:per_class] for label in labels_N.unique()])
 
 
 def drawn_anew(labels_N: Tensor, per_class: int, seed: int) -> Tensor:
-    return nested(labels_N, per_class, 1000 * seed + per_class)
+    generator = torch.Generator().manual_seed(1000 * seed + per_class)
+    order = torch.randperm(len(labels_N), generator=generator)
+    return torch.cat([order[labels_N[order] == label][:per_class] for label in labels_N.unique()])
 
 
-def balanced(answers_B: Tensor, labels_B: Tensor) -> float:
-    shares = [(answers_B[labels_B == label] == label).double().mean() for label in labels_B.unique()]
-    return float(torch.stack(shares).mean())
+def not_stratified(labels_N: Tensor, per_class: int, seed: int) -> Tensor:
+    return torch.randperm(len(labels_N), generator=torch.Generator().manual_seed(seed))[: 3 * per_class]
 
 
-def precision(answers_B: Tensor, labels_B: Tensor) -> float:
-    shares = [(labels_B[answers_B == label] == label).double().mean() for label in labels_B.unique()]
-    return float(torch.stack(shares).mean())
+def always_first(labels_N: Tensor, per_class: int, seed: int) -> Tensor:
+    return torch.cat([(labels_N == label).nonzero().flatten()[:per_class] for label in range(3)])
 
 
-def two_classes(answers_B: Tensor, labels_B: Tensor) -> float:
-    return float(sum((answers_B[labels_B == label] == label).double().mean() for label in (0, 1)) / 2)
+def balanced(predicted_N: Tensor, labels_N: Tensor) -> Tensor:
+    right_N = (predicted_N == labels_N).double()
+    return torch.stack([right_N[labels_N == label].mean() for label in labels_N.unique()]).mean()
+
+
+def mean_precision(predicted_N: Tensor, labels_N: Tensor) -> float:
+    right_N = (predicted_N == labels_N).double()
+    shares = [float(right_N[predicted_N == label].mean()) if (predicted_N == label).any() else 0.0 for label in range(3)]
+    return sum(shares) / 3
 
 
 ROWS = {
-    "find_the_leak": (
+    "find_a_leak": (
         leaked,
         lambda train, test: ...,
         [
-            (leaked_by_sum, "not the same pixels"),
-            (leaked_in_test, "no training image"),
-            (lambda train, test: leaked(test, train), "positions in train"),
-            (lambda train, test: [i for i in range(len(test)) if train[i].equal(test[i])], "Compare each with all"),
-            (lambda train, test: [], "got none"),
+            (twice_anywhere, "both are test images"),
+            (same_values, "values in other places"),
+            (nearly, "differs from a training image in one pixel"),
+            (lambda train, test: [0, 20], "positions in the training set"),
+            (lambda train, test: [], "2 and 7 would be right"),
         ],
     ),
-    "split_by_group": (
-        whole_patients,
-        lambda patient, seed: ...,
+    "split_by_patient": (
+        by_patient,
+        lambda patient, share, generator: ...,
         [
-            (by_image, "Draw patients, not images"),
-            (lowest_numbers, "no fair sample"),
-            (lambda patient, seed: whole_patients(patient, seed).nonzero().flatten(), "one bool for each"),
-            (lambda patient, seed: torch.isin(patient, patient.unique()[seed : seed + 3]), "A quarter of 40"),
-            (lambda patient, seed: whole_patients(patient, int(torch.randint(10**6, ()))), "The same seed"),
+            (by_image, "is in both parts"),
+            (first_patients, "draw them from the generator"),
+            (lambda patient, share, generator: by_patient(patient, 0.5, generator), "4 of 9 patients"),
+            (lambda patient, share, generator: by_patient(patient, share, generator).nonzero(), "One True or False"),
+            (lambda patient, share, generator: by_patient(patient, share, torch.Generator().manual_seed(0)), "Other seeds gave"),
         ],
     ),
     "nested_subsets": (
-        nested,
+        subset,
         lambda labels, per_class, seed: ...,
         [
-            (drawn_anew, "take from the front of it"),
-            (lambda labels, per_class, seed: torch.randperm(len(labels))[: 2 * per_class], "of each class were asked for"),
-            (lambda labels, per_class, seed: nested(labels, per_class, 0), "Another seed gave the same"),
-            (lambda labels, per_class, seed: nested(labels, 1, seed).repeat(per_class), "taken twice"),
+            (drawn_anew, "are not all among"),
+            (not_stratified, "the classes have"),
+            (always_first, "Every seed gave the same images"),
+            (lambda labels, per_class, seed: [0] * 3 * per_class, "is there twice"),
         ],
     ),
     "balanced_accuracy": (
         balanced,
-        lambda answers, labels: ...,
+        lambda predicted, labels: ...,
         [
-            (lambda answers, labels: (answers == labels).double().mean(), "plain accuracy"),
-            (precision, "of the images that are c"),
-            (two_classes, "two were averaged"),
-            (lambda answers, labels: 3 * balanced(answers, labels), "the sum of the three"),
-            (lambda answers, labels: 1 - balanced(answers, labels), "9, 1 and 1 are found"),
+            (lambda predicted, labels: (predicted == labels).double().mean(), "plain accuracy"),
+            (mean_precision, "divides by what was *predicted*"),
+            (lambda predicted, labels: 1 - balanced(predicted, labels), "then their mean"),
         ],
     ),
 }

@@ -2,7 +2,7 @@
 
 from tsynd.exercises.autoencoding import classifier_minds, radius_of_a_step, standardise_codes, walk_along_a_factor
 from tsynd.exercises.checking import NotYet, Verdict, checker
-from tsynd.exercises.data import balanced_accuracy, find_the_leak, nested_subsets, split_by_group
+from tsynd.exercises.data import balanced_accuracy, find_a_leak, nested_subsets, split_by_patient
 from tsynd.exercises.quickstart import judge_one_run, read_targeted, run_pipeline
 from tsynd.exercises.targeting import fair_control, guard_penalty, judge_a_search, one_step
 from tsynd.exercises.uncertainty import find_the_errors, how_many_samples, same_entropy, split_uncertainty
@@ -14,8 +14,8 @@ __all__ = [
     "checker",
     "classifier_minds",
     "fair_control",
+    "find_a_leak",
     "find_the_errors",
-    "find_the_leak",
     "guard_penalty",
     "how_many_samples",
     "judge_a_search",
@@ -26,7 +26,7 @@ __all__ = [
     "read_targeted",
     "run_pipeline",
     "same_entropy",
-    "split_by_group",
+    "split_by_patient",
     "split_uncertainty",
     "standardise_codes",
     "walk_along_a_factor",

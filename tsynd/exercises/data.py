@@ -1,108 +1,113 @@
-"""Checkers of the chapter on data: leaked images, whole patients in one split, nested training sets, balanced accuracy."""
+"""Exercises of the chapter on data: what two parts have in common, whole patients, nested subsets, unequal classes."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tsynd.exercises.checking import NotYet, checker
 
-CLOSE = 1e-6
+
+@checker
+def find_a_leak(leaked: Callable[[Tensor, Tensor], Sequence[int]]) -> str:
+    """Check `leaked(train_BHW, test_BHW)`: the positions of test images that are also in training, pixel by pixel."""
+    train_BHW, test_BHW = (torch.randint(0, 256, (count, 4, 4), dtype=torch.uint8) for count in (30, 12))
+    train_BHW[1] = train_BHW[0]  # twice in training is no leak
+    test_BHW[5] = test_BHW[4]
+    test_BHW[2], test_BHW[7] = train_BHW[20], train_BHW[0]
+    test_BHW[9] = train_BHW[3]
+    test_BHW[9, 0, 0] = 255 - train_BHW[3, 0, 0]  # all pixels but one, and the sum may be anything
+    test_BHW[10] = train_BHW[8].flip(1)  # the same grey values in other places
+    found = sorted(int(position) for position in leaked(train_BHW.clone(), test_BHW.clone()))
+    if found == [2, 7]:
+        return "Two test images were seen in training, so their answers prove nothing. Copies within one part are another matter."
+    if 5 in found or 4 in found:
+        raise NotYet(f"You name {found}. Images 4 and 5 are equal, but both are test images: compare with training only.")
+    if 10 in found:
+        raise NotYet(f"You name {found}. Image 10 has a training image's values in other places: compare place by place.")
+    if 9 in found:
+        raise NotYet(f"You name {found}. Image 9 differs from a training image in one pixel: all pixels must be equal here.")
+    if 20 in found or 0 in found:
+        raise NotYet(f"You name {found}. These are positions in the training set; positions of test images are asked for.")
+    raise NotYet(f"You name {found}, and 2 and 7 would be right: compare each test image with every training image.")
 
 
 @checker
-def find_the_leak(answer: Callable[[Tensor, Tensor], Sequence[int]]) -> str:
-    """Check a function of (training images, test images), uint8, that returns the positions in test of images of train."""
-    generator = torch.Generator().manual_seed(0)
-    train_BCHW, test_BCHW = (torch.randint(256, (n, 1, 8, 8), generator=generator).to(torch.uint8) for n in (12, 9))
-    test_BCHW[2], test_BCHW[6], test_BCHW[3] = train_BCHW[7], train_BCHW[0], train_BCHW[3]
-    test_BCHW[8] = test_BCHW[1]  # twice in test, and not in train
-    test_BCHW[4] = train_BCHW[5].flip(-1)  # the same sum, mean and histogram, and another image
-    given = sorted(int(place) for place in answer(train_BCHW.clone(), test_BCHW.clone()))
-    if given == [2, 3, 6]:
-        return "Three of nine, wherever they stand, pixel for pixel. The mirrored one escapes any search for equal bytes."
-    if given == [0, 3, 7]:
-        raise NotYet("Those are the positions in train. The question is which test images are known: 2, 3 and 6.")
-    if given == [3]:
-        raise NotYet("Only position 3 was found, where both sets have the image at the same place. Compare each with all.")
-    if 4 in given:
-        raise NotYet("Test image 4 is a mirrored training image: the same sum, not the same pixels. Compare all.")
-    if {1, 8} & set(given):
-        raise NotYet("Test images 1 and 8 equal each other, and no training image: nothing that was trained on is tested.")
-    raise NotYet(f"The test images 2, 3 and 6 stand in train too, got {given or 'none'}. Bytes can be looked up in a set.")
+def split_by_patient(split: Callable[[Tensor, float, torch.Generator], Tensor]) -> str:
+    """Check `split(patient_N, share, generator)`: bool (N,), True for the test; whole patients, about that share of them."""
+    patient_N = torch.tensor([7, 7, 7, 3, 3, 11, 11, 11, 11, 5, 5, 5, 2, 2, 2, 2, 20, 20, 20, 8, 8, 8, 4, 4, 4, 4, 9, 9, 9, 9])
+    answers = []
+    for seed in (0, 0, 1, 2, 3):
+        test_N = torch.as_tensor(split(patient_N.clone(), 0.3, torch.Generator().manual_seed(seed)))
+        if test_N.shape != patient_N.shape or test_N.dtype != torch.bool:
+            raise NotYet(f"One True or False for each of {len(patient_N)} images is asked for, got {_form(test_N)}.")
+        answers.append(test_N)
+        both = sorted(set(patient_N[test_N].tolist()) & set(patient_N[~test_N].tolist()))
+        if both:
+            raise NotYet(f"Patient {both[0]} is in both parts. Choose among patients, then take all images of the chosen.")
+        count, total = len(patient_N[test_N].unique()), len(patient_N.unique())
+        if count != round(0.3 * total):
+            raise NotYet(f"{count} of {total} patients are in the test; a share of .3 would be {round(0.3 * total)}.")
+    if not torch.equal(answers[0], answers[1]):
+        raise NotYet("The same generator gave two different answers: draw from it, and from nothing else.")
+    if all(torch.equal(answers[0], other) for other in answers[2:]):
+        raise NotYet("Other seeds gave the same patients: draw them from the generator.")
+    return "Whole patients are in one part, so the test asks about people whom the classifier has never seen."
 
 
 @checker
-def split_by_group(answer: Callable[[Tensor, int], Tensor]) -> str:
-    """Check a function of (patient of each image, seed) that returns which images are test images: a quarter of the patients."""
-    generator = torch.Generator().manual_seed(0)
-    images_of = torch.randint(1, 9, (40,), generator=generator)
-    patient_N = torch.repeat_interleave(torch.randperm(400, generator=generator)[:40], images_of)
-    patient_N = patient_N[torch.randperm(len(patient_N), generator=generator)]
-    given, again, other = (torch.as_tensor(answer(patient_N.clone(), seed)) for seed in (0, 0, 1))
-    if given.dtype != torch.bool or given.shape != patient_N.shape:
-        got = f"{given.dtype} of shape {tuple(given.shape)}"
-        raise NotYet(f"Wanted is one bool for each of the {len(patient_N)} images, True for test; got {got}.")
-    both = sorted(set(patient_N[given].tolist()) & set(patient_N[~given].tolist()))
-    if both:
-        raise NotYet(
-            f"{len(both)} of 40 patients have images in train and in test, patient {both[0]} for one. Draw patients, not images,"
-            " then look up whose image each is (torch.isin)."
-        )
-    count = len(patient_N[given].unique())
-    if not 8 <= count <= 12:
-        raise NotYet(f"A quarter of 40 patients are 10, got {count}. The patients are patient_N.unique().")
-    if not given.equal(again):
-        raise NotYet("The same seed gave another split. Draw from torch.Generator().manual_seed(seed).")
-    if given.equal(other):
-        raise NotYet(
-            "Another seed gave the same patients. Numbers go by date or ward: the lowest quarter is no fair sample. Draw."
-        )
-    return f"Whole patients: {count} of 40 for the test, with all of their images, and no patient on both sides."
+def nested_subsets(subset: Callable[[Tensor, int, int], Tensor]) -> str:
+    """Check `subset(labels_N, per_class, seed)`: positions, that many of each class, smaller ones inside larger ones."""
+    labels_N = torch.tensor([0, 1, 1, 0, 1, 2, 0, 2, 1, 1, 0, 2, 1, 0, 2, 0, 1, 2, 0, 2, 1, 0])
+    chosen: dict[tuple[int, int], set[int]] = {}
+    for seed in (0, 1, 2):
+        for per_class in (1, 2, 4, 6):
+            positions = [int(position) for position in subset(labels_N.clone(), per_class, seed)]
+            if len(set(positions)) != len(positions):
+                raise NotYet(f"With per_class={per_class} a position is there twice.")
+            counts = labels_N[positions].bincount(minlength=3).tolist()
+            if counts != [per_class] * 3:
+                raise NotYet(f"With per_class={per_class} the classes have {counts} images.")
+            chosen[seed, per_class] = set(positions)
+        for few, more in ((1, 2), (2, 4), (4, 6)):
+            if not chosen[seed, few] <= chosen[seed, more]:
+                raise NotYet(
+                    f"With seed {seed} the {few} of each class are not all among the {more}: put each class into one order "
+                    "that depends on the seed only, and take the first ones."
+                )
+    if chosen[0, 4] == chosen[1, 4] == chosen[2, 4]:
+        raise NotYet("Every seed gave the same images.")
+    if not torch.equal(torch.as_tensor(subset(labels_N, 4, 0)).sort().values, torch.tensor(sorted(chosen[0, 4]))):
+        raise NotYet("Asked twice with one seed, it gave two answers: make a generator from the seed.")
+    return "A larger set holds the smaller one: from one to the next the number of images changes, and not the luck of the draw."
 
 
 @checker
-def nested_subsets(answer: Callable[[Tensor, int, int], Tensor]) -> str:
-    """Check a function of (labels, images per class, seed) that returns positions: stratified, and nested for one seed."""
-    generator = torch.Generator().manual_seed(0)
-    labels_N = (torch.rand(90, generator=generator) < 0.3).long()
-    chosen = {count: torch.as_tensor(answer(labels_N.clone(), count, 0)) for count in (3, 8, 20)}
-    for count, places in chosen.items():
-        found = labels_N[places].bincount(minlength=2).tolist()
-        if found != [count, count]:
-            raise NotYet(f"{count} of each class were asked for, got {found[0]} of class 0 and {found[1]} of class 1.")
-        if len(places.unique()) < len(places):
-            raise NotYet("An image was taken twice: draw without putting back.")
-    for small, large in ((3, 8), (8, 20)):
-        if lost := set(chosen[small].tolist()) - set(chosen[large].tolist()):
-            raise NotYet(
-                f"{len(lost)} of the images for {small} per class are missing from those for {large}. Put all images into one"
-                " order that depends on the seed only, and take from the front of it."
-            )
-    if set(torch.as_tensor(answer(labels_N.clone(), 8, 1)).tolist()) == set(chosen[8].tolist()):
-        raise NotYet("Another seed gave the same images. Without another draw nobody learns how much the draw decides.")
-    if set(torch.as_tensor(answer(labels_N.clone(), 8, 0)).tolist()) != set(chosen[8].tolist()):
-        raise NotYet("The same seed gave other images. Draw from torch.Generator().manual_seed(seed).")
-    return "One order for each seed, and more of it for a larger set: what is added is the only thing that differs."
+def balanced_accuracy(measure: Callable[[Tensor, Tensor], Any]) -> str:
+    """Check `measure(predicted_N, labels_N)`: the mean over classes of the share of each class that is found."""
+    labels_N = torch.tensor([0] * 12 + [1] * 3 + [2] * 5)
+    cases = {
+        "always class 0": torch.zeros(20, dtype=torch.int64),
+        "mixed": torch.tensor([0] * 9 + [1, 2, 1] + [1, 0, 0] + [2, 2, 2, 2, 0]),
+    }
+    for name, predicted_N in cases.items():
+        right_N = predicted_N == labels_N
+        wanted = float(torch.stack([right_N[labels_N == label].double().mean() for label in range(3)]).mean())
+        plain = float(right_N.double().mean())
+        precision = [
+            float(right_N[predicted_N == label].double().mean()) if (predicted_N == label).any() else 0.0 for label in range(3)
+        ]
+        found = float(measure(predicted_N.clone(), labels_N.clone()))
+        if abs(found - wanted) < 1e-4:
+            continue
+        if abs(found - plain) < 1e-4:
+            raise NotYet(f"{found:.3f} is plain accuracy ({name}). The 12 images of class 0 outvote the 3 of class 1.")
+        if abs(found - sum(precision) / 3) < 1e-4:
+            raise NotYet(f"{found:.3f} divides by what was *predicted*. Ask of each class how many of its images were found.")
+        raise NotYet(f"For the case “{name}” it gives {found:.3f}. Take the share that is right in each class, then their mean.")
+    return "Each class counts alike, however many images it has: always saying the frequent class is worth 1 / C and no more."
 
 
-@checker
-def balanced_accuracy(answer: Callable[[Tensor, Tensor], float]) -> str:
-    """Check a function of (answers, labels) that returns the balanced accuracy: the mean over classes of the share found."""
-    labels_B = torch.tensor([0] * 10 + [1] * 4 + [2] * 2)
-    answers_B = torch.tensor([0] * 9 + [1] + [1, 0, 0, 0] + [2, 1])
-    given = float(answer(answers_B.clone(), labels_B.clone()))
-    recalls = [float((answers_B[labels_B == c] == c).double().mean()) for c in range(3)]
-    precisions = [float((labels_B[answers_B == c] == c).double().mean()) for c in range(3)]
-    right = sum(recalls) / 3
-    if abs(given - right) < CLOSE:
-        return "9 of 10, 1 of 4 and 1 of 2: their mean is .55. Each class counts the same, however many images it has."
-    if abs(given - float((answers_B == labels_B).double().mean())) < CLOSE:
-        raise NotYet(f"{given:.4g} is the plain accuracy, 11 of 16: the large class decides. Average over classes.")
-    if abs(given - sum(precisions) / 3) < CLOSE:
-        raise NotYet("Of the images called c you took the share that is c. Wanted: of the images that are c, the share called c.")
-    if abs(given - sum(recalls[:2]) / 2) < CLOSE:
-        raise NotYet("There are three classes here, and two were averaged. Take the classes from the labels: labels_B.unique().")
-    if abs(given - sum(recalls)) < CLOSE:
-        raise NotYet(f"Got {given:.4g}, the sum of the three shares: divide by the number of classes.")
-    raise NotYet(f"Of 10, 4 and 2 images, 9, 1 and 1 are found: shares .9, .25 and .5, so {right:.2f}; got {given:.4g}.")
+def _form(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

@@ -20,19 +20,18 @@ FEW = 10  # a committee of so few members is drawn member by member
 def votes(images_BCHW: Tensor, log_probs_BKC: Tensor, called: str = "p(malignant)") -> Figure:
     """Some images, and beside each what the members of its committee say of class 1; below, the split of the uncertainty."""
     count = len(images_BCHW)
-    figure = Picture(figsize=(4.3 * count, 2.5))
-    axes = figure.subplots(1, 2 * count, width_ratios=[1, 1.4] * count, squeeze=False)[0]
-    for number in range(count):
-        picture, strip = axes[2 * number : 2 * number + 2]
+    figure = Picture(figsize=(5.6, 1.95 * count))
+    axes = figure.subplots(count, 2, width_ratios=(1, 2), squeeze=False)
+    for number, (picture, strip) in enumerate(axes):
         picture.imshow(images_BCHW[number, 0].numpy(), cmap="gray", vmin=0, vmax=1)
         picture.set_title("ABCDEF"[number], loc="left", fontweight="bold")
         _votes(strip, log_probs_BKC[number, :, 1].exp())
         total, epistemic = (
             float(measure(log_probs_BKC[number : number + 1])) for measure in (predictive_entropy, mutual_information)
         )
-        strip.set_title(f"entropy {total:.2f}, mutual information {epistemic:.2f}", fontsize=9)
-        strip.set_xlabel(called)
-    bare(axes[::2])
+        strip.set_title(f"entropy {total:.2f}, mutual information {epistemic:.2f}", fontsize=10)
+    axes[-1, 1].set_xlabel(called)
+    bare(axes[:, 0])
     return figure
 
 
@@ -66,10 +65,11 @@ def disagreement(spread: float) -> Figure:
 @styled
 def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ()) -> Figure:
     """Mutual information against entropy, a point an image, a panel a committee; marked images carry a letter."""
-    figure = Picture(figsize=(2.6 * len(log_probs), 2.9))
-    panels = figure.subplots(1, len(log_probs), sharex=True, sharey=True, squeeze=False)[0]
+    rows = -(-len(log_probs) // 2)
+    figure = Picture(figsize=(5.6, 2.3 * rows + 0.3))
+    panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).flat
     top = float(np.log(2))
-    for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=True):
+    for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=False):
         total_B, epistemic_B = predictive_entropy(log_probs_BKC), mutual_information(log_probs_BKC)
         axis.plot([0, top], [0, top], color="black", linewidth=1, linestyle="--")
         axis.scatter(total_B, epistemic_B, s=5, alpha=0.35, color=COLOURS[0], linewidths=0)
@@ -78,7 +78,7 @@ def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ())
             axis.scatter(*at, s=28, color=DISAGREE, marker=marker, zorder=3)
             axis.annotate(letter, at, xytext=offset, textcoords="offset points", fontweight="bold", ha="center")
         axis.set(title=name, xlim=(-0.03, 0.79))
-    panels[0].set_ylabel("mutual information (nats)")
+    figure.supylabel("mutual information (nats)", fontsize=10)
     figure.supxlabel("entropy (nats)", fontsize=10)
     return figure
 
@@ -114,7 +114,7 @@ def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: M
 @styled
 def marked(log_probs: Mapping[str, Tensor], labels_B: Tensor, inside_B: Tensor) -> Figure:
     """Mutual information against p(malignant), a panel a classifier, with the images of a subgroup marked by their class."""
-    figure = Picture(figsize=(8, 3.1))
+    figure = Picture(figsize=(6, 3.2))
     panels = figure.subplots(1, len(log_probs), sharex=True, sharey=True)
     for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=True):
         epistemic_B, malignant_B = mutual_information(log_probs_BKC), log_probs_BKC.exp().mean(1)[:, 1]
@@ -158,9 +158,11 @@ def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Fi
     Args:
         images: (C, H, W) by name. log_probs: by the committee's name, (B, K, C) of these images.
     """
-    figure = Picture(figsize=(1.75 * len(images) + 0.6, 2.6))
-    axes = figure.subplots(1, len(images), squeeze=False)[0]
-    for number, (axis, (name, image_CHW)) in enumerate(zip(axes, images.items(), strict=True)):
+    columns = min(3, len(images))
+    rows = -(-len(images) // columns)
+    figure = Picture(figsize=(5.6, 2.75 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for number, (axis, (name, image_CHW)) in enumerate(zip(axes.flat, images.items(), strict=False)):
         axis.imshow(image_CHW[0].numpy(), cmap="gray", vmin=0, vmax=1)
         axis.set_title(name, fontsize=10)
         lines = []
