@@ -1,6 +1,7 @@
 """Figures of the chapter on data: each draws what it is given, one panel for each thing to be seen."""
 
 import numpy as np
+import pytest
 import torch
 from matplotlib.patches import Rectangle
 
@@ -32,3 +33,27 @@ def test_signs_show_what_each_adds_and_the_sum() -> None:
     figure.canvas.draw()
     widths = [round(bar.get_width(), 6) for bar in figure.axes[2].patches if isinstance(bar, Rectangle)]
     assert widths == [0.5, -0.2, 0.3]
+
+
+def test_alike_shows_each_pair_below_its_name() -> None:
+    image = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    figure = lesson.alike({"a pair": (image, image + 5), "another": (image, image)})
+    figure.canvas.draw()
+    assert [axis.get_title() for axis in figure.axes] == ["a pair", "another", "", ""]
+    assert int(np.asarray(figure.axes[2].images[0].get_array()).max()) == 5
+
+
+def test_verdicts_are_accuracies_on_the_same_images() -> None:
+    right = torch.arange(100) < 70
+    said = lesson.verdicts({"one": right, "opposite": ~right}, 20)
+    assert torch.allclose(said["one"] + said["opposite"], torch.tensor(1.0).double())
+    assert float(said["one"].mean()) == pytest.approx(0.7, abs=0.01)
+    assert torch.allclose(lesson.verdicts({"one": right}, 100)["one"], torch.tensor(0.7).double())
+
+
+def test_the_slider_says_how_many_validation_sets_do_not_see_the_better() -> None:
+    better, worse = torch.arange(100) < 90, torch.arange(100) < 50
+    explorer = lesson.handful_slider({"worse": worse, "better": better}, (1, 10, 50), start=10)
+    share = int(explorer.frames[0].alt.partition("%")[0].split()[-1])
+    assert 57 <= share <= 63  # one image tells only when it is one of the 40 that the better alone gets right
+    assert " 0%" in explorer.frames[2].alt

@@ -1,12 +1,17 @@
-"""Figures of the chapter on data: visits of patients, what a leak does to a score, and how factors make a phantom."""
+"""Figures of the chapter on data: visits, what a leak does to a score, validation by a handful, how factors make a phantom."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from tsynd.viz.explore import Explorer, explore
 from tsynd.viz.style import COLOURS, MARKERS, Picture, bare, styled
+
+DRAWS = 4000
 
 
 @styled
@@ -52,6 +57,66 @@ def nested(chosen: Mapping[int, Tensor], size: int) -> Figure:
     axis.set_xlim(-2, size + 1)
     axis.set_xlabel(f"position of the image in the training split (the first {size})")
     return figure
+
+
+@styled
+def alike(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
+    """Pairs of images (1, H, W) of 0 to 255, one above the other, under the name of each pair."""
+    figure = Picture(figsize=(1.1 * len(pairs), 2.5))
+    axes = figure.subplots(2, len(pairs), squeeze=False)
+    for column, (name, pair) in enumerate(pairs.items()):
+        axes[0, column].set_title(name, fontsize=9)
+        for row, image_CHW in enumerate(pair):
+            axes[row, column].imshow(image_CHW[0].numpy(), cmap="gray", vmin=0, vmax=255)
+    bare(axes)
+    return figure
+
+
+def verdicts(right: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    """The accuracies that `DRAWS` validation sets of `count` images measure, the same images for every classifier.
+
+    Args:
+        right: by classifier, which of the same N images it gets right, (N,) bool.
+        count: images of a validation set, at most N.
+    """
+    whole = len(next(iter(right.values())))
+    order_DN = torch.rand(DRAWS, whole, generator=torch.Generator().manual_seed(0)).argsort(dim=1)[:, :count]
+    return {name: right_N.double()[order_DN].mean(dim=1) for name, right_N in right.items()}
+
+
+def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: int) -> Explorer:
+    """A slider over the size of a validation set: what it says of two classifiers, and how often it does not see the worse.
+
+    Args:
+        right: two classifiers, as in `verdicts`.
+        counts, start: images of a validation set, and what is shown first.
+    """
+    truth = {name: float(right_N.double().mean()) for name, right_N in right.items()}
+    worse, better = sorted(truth, key=lambda name: truth[name])
+
+    def missed(said: Mapping[str, Tensor]) -> float:
+        return float((said[worse] >= said[better]).double().mean())
+
+    def draw(count: int) -> Figure:
+        said, figure = verdicts(right, count), Picture(figsize=(6.2, 2.6))
+        axis = figure.subplots()
+        edges = np.linspace(0.325, 1.025, 29).tolist()  # .025 wide, so that sets of 20 images fill them evenly
+        for position, name in enumerate((worse, better)):
+            look: dict[str, Any] = {"color": COLOURS[position], "linestyle": ("-", "--")[position], "linewidth": 2}
+            share = np.full(DRAWS, 100 / DRAWS)
+            axis.hist(said[name].numpy(), edges, weights=share, label=name, histtype="step", **look)
+            axis.plot(truth[name], 0, marker=MARKERS[position], color=COLOURS[position], clip_on=False, markersize=8)
+        axis.set_title(f"{count} images: {missed(said):.0%} of the sets do not see which is better", fontsize=10)
+        axis.set(xlim=(0.32, 1.0), xlabel="accuracy that a validation set says (marks: the truth)", ylabel="sets, %")
+        axis.legend(fontsize=9, loc="upper left")
+        return figure
+
+    def words(count: int) -> str:
+        return (
+            f"With {count} images {missed(verdicts(right, count)):.0%} of validation sets do not see which classifier is better"
+        )
+
+    return explore(draw, "images for validation", counts, start=start, alt=words)
 
 
 @styled
