@@ -43,7 +43,8 @@ def official(folder: Path, name: str, size: int, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("breastmnist", 28), ("bloodmnist", 28), ("chestmnist", 28), ("retinamnist", 64), ("octmnist", 128)]
+    ("name", "size"),
+    [("breastmnist", 28), ("bloodmnist", 28), ("chestmnist", 28), ("retinamnist", 64), ("octmnist", 128), ("dermamnist", 224)],
 )
 def test_all_that_a_user_calls(name: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     published = official(tmp_path, name, size, monkeypatch)
