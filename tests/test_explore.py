@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -82,6 +83,17 @@ def test_every_frame_has_its_words_and_the_slider_its_name() -> None:
     assert (slider["aria-label"], slider["aria-valuetext"]) == ("radius <latent>", "radius <latent> 0.1")
     (block,) = page.of("figure")
     assert json.loads(str(block["data-values"])) == [["0", "0.1", "0.25"]]
+
+
+def test_without_widgets_or_with_old_ones_the_block_of_html_is_shown(kernel: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = one()
+    assert WIDGET in explorer._repr_mimebundle_()
+    with monkeypatch.context() as old:
+        old.delattr("ipywidgets.Widget._repr_mimebundle_")
+        assert set(explorer._repr_mimebundle_()) == {"text/plain", "text/html"}
+    with monkeypatch.context() as none:
+        none.setitem(sys.modules, "ipywidgets", None)
+        assert set(explorer._repr_mimebundle_()) == {"text/plain", "text/html"}
 
 
 def test_two_parameters_are_a_grid_whose_cells_say_both_values() -> None:

@@ -185,9 +185,14 @@ class Explorer:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self.html()}
-        if _has_kernel():
-            bundle[WIDGET] = self.widget()._repr_mimebundle_()[WIDGET]
-        return bundle
+        return bundle | self._live() if _has_kernel() else bundle
+
+    def _live(self) -> dict[str, Any]:
+        """The widget's view; nothing where ipywidgets is missing, or older than 8 as in Colab: the block of HTML has a slider."""
+        try:
+            return {WIDGET: self.widget()._repr_mimebundle_()[WIDGET]}
+        except (ImportError, AttributeError):
+            return {}
 
 
 def _has_kernel() -> bool:
