@@ -1,6 +1,7 @@
 """Attacks reach known optima, stay in their ball, weaken the model as eps grows, and leave everything as it was."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from tests.robustness.toys import images_and_labels, small_network, trained
 from tsynd.errors import TsyndError
-from tsynd.robustness.attacks import fgsm, pgd
+from tsynd.robustness.attacks import apgd, fgsm, pgd
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -62,7 +63,11 @@ def test_is_stronger_than_fgsm_and_than_its_own_last_iterate(toy: tuple[nn.Seque
 def test_stays_in_the_ball_and_in_the_unit_interval(eps: float, steps: int, seed: int) -> None:
     images, labels = torch.rand(3, 3, 12, 12, generator=seeded(seed)), torch.tensor([0, 1, 1])
     model = small_network(3, 12, 2)
-    for attacked in (pgd(model, images, labels, eps=eps, steps=steps, generator=seeded()), fgsm(model, images, labels, eps=eps)):
+    for attacked in (
+        pgd(model, images, labels, eps=eps, steps=steps, generator=seeded()),
+        apgd(model, images, labels, eps=eps, steps=5 * steps, generator=seeded()),
+        fgsm(model, images, labels, eps=eps),
+    ):
         assert (attacked - images).abs().max() <= eps + 1e-6
         assert attacked.min() >= 0
         assert attacked.max() <= 1
@@ -83,6 +88,7 @@ def test_confidence_does_not_hide_from_the_attack(toy: tuple[nn.Sequential, Tens
 def test_eps_zero_returns_the_images(toy: tuple[nn.Sequential, Tensor, Tensor]) -> None:
     model, images, labels = toy
     assert torch.equal(pgd(model, images, labels, eps=0), images)
+    assert torch.equal(apgd(model, images, labels, eps=0), images)
     assert torch.equal(fgsm(model, images, labels, eps=0), images)
 
 
@@ -94,6 +100,7 @@ def test_reaches_the_optimum_of_a_linear_model() -> None:
     uphill = torch.stack([weight[1 - y] - weight[y] for y in labels.tolist()]).view(8, 1, 6, 6).sign()
     optimum = (images + 0.1 * uphill).clamp(0, 1)
     assert (pgd(model, images, labels, eps=0.1, steps=20, generator=seeded()) - optimum).abs().max() < 1e-9
+    assert (apgd(model, images, labels, eps=0.1, steps=20, generator=seeded()) - optimum).abs().max() < 1e-9
     assert (fgsm(model, images, labels, eps=0.1) - optimum).abs().max() < 1e-9
 
 
@@ -125,8 +132,9 @@ class Failing(nn.Module):
         return logits
 
 
+@pytest.mark.parametrize("attack", [pgd, apgd])
 @pytest.mark.parametrize("fails", [False, True])
-def test_leaves_model_and_random_state_as_they_were(fails: bool) -> None:
+def test_leaves_model_and_random_state_as_they_were(attack: Callable[..., Tensor], fails: bool) -> None:
     images, labels = images_and_labels(8)
     model: nn.Module = small_network(1, 12, 2)
     next(model.parameters()).requires_grad_(False)
@@ -135,10 +143,10 @@ def test_leaves_model_and_random_state_as_they_were(fails: bool) -> None:
     flags = [p.requires_grad for p in model.parameters()]
     if fails:
         with pytest.raises(RuntimeError, match="on purpose"):
-            pgd(model, images, labels, eps=0.1, generator=seeded())
+            attack(model, images, labels, eps=0.1, generator=seeded())
     else:
         with torch.no_grad():  # gradients are switched on inside, and off again
-            pgd(model, images, labels, eps=0.1, generator=seeded())
+            attack(model, images, labels, eps=0.1, generator=seeded())
             assert not torch.is_grad_enabled()
     assert [p.requires_grad for p in model.parameters()] == flags
     assert True in flags
@@ -162,7 +170,7 @@ def test_attacks_any_function_of_the_images() -> None:
     assert F.cross_entropy(average(attacked), labels) > F.cross_entropy(average(images), labels)
 
 
-@pytest.mark.parametrize("attack", [pgd, fgsm])
+@pytest.mark.parametrize("attack", [pgd, apgd, fgsm])
 def test_bad_input_is_refused(attack: type) -> None:
     images, labels = images_and_labels(4)
     model = small_network(1, 12, 2)
@@ -188,13 +196,14 @@ def test_bad_input_is_refused(attack: type) -> None:
         attack(lambda batch: batch.sum(dim=(1, 2, 3)), images, labels, eps=0.1)
 
 
-def test_bad_steps_are_refused() -> None:
+@pytest.mark.parametrize("attack", [pgd, apgd])
+def test_bad_steps_are_refused(attack: Callable[..., Tensor]) -> None:
     images, labels = images_and_labels(4)
     model = small_network(1, 12, 2)
     with pytest.raises(TsyndError, match="steps must be >= 1, got 0"):
-        pgd(model, images, labels, eps=0.1, steps=0)
+        attack(model, images, labels, eps=0.1, steps=0)
     with pytest.raises(TsyndError, match="step_size must be > 0"):
-        pgd(model, images, labels, eps=0.1, step_size=-0.1)
+        attack(model, images, labels, eps=0.1, step_size=-0.1)
 
 
 def test_an_attack_on_several_sure_labels_still_finds_its_way() -> None:
@@ -205,6 +214,8 @@ def test_an_attack_on_several_sure_labels_still_finds_its_way() -> None:
     images, labels = torch.full((1, 1, 4, 4), 0.5), torch.tensor([[1, 0]])
     attacked = pgd(network, images, labels, eps=0.1, steps=5, start=torch.zeros_like(images))
     torch.testing.assert_close(attacked, torch.full_like(images, 0.4))
+    found = apgd(network, images, labels, eps=0.1, steps=5, start=torch.zeros_like(images))
+    torch.testing.assert_close(found, torch.full_like(images, 0.4))
     torch.testing.assert_close(fgsm(network, images, labels, eps=0.1), torch.full_like(images, 0.4))
     with pytest.raises(TsyndError, match=r"0 or 1 of the logits' shape \(1, 2\), got \(1, 3\)"):
         pgd(network, images, torch.zeros(1, 3, dtype=torch.int64), eps=0.1)

@@ -2,19 +2,20 @@
 
 Images lie in [0, 1] and normalisation is inside the model, so `eps` is in units of intensity: 2/255 is two grey levels.
 The model is attacked as it stands, in eval mode. A model that draws new dropout masks in every call must be attacked
-on its average over fixed masks instead, or the figures flatter it.
+on its average instead (`tsynd.robustness.averages`), or the figures flatter it.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.randomness import uniform
+from tsynd.robustness.margins import margin_loss
 
 Model = Callable[[Tensor], Tensor]
 
@@ -33,7 +34,7 @@ def pgd(
     """Projected gradient descent: signed steps up the loss from a random start, kept within eps of the image and in [0, 1].
 
     x <- clip(x + step_size * sign(d CE(model(x), y) / dx)), Madry et al., ICLR 2018 (arXiv 1706.06083), section 2.1;
-    the sign is computed so that it survives a cross-entropy that rounds to 0 (see `_loss`). They
+    the sign is computed so that it survives a cross-entropy that rounds to 0 (see `margin_loss`). They
     return the last iterate. We return, for each image, the worst one seen: misclassified before classified (the more labels
     the worse), then by highest loss. It costs one more forward pass and is never weaker.
 
@@ -61,33 +62,87 @@ def pgd(
     >>> bool((attacked - images).abs().max() <= 8 / 255 + 1e-6)
     True
     """
-    if steps < 1:
-        raise TsyndError(f"steps must be >= 1, got {steps}")
-    if step_size is None:
-        step_size = 2.5 * eps / steps
-    elif not step_size > 0:
-        raise TsyndError(f"step_size must be > 0, got {step_size}")
-    with _attacking(model, images, labels, eps):
+    step_size = _checked_steps(steps, step_size, 2.5 * eps / max(1, steps))
+    with attacking(model, images, labels, eps):
         if eps == 0:
             return images.detach().clone()
         images = images.detach()
-        if start is None:
-            start = 2 * uniform(tuple(images.shape), generator, images) - 1
-        lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
-        x = (images + eps * start.to(images)).clamp(lowest, highest)
-        worst, worst_loss = x.clone(), torch.full((len(x),), -torch.inf, device=x.device)
-        worst_wrong = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        lowest, highest, x = _ball(images, eps, start, generator)
+        worst = _Worst(x)
         for step in range(steps + 1):  # the last round only judges the last iterate
             x.requires_grad_(step < steps)
-            loss_B, wrong_B = _loss(model, x, labels)
-            better_B = (wrong_B > worst_wrong) | ((wrong_B == worst_wrong) & (loss_B.detach() > worst_loss))
-            worst = torch.where(better_B.view(-1, 1, 1, 1), x.detach(), worst)
-            worst_loss = torch.where(better_B, loss_B.detach(), worst_loss)
-            worst_wrong = torch.maximum(worst_wrong, wrong_B)
+            loss_B, wrong_B = margin_loss(model, x, labels)
+            worst.see(x, loss_B, wrong_B)
             if step < steps:
                 (gradient,) = torch.autograd.grad(loss_B.sum(), x)
                 x = (x.detach() + step_size * gradient.sign()).clamp(lowest, highest)
-        return worst
+        return worst.images
+
+
+def apgd(
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    step_size: float | None = None,
+    steps: int = 100,
+    generator: torch.Generator | None = None,
+    start: Tensor | None = None,
+) -> Tensor:
+    """APGD-CE: projected gradient descent with momentum, whose step is halved for each image that has stopped to gain.
+
+    z <- P(x + step_size * sign(gradient));  x <- P(x + .75 (z - x) + .25 (x - x_before)), P into the ball and into [0, 1].
+    At checkpoints ever closer to each other an image's step is halved, and it goes back to its worst iterate, when less than
+    .75 of the steps since the last one raised the loss, or when neither step nor highest loss has changed since then:
+    Croce and Hein, ICML 2020 (arXiv 2003.01690), algorithm 1. So there is no step size to tune. As in `pgd`, the loss is
+    cross-entropy up to a monotone function, and the worst image seen is returned.
+
+    Args:
+        step_size: change of a pixel in the first step; 2 * eps without one, as there.
+
+    The other arguments, result and errors are those of `pgd`.
+
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).eval()
+    >>> images, labels = torch.rand(3, 1, 8, 8), torch.tensor([0, 1, 0])
+    >>> bool((apgd(model, images, labels, eps=8 / 255, steps=20) - images).abs().max() <= 8 / 255 + 1e-6)
+    True
+    """
+    step_size = _checked_steps(steps, step_size, 2 * eps)
+    with attacking(model, images, labels, eps):
+        if eps == 0:
+            return images.detach().clone()
+        images = images.detach()
+        lowest, highest, x = _ball(images, eps, start, generator)
+        before, worst, ends, last_end = x.detach(), _Worst(x), _checkpoints(steps), 0
+        best, best_gradient = x.detach(), torch.zeros_like(x)
+        best_B = torch.full((len(x),), -torch.inf, device=x.device)
+        sizes_B111 = torch.full((len(x), 1, 1, 1), step_size, device=x.device, dtype=x.dtype)
+        loss_before_B, best_at_end_B, rises_B = best_B, best_B, torch.zeros_like(best_B)
+        halved_B = torch.ones_like(best_B, dtype=torch.bool)
+        for step in range(steps + 1):  # the last round only judges the last iterate
+            x.requires_grad_(step < steps)
+            loss_B, wrong_B = margin_loss(model, x, labels)
+            worst.see(x, loss_B, wrong_B)
+            if step == steps:
+                break
+            (gradient,) = torch.autograd.grad(loss_B.sum(), x)
+            x, loss_B = x.detach(), loss_B.detach()
+            higher_B = loss_B > best_B
+            best, best_gradient = _where(higher_B, x, best), _where(higher_B, gradient, best_gradient)
+            best_B = torch.where(higher_B, loss_B, best_B)
+            if step > 0:
+                rises_B = rises_B + (loss_B > loss_before_B)
+            if step in ends:
+                halved_B = (rises_B <= 0.75 * (step - last_end)) | (~halved_B & (best_at_end_B >= best_B))
+                sizes_B111 = _where(halved_B, sizes_B111 / 2, sizes_B111)
+                x, gradient = _where(halved_B, best, x), _where(halved_B, best_gradient, gradient)
+                last_end, best_at_end_B, rises_B = step, best_B, torch.zeros_like(rises_B)
+            ahead = (x + sizes_B111 * gradient.sign()).clamp(lowest, highest)
+            share = 0.75 if step > 0 else 1.0
+            x, before = (x + share * (ahead - x) + (1 - share) * (x - before)).clamp(lowest, highest), x
+            loss_before_B = loss_B
+        return worst.images
 
 
 def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
@@ -96,44 +151,61 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
     x + eps * sign(d CE(model(x), y) / dx), clipped to [0, 1]; Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 4.
     Cheap and weak: for figures use `pgd`. Arguments, result and errors as there.
     """
-    with _attacking(model, images, labels, eps):
+    with attacking(model, images, labels, eps):
         x = images.detach().clone().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(_loss(model, x, labels)[0].sum(), x)
+        (gradient,) = torch.autograd.grad(margin_loss(model, x, labels)[0].sum(), x)
         return (x.detach() + eps * gradient.sign()).clamp(0, 1)
 
 
-def _loss(model: Model, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each image is from its label, in fp32 or wider, and how many of its decisions are wrong.
+class _Worst:
+    """The worst image seen of each: by its wrong decisions (one label: misclassified or not), then by highest loss."""
 
-    The margin m = log sum_{j != y} exp(z_j) - z_y. Cross-entropy is softplus(m), so both rise in the same direction; but
-    cross-entropy and its gradient round to 0 for a confident classifier, and an attack that follows them stands still.
-    Several labels: the logarithm of the sum of their cross-entropies, softplus(m) with m = z where the label is absent and -z
-    where it is present; ln softplus(m) is m where softplus would round to 0.
-    """
-    logits = model(x)
-    if logits.ndim != 2 or len(logits) != len(x):
-        raise TsyndError(f"the model must return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}")
-    if labels.ndim == 2:
-        return _loss_of_several(logits, labels)
-    if int(labels.max()) >= logits.shape[1]:
-        raise TsyndError(f"labels must be below the model's {logits.shape[1]} classes, got {int(labels.max())}")
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -torch.inf).logsumexp(dim=1)
-    return others - logits.gather(1, labels[:, None]).squeeze(1), (logits.detach().argmax(dim=1) != labels).long()
+    def __init__(self, x: Tensor) -> None:
+        self.images = x.clone()
+        self._loss_B = torch.full((len(x),), -torch.inf, device=x.device)
+        self._wrong_B = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+
+    def see(self, x: Tensor, loss_B: Tensor, wrong_B: Tensor) -> None:
+        loss_B = loss_B.detach()
+        worse_B = (wrong_B > self._wrong_B) | ((wrong_B == self._wrong_B) & (loss_B > self._loss_B))
+        self.images = _where(worse_B, x.detach(), self.images)
+        self._loss_B = torch.where(worse_B, loss_B, self._loss_B)
+        self._wrong_B = torch.maximum(self._wrong_B, wrong_B)
 
 
-def _loss_of_several(logits_BL: Tensor, labels_BL: Tensor) -> tuple[Tensor, Tensor]:
-    if logits_BL.shape != labels_BL.shape or int(labels_BL.max()) > 1:
-        found = f"{tuple(labels_BL.shape)} with values up to {int(labels_BL.max())}"
-        raise TsyndError(f"several labels must be 0 or 1 of the logits' shape {tuple(logits_BL.shape)}, got {found}")
-    wide_BL = logits_BL.to(torch.promote_types(logits_BL.dtype, torch.float32))
-    margin_BL = (1 - 2 * labels_BL) * wide_BL
-    log_loss_BL = torch.where(margin_BL < -15, margin_BL, F.softplus(margin_BL.clamp_min(-15)).log())
-    return log_loss_BL.logsumexp(dim=1), ((logits_BL.detach() > 0).long() != labels_BL).sum(dim=1)
+def _where(which_B: Tensor, yes_BCHW: Tensor, no_BCHW: Tensor) -> Tensor:
+    return torch.where(which_B.view(-1, 1, 1, 1), yes_BCHW, no_BCHW)
+
+
+def _ball(images: Tensor, eps: float, start: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The lowest and the highest value of each pixel, and where an attack starts between them."""
+    if start is None:
+        start = 2 * uniform(tuple(images.shape), generator, images) - 1
+    lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
+    return lowest, highest, (images + eps * start.to(images)).clamp(lowest, highest)
+
+
+def _checked_steps(steps: int, step_size: float | None, default: float) -> float:
+    """The step size, if it and the number of steps are in range."""
+    if steps < 1:
+        raise TsyndError(f"steps must be >= 1, got {steps}")
+    if step_size is not None and not step_size > 0:
+        raise TsyndError(f"step_size must be > 0, got {step_size}")
+    return default if step_size is None else step_size
+
+
+def _checkpoints(steps: int) -> set[int]:
+    """The steps after which APGD looks back: .22, .41, .57, .70, .80, .87, ... of all, rounded up."""
+    ends, gap, at = set(), 22, 22
+    while at < 100:
+        ends.add(math.ceil(at * steps / 100))
+        gap = max(gap - 3, 6)
+        at += gap
+    return ends
 
 
 @contextmanager
-def _attacking(model: Model, images: Tensor, labels: Tensor, eps: float) -> Iterator[None]:
+def attacking(model: Model, images: Tensor, labels: Tensor, eps: float) -> Iterator[None]:
     """Check what every attack takes; inside the block gradients are on, but not those of the weights."""
     if not 0 <= eps <= 1:
         raise TsyndError(f"eps must lie in [0, 1] (intensity; 8/255 is common), got {eps}")
