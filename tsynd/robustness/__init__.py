@@ -4,6 +4,8 @@ from tsynd.robustness.attacks import apgd, fgsm, pgd
 from tsynd.robustness.augmentation import INSIDE, OUTSIDE, Augmentation, augment
 from tsynd.robustness.autoattack import aa, aa_name
 from tsynd.robustness.averages import averaged, expected
+from tsynd.robustness.blackbox import random_squares
+from tsynd.robustness.checks import Check, checks_after, checks_before
 from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
 from tsynd.robustness.evaluation import evaluate
 
@@ -12,14 +14,18 @@ __all__ = [
     "INSIDE",
     "OUTSIDE",
     "Augmentation",
+    "Check",
     "aa",
     "aa_name",
     "apgd",
     "augment",
     "averaged",
+    "checks_after",
+    "checks_before",
     "corrupt",
     "evaluate",
     "expected",
     "fgsm",
     "pgd",
+    "random_squares",
 ]
