@@ -12,7 +12,7 @@ from tests.robustness.toys import images_and_labels, small_network, trained
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import evaluate
-from tsynd.robustness.corruptions import CORRUPTIONS
+from tsynd.robustness.corruptions import DEFAULT
 from tsynd.robustness.evaluation import _proportional
 
 QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
@@ -35,7 +35,7 @@ def test_gives_the_sections_of_the_contract(channels: int, classes: int, task: s
     assert set(report) == {"clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty"}
     assert ("sensitivity_at_90_specificity" in report["clean"]) == (task == "binary")
     assert set(report["test_time_augmentation"]) == {"inside", "outside", "draws"}
-    assert set(report["corruptions"]) == set(CORRUPTIONS)
+    assert set(report["corruptions"]) == set(DEFAULT)
     assert all(list(levels) == ["1", "2", "3", "4", "5"] for levels in report["corruptions"].values())
     assert list(report["attacks"]["pgd"]) == ["0", "0.0039", "0.0078", "0.0157", "0.0314"]
     assert report["attacks"]["pgd"]["0"] == pytest.approx(report["clean"]["accuracy"])

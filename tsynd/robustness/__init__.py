@@ -6,12 +6,13 @@ from tsynd.robustness.autoattack import aa, aa_name
 from tsynd.robustness.averages import averaged, expected
 from tsynd.robustness.blackbox import random_squares
 from tsynd.robustness.checks import Check, checks_after, checks_before
-from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
+from tsynd.robustness.corruptions import CORRUPTIONS, MODALITIES, corrupt, corruptions_for
 from tsynd.robustness.evaluation import evaluate
 
 __all__ = [
     "CORRUPTIONS",
     "INSIDE",
+    "MODALITIES",
     "OUTSIDE",
     "Augmentation",
     "Check",
@@ -23,6 +24,7 @@ __all__ = [
     "checks_after",
     "checks_before",
     "corrupt",
+    "corruptions_for",
     "evaluate",
     "expected",
     "fgsm",

@@ -15,7 +15,7 @@ from tsynd.randomness import generator_for, uniform
 from tsynd.robustness.attacks import Model, pgd
 from tsynd.robustness.augmentation import test_time_augmentation
 from tsynd.robustness.batches import batches, predict
-from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
+from tsynd.robustness.corruptions import DEFAULT, corrupt
 from tsynd.robustness.metrics import balanced_accuracy, clean_metrics, error_auroc, scores
 from tsynd.uncertainty import mutual_information
 
@@ -32,7 +32,7 @@ def evaluate(
     posterior: Posterior | None = None,
     seed: int = 0,
     draws: int = 10,
-    corruptions: Iterable[str] = tuple(CORRUPTIONS),
+    corruptions: Iterable[str] = DEFAULT,
     eps: Iterable[float] = EPS,
     attack_steps: int = 20,
     limit: int | None = None,
@@ -56,7 +56,7 @@ def evaluate(
         posterior: for the mutual information; without one, `error_auroc` is None.
         seed: of everything random here.
         draws: random test-time augmentations of each image, inside and outside the training range each.
-        corruptions: names out of `CORRUPTIONS`, each at severities 1 to 5.
+        corruptions: names out of `CORRUPTIONS`, such as those of `corruptions_for`, each at severities 1 to 5.
         eps: sizes of the attacks, in intensity.
         attack_steps: steps of PGD, with one random start.
         limit: augment, corrupt and attack at most so many images, chosen in proportion to the classes; all without one.

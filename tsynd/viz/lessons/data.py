@@ -112,9 +112,7 @@ def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: in
         return figure
 
     def words(count: int) -> str:
-        return (
-            f"With {count} images {missed(verdicts(right, count)):.0%} of validation sets do not see which one is better"
-        )
+        return f"With {count} images {missed(verdicts(right, count)):.0%} of validation sets do not see which one is better"
 
     return explore(draw, "images for validation", counts, start=start, alt=words)
 
