@@ -201,8 +201,21 @@ def corruptions(image_CHW: Tensor, names: Iterable[str] | None = None, *, blocks
     lines = -(-len(chosen) // blocks)
     figure = Picture(figsize=(5.6 * blocks, 0.84 * lines + 0.3))
     figure.set_layout_engine("none")
-    axes = figure.subplots(lines, 7 * blocks - 1, squeeze=False, width_ratios=([1] * 6 + [0.9]) * (blocks - 1) + [1] * 6)
-    figure.subplots_adjust(0.8 / figure.get_figwidth(), 0.01, 0.995, 1 - 0.25 / figure.get_figheight(), 0.04, 0.06)
+    width, height = figure.get_size_inches()
+    axes = figure.subplots(
+        lines,
+        7 * blocks - 1,  # an empty column before each block but the first, for its names
+        squeeze=False,
+        width_ratios=([1] * 6 + [0.9]) * (blocks - 1) + [1] * 6,
+        gridspec_kw={
+            "left": 0.8 / width,
+            "right": 0.995,
+            "bottom": 0.01,
+            "top": 1 - 0.25 / height,
+            "wspace": 0.04,
+            "hspace": 0.06,
+        },
+    )
     bare(axes)
     for number, name in enumerate(chosen):
         row, first = number % lines, 7 * (number // lines)
