@@ -181,6 +181,10 @@ def set_length(words: int) -> Callable[[NotebookNode], None]:
             "cell 5: Colab shows a directive or role as raw text: :::{tip}",
         ),
         (set_source(5, "It rose", "It {term}`rose`"), "cell 5: Colab shows a directive or role as raw text: {term}`"),
+        (
+            set_source(5, "It rose", "It [rose](../book/scope.md)"),
+            "cell 5: in Colab a link to ../book/scope.md leads nowhere: link to http",
+        ),
         (set_source(5, "0.12 ", "0.13 "), "cell 5: the number 0.13 stands in no cell above"),
         (set_source(5, "12.3 %", "12.6 %"), "cell 5: the number 12.6 % stands in no cell above"),
         (set_source(5, ".88", ".444"), "cell 5: the number .444 stands in no cell above"),  # raw rows do not count

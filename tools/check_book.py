@@ -32,6 +32,8 @@ FRAME = re.compile(r"<img\b[^>]*>")
 ALT = re.compile(r'\balt="([^"]*)"')
 # A directive (```{note}, :::{note}) or a role ({term}`…`): Colab shows them as raw text.
 MYST = re.compile(r"^[ \t]*(?:`{3,}|:{3,})\{[\w:-]+\}|(?<![\w$\\])\{[a-z][\w:+-]*\}`", re.MULTILINE)
+# A relative link to anything but a notebook beside this one.
+RELATIVE = re.compile(r"\]\((\.\.?/[^)\s]+)")
 # Where braces are code: a span whose opening backtick follows no role.
 SPAN = re.compile(r"(?<![`}])`[^`\n]+`")
 WORDS_A_MINUTE = 200
@@ -85,6 +87,8 @@ def of_cell(cell: NotebookNode) -> Iterator[str]:
     if cell.cell_type == "markdown":
         prose = SPAN.sub("", book_numbers.BLOCK.sub(lambda block: f"```{block[2]}" if block[2] else "", cell.source))
         yield from (f"Colab shows a directive or role as raw text: {found[0].strip()}" for found in MYST.finditer(prose))
+        for page in RELATIVE.findall(cell.source):
+            yield f"in Colab a link to {page} leads nowhere: link to {front_matter.online(page.removeprefix('../'))}"
         return
     if cell.cell_type != "code":
         return

@@ -81,7 +81,7 @@ def info(metadata: Any, path: Path) -> str:
         "Read first": first or "nothing",
     }
     rows |= you_are_here(metadata["step"])
-    rows["Scope"] = "research and teaching only, [not for clinical use](../book/scope.md)"
+    rows["Scope"] = f"research and teaching only, [not for clinical use]({online('book/scope.md')})"
     return "\n".join(f"> - **{name}:** {text}" for name, text in rows.items())
 
 
@@ -122,13 +122,26 @@ def objectives(metadata: Any, path: Path) -> str:
 
 def setup(metadata: Any, path: Path) -> str:
     """The set-up cell, the same in every notebook; the repository's address comes from the book's configuration."""
-    repository = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    where = repository()
     return f"""# Set-up: in Colab, installs tsynd beside Colab's own torch and numpy.
 try:
     import tsynd
 except ModuleNotFoundError:
-    %pip install --quiet git+{repository["url"]}@{repository["branch"]}
+    %pip install --quiet git+{where["url"]}@{where["branch"]}
     import tsynd"""
+
+
+def repository() -> dict[str, str]:
+    """Where the book's repository is: `url` and `branch`, from the book's configuration."""
+    return dict(yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"])
+
+
+def online(page: str) -> str:
+    """The address of a page that is no notebook. In Colab a relative one leads nowhere; `book/extensions/readable.py` makes
+    it a link within the book.
+    """  # fmt: skip
+    where = repository()
+    return f"{where['url']}/blob/{where['branch']}/{page}"
 
 
 GENERATED: dict[str, Callable[[Any, Path], str]] = {"info": info, "objectives": objectives, "setup": setup}

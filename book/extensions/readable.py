@@ -1,12 +1,24 @@
-"""A Sphinx extension: what the tools of the book get wrong for readers, put right as each page is written."""
+"""A Sphinx extension: what the tools of the book get wrong for readers, put right as each page is read and written."""
 
+from posixpath import relpath
 from typing import Any
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Join in when a page's content is known, after everybody else."""
+    """Join in when a page has been opened, and when its content is known, after everybody else."""
+    app.connect("source-read", stay_in_the_book)
     app.connect("html-page-context", put_right, priority=1000)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def stay_in_the_book(app: Any, page: str, source: list[str]) -> None:
+    """Make links to pages in the repository, which a notebook in Colab needs, links within the book: it is read offline."""
+    theme = app.config.html_theme_options
+    repository = f"]({theme['repository_url']}/blob/{theme['repository_branch']}/"
+    folder = page.rpartition("/")[0]
+    for name in app.env.found_docs:
+        for end in ")#":  # of the whole page, or of a section
+            source[0] = source[0].replace(f"{repository}{name}.md{end}", f"]({relpath(name, folder or '.')}.md{end}")
 
 
 def put_right(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:

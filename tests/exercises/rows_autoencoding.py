@@ -1,5 +1,7 @@
 """Exercises of the chapter on images as codes."""
 
+import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -32,6 +34,35 @@ def halves(codes_ND: Tensor, factor_N: Tensor) -> Tensor:
     return codes_ND[high_N].mean(dim=0) - codes_ND[~high_N].mean(dim=0)
 
 
+def standardise_with_numpy(training_ND: Tensor, others_BD: Tensor) -> np.ndarray:
+    training, others = training_ND.numpy(), others_BD.numpy()
+    deviation = training.std(0)
+    return (others - training.mean(0)) / np.maximum(deviation, 0.5 * np.sqrt((deviation**2).mean()))
+
+
+def slope_by_least_squares(codes_ND: Tensor, factor_N: Tensor) -> Tensor:
+    columns = torch.stack([factor_N, torch.ones_like(factor_N)], dim=1)
+    return torch.linalg.lstsq(columns, codes_ND).solution[0]
+
+
+ALSO_RIGHT = {
+    "classifier_minds": [lambda logits, copies, labels: np.mean(np.argmax(logits.numpy(), 1) != np.argmax(copies.numpy(), 1))],
+    "standardise_codes": [
+        standardise_with_numpy,
+        lambda training, others: standardise(training.float(), others.float()),
+    ],
+    "radius_of_a_step": [
+        lambda z, start: np.linalg.norm((z - start).numpy(), axis=1) / 16,
+        lambda z, start: (z - start).float().square().mean(1).sqrt(),
+        lambda z, start: [float(each.norm()) / 16 for each in z - start],
+    ],
+    "walk_along_a_factor": [
+        slope_by_least_squares,
+        lambda codes, factor: np.polyfit(factor.numpy(), codes.numpy(), 1)[0],
+        lambda codes, factor: slope(codes.float(), factor.float()),
+    ],
+}
+
 ROWS = {
     "classifier_minds": (
         share_changed,
@@ -42,6 +73,7 @@ ROWS = {
             (lambda logits, copies, labels: (logits.argmax(1) == copies.argmax(1)).float().mean(), "the share that stays"),
             (lambda logits, copies, labels: (logits.argmax(1) != copies.argmax(1)).sum(), "divide by the number"),
             (lambda logits, copies, labels: (logits != copies).float().mean(), "An answer is the larger logit"),
+            (lambda logits, copies, labels: logits.argmax(1) != copies.argmax(1), "take the mean"),
         ],
     ),
     "standardise_codes": (
@@ -88,7 +120,8 @@ ROWS = {
         lambda codes, factor: ...,
         [
             (lambda codes, factor: factor @ codes / factor.square().sum(), "Subtract the mean"),
-            (lambda codes, factor: slope(codes, factor) * 4, "4 times too large"),
+            (lambda codes, factor: slope(codes, factor) * 4, "4 times what it should be"),
+            (lambda codes, factor: -slope(codes, factor), "mind the sign"),
             (halves, "two halves"),
             (lambda codes, factor: codes.mean(dim=0), "Got ("),
             (lambda codes, factor: codes @ codes.T @ factor, "a direction has four"),

@@ -1,7 +1,7 @@
 """Exercises of the quickstart."""
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean, pstdev, stdev
 from typing import Any
 
 from torch import Tensor
@@ -24,6 +24,21 @@ def judge(differences: Sequence[float]) -> tuple[float, str]:
     error = stdev(differences) / count**0.5 if count > 1 else float("inf")
     return mean, "cannot tell" if abs(mean) <= 2 * error else "better" if mean > 0 else "worse"
 
+
+def judge_by(differences: Sequence[float], error: float) -> tuple[float, str]:
+    mean = fmean(differences)
+    return mean, "cannot tell" if len(differences) < 2 or abs(mean) <= 2 * error else "better" if mean > 0 else "worse"
+
+
+def by_deviation(differences: Sequence[float]) -> tuple[float, str]:
+    return judge_by(differences, stdev(differences) if len(differences) > 1 else 0)
+
+
+def by_count(differences: Sequence[float]) -> tuple[float, str]:
+    return judge_by(differences, pstdev(differences) / len(differences) ** 0.5)
+
+
+ALSO_RIGHT = {"read_targeted": [lambda *given: tuple(map(float, read(*given)))]}
 
 ROWS = {
     "run_pipeline": (
@@ -59,6 +74,8 @@ ROWS = {
         [
             (lambda differences: (fmean(differences), "better" if fmean(differences) > 0 else "worse"), "after one pair"),
             (lambda differences: (fmean(differences), "cannot tell"), "standard errors"),
+            (by_deviation, "say 'cannot tell'. How far is their mean"),
+            (by_count, "say 'better'. How far is their mean"),
             (lambda differences: (sum(differences), "cannot tell"), "the mean is not 0.240"),
             (lambda differences: (fmean(differences), "proved"), "must be one of better, worse, cannot tell"),
         ],

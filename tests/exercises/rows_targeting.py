@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,30 @@ def step_cut_number_by_number(z: Tensor, z0: Tensor, gradient: Tensor, size: flo
 
 def step_downhill(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
     return step(z, z0, -gradient, size, radius)
+
+
+def step_onto_the_rim(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    offset = step_without_projection(z, z0, gradient, size, radius) - z0
+    return z0 + offset / offset.norm(dim=1, keepdim=True) * radius * z.shape[1] ** 0.5
+
+
+def step_from_z0(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    return step(z0, z0, gradient, size, radius)
+
+
+def step_that_stops_at_the_rim(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    uphill, length = gradient / gradient.norm(dim=1, keepdim=True), z.shape[1] ** 0.5
+    along = ((z - z0) * uphill).sum(1, keepdim=True)
+    free = along.square() - (z - z0).square().sum(1, keepdim=True) + (radius * length) ** 2
+    return z + uphill * (free.sqrt() - along).clamp(max=size * length)
+
+
+def step_with_numpy(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> np.ndarray:
+    return step(z, z0, gradient, size, radius).numpy()
+
+
+def step_in_single_precision(z: Tensor, z0: Tensor, gradient: Tensor, size: float, radius: float) -> Tensor:
+    return step(z.float(), z0.float(), gradient.float(), size, radius)
 
 
 def _project(z: Tensor, centre: Tensor, limit: float) -> Tensor:
@@ -97,22 +122,47 @@ def control_near_the_search(z0: Tensor, found: Tensor, generator: torch.Generato
     return _along(offset + 0.02 * noise, z0, found)
 
 
+def control_from_nowhere(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    return _along(torch.randn(z0.shape), z0, found)
+
+
+def control_of_the_neighbour(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    shift = int(torch.randint(1, len(z0), (1,), generator=generator))
+    return _along((found - z0).roll(shift, dims=0), z0, found)
+
+
+def control_at_right_angles(z0: Tensor, found: Tensor, generator: torch.Generator) -> Tensor:
+    uphill = (found - z0) / (found - z0).norm(dim=1, keepdim=True)
+    direction = torch.randn(z0.shape, generator=generator, dtype=z0.dtype)
+    return _along(direction - (direction * uphill).sum(1, keepdim=True) * uphill, z0, found)
+
+
 def _along(direction: Tensor, z0: Tensor, found: Tensor) -> Tensor:
     return z0 + direction / direction.norm(dim=1, keepdim=True) * (found - z0).norm(dim=1, keepdim=True)
 
 
 VERDICTS = ("own masks", "another class", "found", "no better than random")
 
+ALSO_RIGHT = {
+    "one_step": [step_with_numpy, step_in_single_precision],
+    "guard_penalty": [lambda log_p, start, right, weight, bound: penalty(log_p, start, right, weight, bound).float().numpy()],
+    "fair_control": [control_at_right_angles, lambda z0, found, generator: control(z0, found, generator).numpy()],
+    "judge_a_search": [[each.upper() for each in VERDICTS], dict(zip("ABCD", VERDICTS, strict=True))],
+}
+
 ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
     "one_step": (
         step,
         lambda z, z0, gradient, size, radius: ...,
         [
-            (step_without_projection, "The projection is missing."),
+            (step_without_projection, "the projection is missing."),
             (step_in_a_ball_around_0, "a ball around 0"),
             (step_without_the_root, "its norm is .1 sqrt(D)"),
             (step_as_long_as_the_slope, "the steeper, the longer"),
             (step_cut_number_by_number, "After a step out of a ball of radius .25"),
+            (step_onto_the_rim, "Only one that has left the ball"),
+            (step_from_z0, "It must start at z"),
+            (step_that_stops_at_the_rim, "not at its nearest point"),
             (step_downhill, "do not go along +gradient"),
             (lambda z, z0, gradient, size, radius: z[0], "Codes of shape (3, 16) are asked for, got shape (16,)."),
         ],
@@ -138,6 +188,8 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (control_backwards, "draw the direction from `generator`"),
             (control_one_way_for_all, "All images go the same way."),
             (control_of_positive_numbers, "torch.rand"),
+            (control_from_nowhere, "from nothing else"),
+            (control_of_the_neighbour, "it still knows where uphill is"),
             (control_near_the_search, "it still knows where uphill is"),
         ],
     ),

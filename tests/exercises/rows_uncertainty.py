@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,7 +51,47 @@ def area(scores_B: Tensor, wrong_B: Tensor) -> Tensor:
     return ((errors > successes).double() + 0.5 * (errors == successes).double()).mean()
 
 
+def without_nan(logits_BKC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    total, aleatoric, _ = (part.nan_to_num(0) for part in plain(logits_BKC))
+    return total, aleatoric, total - aleatoric
+
+
+def of_clamped(logits_BKC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return plain(logits_BKC.softmax(-1).clamp_min(1e-3).log())
+
+
+def with_numpy(logits_BKC: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    logits = logits_BKC.numpy()
+    log_probs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    log_mean = np.logaddexp.reduce(log_probs, axis=1) - np.log(logits.shape[1])
+    total = -(np.exp(log_mean) * log_mean).sum(-1)
+    aleatoric = -(np.exp(log_probs) * log_probs).sum(-1).mean(1)
+    return total, aleatoric, total - aleatoric
+
+
+def of_probabilities(logits_BKC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    probs = logits_BKC.softmax(-1)
+    total, aleatoric = torch.special.entr(probs.mean(1)).sum(-1), torch.special.entr(probs).sum(-1).mean(1)
+    return total, aleatoric, total - aleatoric
+
+
+def area_by_signs(scores_B: Tensor, wrong_B: Tensor) -> float:
+    return float((torch.sign(scores_B[wrong_B][:, None] - scores_B[~wrong_B]) + 1).mean() / 2)
+
+
 EVEN, OPPOSED = torch.full((2, 2), 0.5), torch.tensor([[0.95, 0.05], [0.05, 0.95]])
+
+ALSO_RIGHT = {
+    "split_uncertainty": [with_numpy, of_probabilities, lambda logits: torch.stack(split(logits.float()))],
+    "same_entropy": [
+        ([[1, 0], [0, 1]], [[0.5, 0.5], [0.5, 0.5]]),
+        (np.eye(2), np.full((3, 2), 0.5)),
+        (torch.eye(3), torch.full((2, 3), 0.333)),
+        torch.stack([EVEN, OPPOSED]),
+    ],
+    "how_many_samples": [simulated],
+    "find_the_errors": [area_by_signs, lambda scores, wrong: float(area(scores.float(), wrong))],
+}
 
 ROWS = {
     "split_uncertainty": (
@@ -61,8 +102,10 @@ ROWS = {
             (in_bits, "right in bits"),
             (swapped, "mean of the entropies"),
             (of_mean_logits, "averages logits"),
-            (lambda logits_BKC: (*split(logits_BKC)[:2], split(logits_BKC)[0]), "epistemic of the first image"),
-            (lambda logits_BKC: split(logits_BKC)[2], "Three tensors"),
+            (lambda logits_BKC: (*split(logits_BKC)[:2], split(logits_BKC)[0]), "epistemic of image"),
+            (lambda logits_BKC: split(logits_BKC)[2].mean().item(), "Three tensors"),
+            (without_nan, "Is a NaN or a small probability replaced"),
+            (of_clamped, "total of image"),
             (lambda logits_BKC: [part.mean() for part in split(logits_BKC)], "one number for each of the 5 images"),
         ],
     ),
@@ -72,6 +115,7 @@ ROWS = {
         [
             ((EVEN, torch.tensor([[0.9, 0.1], [0.2, 0.8]])[:1].repeat(2, 1)), "Which average prediction"),
             ((EVEN, torch.tensor([[0.6, 0.4], [0.4, 0.6]])), "contradict each other"),
+            ((OPPOSED, torch.eye(2)), "Let the members of one of them agree"),
             ((EVEN, OPPOSED.log()), "no probability distribution"),
             ((EVEN, OPPOSED[0]), "2 or more members"),
             (OPPOSED, "A pair of committees"),
@@ -82,6 +126,7 @@ ROWS = {
         lambda members: ...,
         [
             (lambda members: math.log(2) if members > 1 else 0.0, "Do not pool"),
+            (lambda members: math.log(2) * (1 - 1 / members), "How often do v of them"),
             (lambda members: 0.8 * expected_estimate(members), "How often do v of them"),
         ],
     ),

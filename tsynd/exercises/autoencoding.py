@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tsynd.exercises.checking import NotYet, checker
 
-CLOSE = 1e-6
+CLOSE = 1e-5
 
 
 @checker
@@ -16,7 +16,10 @@ def classifier_minds(answer: Callable[[Tensor, Tensor, Tensor], float]) -> str:
     images_BC = torch.tensor([[2.0, 0], [3, 1], [0, 1], [0, 4], [1, 0], [0, 2], [5, 4], [1, 3]])
     copies_BC = torch.tensor([[0.0, 2], [3, 1], [1, 0], [0, 1], [9, 0], [0, 9], [5, 1], [6, 7]])
     labels_B = torch.tensor([0, 0, 0, 1, 1, 0, 0, 0])
-    given = float(answer(images_BC.clone(), copies_BC.clone(), labels_B.clone()))
+    share = torch.as_tensor(answer(images_BC.clone(), copies_BC.clone(), labels_B.clone()))
+    if share.numel() != 1:
+        raise NotYet(f"One share over all eight images is asked for, got shape {tuple(share.shape)}: take the mean.")
+    given = float(share)
     before_B, after_B = images_BC.argmax(1), copies_BC.argmax(1)
     right = float((before_B != after_B).double().mean())
     accuracies = [float((guess_B == labels_B).double().mean()) for guess_B in (before_B, after_B)]
@@ -31,7 +34,10 @@ def classifier_minds(answer: Callable[[Tensor, Tensor, Tensor], float]) -> str:
         )
     if given > 1:
         raise NotYet(f"A share lies between 0 and 1, got {given:g}: divide by the number of images.")
-    raise NotYet(f"Two of the eight answers change, so the share is {right:g}; got {given:g}. An answer is the larger logit.")
+    raise NotYet(
+        f"Two of the eight answers change, so the share is {right:g}; got {given:g}. An answer is the larger logit, and"
+        " a change counts, right or wrong."
+    )
 
 
 @checker
@@ -128,7 +134,8 @@ def walk_along_a_factor(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     ratio = float((given @ wanted_D) / wanted_D.square().sum())
     if torch.allclose(given, ratio * wanted_D, rtol=0, atol=1e-4) and ratio:
         raise NotYet(
-            f"The direction is right, its length is {ratio:.3g} times too large. Divide by the sum of the squares of f − mean."
+            f"The line is right, but the slope is {ratio:.3g} times what it should be. Divide by the sum of the squares of"
+            " f − mean, and mind the sign."
         )
     by_split_D = codes_ND[apart_N > 0].mean(dim=0) - codes_ND[apart_N <= 0].mean(dim=0)
     if torch.allclose(given, by_split_D, rtol=0, atol=CLOSE):

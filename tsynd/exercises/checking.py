@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 WIDTH = 96
@@ -34,8 +35,9 @@ class Verdict:
 def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
     """Make a checker of a function that takes the reader's answer and returns praise or raises `NotYet`.
 
-    A stub (dots or None, given or returned) and an error of the reader's code become a verdict as well. Global random
-    numbers are seeded for the check, and afterwards as they were; so is the mode of gradients.
+    A stub (dots or None, given or returned) and an error of the reader's code become a verdict as well. An array of numpy
+    that the reader's function returns, also in a tuple or list, reaches the check as a tensor. Global random numbers are
+    seeded for the check, and afterwards as they were; so is the mode of gradients.
 
     >>> @checker
     ... def double(answer):
@@ -80,9 +82,14 @@ def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
                 raise NotYet(STUB) from error
             raise NotYet(f"Your function raised {_in_words(error)}") from error
         _refuse_stub(given)
-        return given
+        return tuple(map(_as_tensor, given)) if isinstance(given, tuple | list) else _as_tensor(given)
 
     return call
+
+
+def _as_tensor(value: Any) -> Any:
+    """A tensor in place of an array of numbers; anything else as it is."""
+    return torch.tensor(value.copy()) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
 
 
 def _refuse_stub(value: Any) -> None:

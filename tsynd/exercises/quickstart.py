@@ -70,10 +70,14 @@ def judge_one_run(judge: Callable[[Sequence[float]], tuple[float, str]]) -> str:
         (0.05, 0.04, 0.06, 0.05, 0.04): "better",
         (0.10, 0.02, -0.01, 0.0, 0.01): "cannot tell",
         (-0.03, -0.05, -0.04, -0.03, -0.05): "worse",
+        # Within two standard deviations of 0, but not within two standard errors.
+        (0.05, 0.01, 0.03, -0.01, 0.04, 0.02, 0.03, 0.0, 0.05): "better",
+        # All of one sign. Dividing by N and not N - 1 would make the standard error too small.
+        (0.005, 0.02, 0.05): "cannot tell",
     }
     for differences, wanted in cases.items():
         mean, verdict = judge(list(differences))
-        here = ", ".join(f"{each:+.2f}" for each in differences)
+        here = ", ".join(f"{each:+g}" for each in differences)
         if abs(float(mean) - sum(differences) / len(differences)) > 1e-6:
             raise NotYet(f"Of the differences {here} the mean is not {float(mean):.3f}.")
         if verdict not in VERDICTS:
