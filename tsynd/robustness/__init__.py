@@ -8,6 +8,7 @@ from tsynd.robustness.blackbox import random_squares
 from tsynd.robustness.checks import Check, checks_after, checks_before
 from tsynd.robustness.corruptions import CORRUPTIONS, MODALITIES, corrupt, corruptions_for
 from tsynd.robustness.evaluation import evaluate
+from tsynd.robustness.report import RobustnessReport
 
 __all__ = [
     "CORRUPTIONS",
@@ -16,6 +17,7 @@ __all__ = [
     "OUTSIDE",
     "Augmentation",
     "Check",
+    "RobustnessReport",
     "aa",
     "aa_name",
     "apgd",
