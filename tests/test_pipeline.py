@@ -24,7 +24,7 @@ from tsynd.training import Recipe
 
 SECTIONS = {
     "schema", "config", "split", "n", "clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "synthesis",
-    "audit", "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
+    "audit", "conditions", "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
 }  # fmt: skip
 STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report"}
 DATA = "phantom:count=30"

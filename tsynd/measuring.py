@@ -50,7 +50,7 @@ def measure(
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
     inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
     searched = {"synthesis": _summary(synthesis), "subgroups": inside}
-    return {"split": config.evaluate, "n": len(split)} | positive | measured | searched
+    return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched
 
 
 def _inside(classifier: Classifier, split: Split) -> float | None:

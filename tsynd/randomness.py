@@ -44,5 +44,10 @@ def normal(shape: tuple[int, ...], generator: torch.Generator | None, like: Tens
     return torch.randn(shape, generator=generator, device=_device(generator)).to(like)
 
 
+def poisson(rates: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Poisson numbers of these rates (>= 0) drawn on the generator's device (CPU without one), of the rates' device and type."""
+    return torch.poisson(rates.to(_device(generator)).float(), generator=generator).to(rates)
+
+
 def _device(generator: torch.Generator | None) -> torch.device:
     return generator.device if generator is not None else torch.device("cpu")

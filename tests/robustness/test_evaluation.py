@@ -12,7 +12,7 @@ from tests.robustness.toys import images_and_labels, small_network, trained
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import evaluate
-from tsynd.robustness.corruptions import CORRUPTIONS
+from tsynd.robustness.corruptions import DEFAULT
 from tsynd.robustness.evaluation import _proportional
 
 QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
@@ -31,11 +31,11 @@ def test_gives_the_sections_of_the_contract(channels: int, classes: int, task: s
     lines: list[str] = []
     as_bytes = (images * 255).byte()
     report = evaluate(network, as_bytes, labels, task, posterior=posterior_of(network), progress=lines.append, **QUICK)
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert set(report) == {"clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty"}
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False)) == report.to_json()
+    assert set(report) == {"clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "conditions"}
     assert ("sensitivity_at_90_specificity" in report["clean"]) == (task == "binary")
     assert set(report["test_time_augmentation"]) == {"inside", "outside", "draws"}
-    assert set(report["corruptions"]) == set(CORRUPTIONS)
+    assert set(report["corruptions"]) == set(DEFAULT)
     assert all(list(levels) == ["1", "2", "3", "4", "5"] for levels in report["corruptions"].values())
     assert list(report["attacks"]["pgd"]) == ["0", "0.0039", "0.0078", "0.0157", "0.0314"]
     assert report["attacks"]["pgd"]["0"] == pytest.approx(report["clean"]["accuracy"])
@@ -154,7 +154,7 @@ def test_several_labels_are_decided_one_by_one_and_attacked_together() -> None:
     report = evaluate(
         network, images, several, "multi-label", posterior=posterior_of(network), limit=20, eps=(0, 0.1, 0.4), **QUICK
     )
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False)) == report.to_json()
     held = list(report["attacks"]["pgd"].values())
     assert held == sorted(held, reverse=True)
     assert held[-1] == pytest.approx(1 / 3, abs=0.1)  # nothing but the third label holds

@@ -71,7 +71,7 @@ def pgd(
         worst = _Worst(x)
         for step in range(steps + 1):  # the last round only judges the last iterate
             x.requires_grad_(step < steps)
-            loss_B, wrong_B = margin_loss(model, x, labels)
+            loss_B, wrong_B = margin_loss(model, x, labels, checked=step > 0)
             worst.see(x, loss_B, wrong_B)
             if step < steps:
                 (gradient,) = torch.autograd.grad(loss_B.sum(), x)
@@ -122,7 +122,7 @@ def apgd(
         halved_B = torch.ones_like(best_B, dtype=torch.bool)
         for step in range(steps + 1):  # the last round only judges the last iterate
             x.requires_grad_(step < steps)
-            loss_B, wrong_B = margin_loss(model, x, labels)
+            loss_B, wrong_B = margin_loss(model, x, labels, checked=step > 0)
             worst.see(x, loss_B, wrong_B)
             if step == steps:
                 break

@@ -122,6 +122,7 @@ def test_time_augmentation(
     *,
     batch_size: int = 256,
     device: torch.device | None = None,
+    seen: Callable[[str, Tensor], None] | None = None,
 ) -> dict[str, Any]:
     """Robustness to random test-time augmentation, inside and outside the range used in training.
 
@@ -136,6 +137,7 @@ def test_time_augmentation(
         generator: a CPU generator; torch's global state without one.
         batch_size: bounds the memory; does not change the result.
         device: where the model is; that of the images without one.
+        seen: called with "inside" or "outside" and what the model says of the set, after each draw.
 
     Returns:
         `{"inside": {"mean", "worst", "consistency"}, "outside": {...}, "draws"}`: mean and worst balanced accuracy over
@@ -156,6 +158,8 @@ def test_time_augmentation(
             scores_BC = scores(logits_BC, labels_B)
             balanced.append(balanced_accuracy(scores_BC, labels_B))
             kept.append((scores_BC.argmax(dim=-1) == clean_B).double().mean().item())
+            if seen is not None:
+                seen(name, scores_BC)
         report[name] = {"mean": sum(balanced) / draws, "worst": min(balanced), "consistency": sum(kept) / draws}
     return report | {"draws": draws}
 

@@ -9,28 +9,29 @@ from torch.nn import functional as F
 from tsynd.errors import TsyndError
 
 
-def margin_loss(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def margin_loss(model: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor, *, checked: bool = False) -> tuple[Tensor, Tensor]:
     """How far each image is from its label, in fp32 or wider, and how many of its decisions are wrong.
 
     The margin m = log sum_{j != y} exp(z_j) - z_y. Cross-entropy is softplus(m), so both rise in the same direction; but
     cross-entropy and its gradient round to 0 for a confident classifier, and an attack that follows them stands still.
     Several labels: the logarithm of the sum of their cross-entropies, softplus(m) with m = z where the label is absent and -z
-    where it is present; ln softplus(m) is m where softplus would round to 0.
+    where it is present; ln softplus(m) is m where softplus would round to 0. `checked`: the labels are known to be in range, so
+    that a GPU need not wait to see whether they are.
     """
     logits = model(x)
     if logits.ndim != 2 or len(logits) != len(x):
         raise TsyndError(f"the model must return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}")
     if labels.ndim == 2:
-        return _of_several(logits, labels)
-    if int(labels.max()) >= logits.shape[1]:
+        return _of_several(logits, labels, checked)
+    if not checked and int(labels.max()) >= logits.shape[1]:
         raise TsyndError(f"labels must be below the model's {logits.shape[1]} classes, got {int(labels.max())}")
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -torch.inf).logsumexp(dim=1)
+    others = logits.scatter(1, labels[:, None], -torch.inf).logsumexp(dim=1)
     return others - logits.gather(1, labels[:, None]).squeeze(1), (logits.detach().argmax(dim=1) != labels).long()
 
 
-def _of_several(logits_BL: Tensor, labels_BL: Tensor) -> tuple[Tensor, Tensor]:
-    if logits_BL.shape != labels_BL.shape or int(labels_BL.max()) > 1:
+def _of_several(logits_BL: Tensor, labels_BL: Tensor, checked: bool) -> tuple[Tensor, Tensor]:
+    if logits_BL.shape != labels_BL.shape or (not checked and int(labels_BL.max()) > 1):
         found = f"{tuple(labels_BL.shape)} with values up to {int(labels_BL.max())}"
         raise TsyndError(f"several labels must be 0 or 1 of the logits' shape {tuple(logits_BL.shape)}, got {found}")
     wide_BL = logits_BL.to(torch.promote_types(logits_BL.dtype, torch.float32))

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tsynd.randomness import uniform
-from tsynd.robustness import corruptions
 from tsynd.robustness.augmentation import warp
+from tsynd.robustness.corruptions import intensity
 
 LEVELS = 31  # strengths: 0, 1/30, ..., 1
 
@@ -125,12 +125,12 @@ def posterize(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
 
 def brightness(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
     """Intensity times .1 to 1.9."""
-    return corruptions.brightness(images_BCHW, _factor(strength_B))
+    return intensity.brightness(images_BCHW, _factor(strength_B))
 
 
 def contrast(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
     """Distances to the image's mean times .1 to 1.9."""
-    return corruptions.contrast(images_BCHW, _factor(strength_B))
+    return intensity.contrast(images_BCHW, _factor(strength_B))
 
 
 def sharpness(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:

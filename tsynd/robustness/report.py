@@ -1,0 +1,68 @@
+"""What `evaluate` found: the sections of `metrics.json`, as a table of all conditions, and as a figure."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tsynd.errors import TsyndError
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+SECTIONS = ("clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "conditions")
+
+
+class RobustnessReport(Mapping[str, Any]):
+    """A robustness report; it reads like the dictionary of its sections.
+
+    `conditions` has a row for each condition: section, name and level (severity, or eps; 0 is clean), n images, and the
+    measures that `tsynd.robustness.conditions.described` names. All rows are of the same images, so they may be compared one by
+    one.
+
+    Args:
+        sections: those of `evaluate`, or all of a run's `metrics.json`: others are left out.
+
+    Raises:
+        TsyndError: when a section is missing.
+    """
+
+    def __init__(self, sections: Mapping[str, Any]) -> None:
+        missing = [name for name in SECTIONS if name not in sections]
+        if missing:
+            raise TsyndError(f"a robustness report has the sections {', '.join(SECTIONS)}; missing: {', '.join(missing)}")
+        self._sections = {name: sections[name] for name in SECTIONS}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._sections[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
+
+    def __repr__(self) -> str:
+        clean = self["clean"]["balanced_accuracy"]
+        return f"RobustnessReport({len(self['conditions'])} conditions, clean balanced accuracy {clean:.3f})"
+
+    def to_json(self) -> dict[str, Any]:
+        """The sections as plain data, ready for `json.dumps`, as they stand in `metrics.json`."""
+        return dict(self._sections)
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The conditions as a pandas table, a row each; what is undefined is NaN.
+
+        Raises:
+            TsyndError: when pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise TsyndError("to_frame needs the package pandas, which is not installed: pip install pandas") from error
+        return pandas.DataFrame(self["conditions"])
+
+    def plot(self) -> "Figure":
+        """Balanced accuracy with its intervals, calibration, and mutual information, by severity and by size of the attack."""
+        from tsynd.viz.robustness import conditions
+
+        return conditions(self["conditions"])
