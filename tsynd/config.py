@@ -1,6 +1,7 @@
 """What a run is: a pure function of this configuration, written out in full beside its results."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -16,12 +17,27 @@ METHOD_VERSION = 3
 class Evaluation:
     """How much is measured: draws of test-time augmentation, PGD steps, and at most how many images under shifts and attack.
 
-    `limit=None` means all of them. Clean performance is always measured on all.
+    `limit=None` means all of them. Clean performance is always measured on all. `strong`: also under stronger attacks, with the
+    checks of them (see `tsynd.robustness.evaluate`).
+
+    Raises:
+        TsyndError: when a number is out of range.
     """
 
     draws: int = 10
     attack_steps: int = 20
     limit: int | None = None
+    strong: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("draws", "attack_steps", "limit"):
+            value = getattr(self, name)
+            if (value is None and name != "limit") or not isinstance(value, int | None) or isinstance(value, bool):
+                raise TsyndError(f"{name} must be a whole number, got {value!r}")
+            if value is not None and value < 1:
+                raise TsyndError(f"{name} must be >= 1, got {value}")
+        if not isinstance(self.strong, bool):
+            raise TsyndError(f"strong must be true or false, got {self.strong!r}")
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,7 @@ class RunConfig:
         synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
         review: an expert's decisions about these images; rejected and unreviewed ones are left out.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
 
     Raises:
         TsyndError: when a value is not one of these.
@@ -74,6 +91,7 @@ class RunConfig:
     synthetic: str | None = None
     review: str | None = None
     skip_unreadable: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("data", "arm", "budget", "evaluate", "device"):
@@ -102,17 +120,35 @@ class RunConfig:
             raise TsyndError(f"size must be between 16 and 1024 px, got {self.size}")
         if self.seed < 0:
             raise TsyndError(f"seed must be >= 0, got {self.seed}")
+        known = [each.name for kind in (Recipe, Evaluation) for each in fields(kind)]
+        for name in self.changes:
+            if name not in known:
+                raise unknown("setting", str(name), known)
+        _ = self.recipe, self.evaluation  # they check their own numbers
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number of the training: the budget's, but for `changes`."""
+        return replace(BUDGETS[self.budget].recipe, **self._changed(Recipe))
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The extent of the evaluation: the budget's, but for `changes`."""
+        return replace(BUDGETS[self.budget].evaluation, **self._changed(Evaluation))
+
+    def _changed(self, kind: type) -> dict[str, Any]:
+        names = {each.name for each in fields(kind)}
+        return {name: value for name, value in self.changes.items() if name in names}
 
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
-        budget = BUDGETS[self.budget]
         given = {"synthetic": self.synthetic, "review": self.review, "skip_unreadable": self.skip_unreadable or None}
         return {
-            **{name: value for name, value in asdict(self).items() if name not in given},
+            **{name: value for name, value in asdict(self).items() if name not in (*given, "changes")},
             **{name: value for name, value in given.items() if value is not None},
             "method_version": METHOD_VERSION,
-            "recipe": asdict(budget.recipe),
-            "evaluation": asdict(budget.evaluation),
+            "recipe": asdict(self.recipe),
+            "evaluation": asdict(self.evaluation),
         }
 
 

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: written under a temporary name beside the target, then renamed."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -54,6 +55,16 @@ def write_npz(path: Path, **arrays: Any) -> None:
     """Write a compressed `.npz` whole or not at all."""
     with whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def digest(value: Any) -> str:
+    """A short hash of anything that JSON can say, the same whatever the order of its keys.
+
+    >>> digest({"seed": 0, "arm": "none"}) == digest({"arm": "none", "seed": 0})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def check_new(path: Path, ending: str, force: bool = False) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tsynd.classification import Classifier
-from tsynd.config import BUDGETS, RunConfig
+from tsynd.config import RunConfig
 from tsynd.data import Dataset, Split
 from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
 from tsynd.randomness import generator_for
-from tsynd.robustness import evaluate
+from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.robustness.batches import fitting, predict
 from tsynd.robustness.metrics import balanced_accuracy, scores
 from tsynd.targeting import Synthesis
@@ -22,8 +22,8 @@ def measure(
     synthesis: Synthesis | None,
     *,
     progress: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
-    """The sections of `metrics.json` that describe the classifier and the synthetic images.
+) -> tuple[dict[str, Any], RobustnessReport]:
+    """The sections of `metrics.json` that describe the classifier and the synthetic images, and the report they come from.
 
     Args:
         config: the run's; it says on which split and by which budget.
@@ -32,8 +32,8 @@ def measure(
         synthesis: the bank at the end of training, None where there is none.
         progress: called with a line for each part that begins.
     """
-    budget, split = BUDGETS[config.budget], getattr(data, config.evaluate)
-    posterior = HeadDropout.of(classifier, budget.recipe.samples, generator_for(config.seed, "evaluation masks"))
+    evaluation, split = config.evaluation, getattr(data, config.evaluate)
+    posterior = HeadDropout.of(classifier, config.recipe.samples, generator_for(config.seed, "evaluation masks"))
     measured = evaluate(
         classifier,
         split.images,
@@ -41,16 +41,17 @@ def measure(
         data.task,
         posterior=posterior,
         seed=config.seed,
-        draws=budget.evaluation.draws,
-        attack_steps=budget.evaluation.attack_steps,
-        limit=budget.evaluation.limit,
+        draws=evaluation.draws,
+        attack_steps=evaluation.attack_steps,
+        limit=evaluation.limit,
+        strong=evaluation.strong,
         batch_size=fitting(data.size),
         progress=progress,
     )
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
     inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
     searched = {"synthesis": _summary(synthesis), "subgroups": inside}
-    return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched
+    return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched, measured
 
 
 def _inside(classifier: Classifier, split: Split) -> float | None:

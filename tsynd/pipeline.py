@@ -13,10 +13,10 @@ from tsynd import store
 from tsynd.audit import Audit, audit
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
-from tsynd.config import BUDGETS, METHOD_VERSION, RunConfig, find_device
+from tsynd.config import METHOD_VERSION, RunConfig, find_device
 from tsynd.data import Dataset, load
 from tsynd.decisions import given_images
-from tsynd.files import write_json
+from tsynd.files import digest, write_json
 from tsynd.measuring import measure
 from tsynd.randomness import seed_for
 from tsynd.runs import Run, fingerprint
@@ -38,6 +38,8 @@ def run(
     *,
     force: bool = False,
     progress: Progress | None = None,
+    shared: str | Path | None = None,
+    audited: bool = True,
 ) -> Run:
     """Run TSynD once: a pure function of the configuration, with its files in `out` when a folder is given.
 
@@ -50,6 +52,8 @@ def run(
             report.html; nothing is written without one.
         force: replace another run's files in `out`.
         progress: called as stages advance.
+        shared: folder of autoencoders that runs of one set, subset, seed and recipe have in common: found there, or put there.
+        audited: audit the synthetic images, which trains a judge on the whole training set.
 
     Raises:
         TsyndError: for bad input, before anything is computed or replaced.
@@ -86,21 +90,23 @@ def run(
     autoencoder: ConvAutoencoder | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
-        autoencoder, autoencoder_loss = _autoencoder(config, data, images_BCHW, folder, seconds, say)
+        path = _shared(Path(shared), settings) if shared else folder / store.AUTOENCODER if folder else None
+        autoencoder, autoencoder_loss = _autoencoder(config, data, images_BCHW, path, seconds, say)
     classifier, history, synthesis = _classifier(
         config, data, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say
     )
 
     with _clock(seconds, "evaluation"):
-        metrics = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
-    audited = None
-    if synthesis and (autoencoder or known_sources):
+        metrics, report = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
+    seen = None
+    if audited and synthesis and (autoencoder or known_sources):
         with _clock(seconds, "audit"):
-            audited = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
-    metrics["audit"] = audited.to_json() if audited else None
+            seen = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
+    metrics["audit"] = seen.to_json() if seen else None
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
     metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
-    finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, audited)
+    finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
+    finished.answers = report.answers
     if folder:
         with _clock(seconds, "report"):
             say("report", 0, 0, "drawing")
@@ -112,12 +118,11 @@ def run(
 
 
 def _autoencoder(
-    config: RunConfig, data: Dataset, images_BCHW: Tensor, folder: Path | None, seconds: dict[str, float], say: Progress
+    config: RunConfig, data: Dataset, images_BCHW: Tensor, path: Path | None, seconds: dict[str, float], say: Progress
 ) -> tuple[ConvAutoencoder, list[float]]:
-    """Train the autoencoder, or take it from an unfinished run."""
-    recipe = BUDGETS[config.budget].recipe
+    """Train the autoencoder, or take it from an unfinished run or another that shares it."""
+    recipe = config.recipe
     autoencoder = build_autoencoder(data.channels, data.size, seed_for(config.seed, "initialise autoencoder"))
-    path = folder / store.AUTOENCODER if folder else None
     if path and (notes := store.load_notes(path, "seconds", "loss")):
         store.load_weights(path, autoencoder)
         seconds["autoencoder"] = notes["seconds"]
@@ -136,6 +141,13 @@ def _autoencoder(
     return autoencoder, loss
 
 
+def _shared(folder: Path, settings: dict[str, Any]) -> Path:
+    """Where the autoencoder lies that a run shares: named by all that it depends on."""
+    recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise")}
+    names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
+    return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
+
+
 def _classifier(
     config: RunConfig,
     data: Dataset,
@@ -149,7 +161,7 @@ def _classifier(
     say: Progress,
 ) -> tuple[Classifier, History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
-    recipe, arm = BUDGETS[config.budget].recipe, parse_arm(config.arm)
+    recipe, arm = config.recipe, parse_arm(config.arm)
     initial = seed_for(config.seed, "initialise classifier")
     classifier = build_classifier(data.channels, data.size, len(data.classes), initial, multi_label=data.multi_label)
     path = folder / store.CLASSIFIER if folder else None
@@ -194,7 +206,7 @@ def _audit(
     say: Progress,
 ) -> Audit:
     """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
-    recipe, arm = BUDGETS[config.budget].recipe, parse_arm(config.arm)
+    recipe, arm = config.recipe, parse_arm(config.arm)
     return audit(
         synthesis,
         classifier,

@@ -1,6 +1,7 @@
 """A run as an object: what it was, what it made, and how a finished one is read back from its folder."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -26,8 +27,8 @@ class Run:
 
     config: as in `config.json`. data: the whole data set. chosen: which images of `data.train` were trained on;
     `synthesis.source_B` counts in `data.train` too. autoencoder and synthesis are None for arms without synthetic images.
-    metrics: as in `metrics.json`. audit: of the synthetic images, one by one; `load_run` gives None, since its summary in
-    `metrics` is all that is kept.
+    metrics: as in `metrics.json`. audit: of the synthetic images, one by one; answers: of the evaluation, image by image (see
+    `RobustnessReport`). `load_run` gives None for both: the summaries in `metrics` are all that is kept.
     """
 
     config: dict[str, Any]
@@ -40,6 +41,7 @@ class Run:
     autoencoder_loss: list[float]
     metrics: dict[str, Any]
     audit: Audit | None = None
+    answers: Mapping[str, Tensor] | None = None
 
     @property
     def recipe(self) -> Recipe:

@@ -13,7 +13,7 @@ from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import evaluate
 from tsynd.robustness.corruptions import DEFAULT
-from tsynd.robustness.evaluation import _proportional
+from tsynd.robustness.asking import proportional
 
 QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
 
@@ -108,11 +108,11 @@ def test_works_on_a_function_without_a_posterior() -> None:
 
 def test_a_limited_attack_keeps_the_share_of_the_classes() -> None:
     labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
-    small, large = _proportional(labels, 10), _proportional(labels, 50)
+    small, large = proportional(labels, 10), proportional(labels, 50)
     assert torch.bincount(labels[small]).tolist() == [6, 3, 1]
     assert torch.bincount(labels[large]).tolist() == [30, 15, 5]
     assert set(small.tolist()) <= set(large.tolist())
-    assert len(_proportional(labels, None)) == 100
+    assert len(proportional(labels, None)) == 100
     images, labels = images_and_labels(30)
     report = evaluate(small_network(1, 12, 2), images, labels, "binary", limit=10, corruptions=(), **QUICK)
     assert report["attacks"]["n"] == 10

@@ -1,9 +1,10 @@
 """`tsynd run` and `tsynd predict`: train a classifier, and use it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
 from tsynd.errors import TsyndError
 
@@ -23,6 +24,9 @@ def run(
     synthetic: Annotated[str | None, typer.Option(help="An .npz of synthetic images to train with.")] = None,
     review: Annotated[str | None, typer.Option(help="A .csv: only the images that it accepts or relabels are used.")] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a number of the budget, as in radius=0.1.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Delete another run's files in --out, then run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -33,7 +37,9 @@ def run(
 
     if out == Path():
         raise TsyndError("--out must name a folder of its own, got the current one")
-    config = RunConfig(data, arm, _count(per_class), size, seed, budget, evaluate, device, synthetic, review, skip_unreadable)
+    per = _count(per_class)
+    changes = _changes(set_ or [])
+    config = RunConfig(data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, changes)
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:
@@ -76,3 +82,14 @@ def _count(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise TsyndError(f"--per-class must be a whole number or all, got {text!r}") from None
+
+
+def _changes(texts: list[str]) -> dict[str, Any]:
+    """`name=value` as a dictionary; values are read as YAML reads them: 0.1, 3, true, all."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in changes:
+            raise TsyndError(f"--set must be NAME=VALUE, each name once, got {text!r}")
+        changes[name] = yaml.safe_load(value)
+    return changes

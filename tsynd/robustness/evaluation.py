@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,17 +11,16 @@ from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.posterior import Posterior
-from tsynd.randomness import generator_for, uniform
-from tsynd.robustness.attacks import Model, pgd
+from tsynd.randomness import generator_for
+from tsynd.robustness.asking import STRONG, STRONG_EPS, Asked, by_pgd, proportional, share_of
+from tsynd.robustness.attacks import Model
 from tsynd.robustness.augmentation import test_time_augmentation
-from tsynd.robustness.batches import batches, predict
-from tsynd.robustness.conditions import condition, described, resampled
-from tsynd.robustness.corruptions import DEFAULT, corrupt
-from tsynd.robustness.metrics import clean_metrics, error_auroc, scores
+from tsynd.robustness.batches import predict
+from tsynd.robustness.conditions import resampled
+from tsynd.robustness.corruptions import DEFAULT
+from tsynd.robustness.metrics import clean_metrics, error_auroc
 from tsynd.robustness.report import RobustnessReport
 from tsynd.uncertainty import mutual_information
-
-Answers = tuple[Tensor, Tensor | None]
 
 EPS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
 """Sizes of the attacks that are reported, in intensity: up to eight grey levels."""
@@ -41,6 +39,7 @@ def evaluate(
     eps: Iterable[float] = EPS,
     attack_steps: int = 20,
     limit: int | None = None,
+    strong: bool = False,
     batch_size: int = 256,
     device: torch.device | None = None,
     progress: Callable[[str], None] | None = None,
@@ -65,15 +64,18 @@ def evaluate(
         eps: sizes of the attacks, in intensity.
         attack_steps: steps of PGD, with one random start.
         limit: augment, corrupt and attack at most so many images, chosen in proportion to the classes; all without one.
+        strong: attack by APGD-CE (100 steps) and by random search with squares (500 queries, no gradient) at 4/255 as well, and
+            check the model and PGD as `checks_before` and `checks_after` do, on 100 images.
         batch_size: bounds the memory.
         device: where to compute; that of the model's parameters without one.
         progress: called with a line for each part that begins.
 
     Returns:
-        A report: the sections `clean`, `test_time_augmentation`, `corruptions`, `attacks`, `uncertainty` and `conditions`, plain
-        floats, None where undefined. Cost: about 1 + 2 * draws + 5 * corruptions forward passes an image, and attack_steps
-        forward and backward passes for each eps and rightly classified image; with a posterior, also a pass of that for each
-        corruption, severity and eps. Memory: a batch and its gradient, every logit of one condition (of all draws, for the
+        A report: the sections `clean`, `test_time_augmentation`, `corruptions`, `attacks`, `uncertainty` and `conditions`, and
+        `checks` of strong attacks, plain floats, None where undefined; and the answers, image by image. Cost: about
+        1 + 2 * draws + 5 * corruptions forward passes an image, and attack_steps forward and backward passes for each eps and
+        rightly classified image; with a posterior, also a pass of that for each corruption, severity and eps; strong attacks
+        cost about 7 times PGD at one eps. Memory: a batch and its gradient, every logit of one condition (of all draws, for the
         augmentations), and a byte for each image in each of 1000 resamples.
 
     Raises:
@@ -90,11 +92,14 @@ def evaluate(
         probs = logits.sigmoid() if task == "multi-label" else logits.softmax(dim=1)
         report: dict[str, Any] = {"clean": clean_metrics(probs, labels, task, seed=seed)}
         right = (probs > 0.5).long() == labels if task == "multi-label" else probs.argmax(dim=1) == labels
-        chosen = _proportional(labels if labels.ndim == 1 else labels.unique(dim=0, return_inverse=True)[1], limit)
+        chosen = proportional(labels if labels.ndim == 1 else labels.unique(dim=0, return_inverse=True)[1], limit)
         counts_RB = resampled(labels[chosen], generator_for(seed, "intervals"))
-        asked = _Asked(model, posterior, images[chosen], labels[chosen], right[chosen], seed, batch_size, device, counts_RB)
+        information = _information(posterior, images, batch_size, device)
+        asked = Asked(model, posterior, images[chosen], labels[chosen], right[chosen], seed, batch_size, device, counts_RB)
         clean = asked.answers(lambda batch: batch)
         rows = [asked.row("clean", "clean", 0.0, clean)]
+        answers = {"labels": labels, "probs": probs, "chosen": chosen}
+        answers |= {} if information is None else {"mutual_information": information}
         say(f"test-time augmentation, {draws} draws")
         drawn: dict[str, list[Tensor]] = {"inside": [], "outside": []}
         report["test_time_augmentation"] = test_time_augmentation(
@@ -107,23 +112,38 @@ def evaluate(
             device=device,
             seen=lambda name, found: drawn[name].append(found),
         )
-        rows += [asked.row("test_time_augmentation", name, None, (torch.cat(each), None)) for name, each in drawn.items()]
+        for name, each in drawn.items():
+            rows.append(asked.row("test_time_augmentation", name, None, (torch.cat(each), None)))
+            answers[f"test_time_augmentation {name}"] = torch.stack([asked.rightly(found) for found in each]).mean(dim=0)
         report["corruptions"] = {}
         for name in corruptions:
             say(f"corruption {name}")
-            of_name = [asked.row("corruptions", name, severity, asked.corrupted(name, severity)) for severity in range(1, 6)]
+            severities = {severity: asked.corrupted(name, severity) for severity in range(1, 6)}
+            of_name = [asked.row("corruptions", name, severity, each) for severity, each in severities.items()]
+            answers[f"corruption {name}"] = torch.stack([asked.rightly(each[0]) for each in severities.values()]).mean(dim=0)
             report["corruptions"][name] = {str(row["level"]): row["balanced_accuracy"] for row in of_name}
             rows += of_name
         report["attacks"] = {"pgd": {}, "n": len(chosen), "steps": attack_steps}
         for size in eps:
             say(f"attack pgd, eps {size:.4f}")
-            found = asked.attacked(size, attack_steps, clean[0]) if size else clean
+            found = asked.attacked(by_pgd(attack_steps), "pgd", size, clean[0]) if size else clean
+            rows.append(asked.row("attacks", "pgd", size, found))
             held = (found[0].argmax(dim=-1) == asked.labels) & asked.right if size else asked.right
             report["attacks"]["pgd"][f"{size:.4f}" if size else "0"] = held.double().mean().item()
-            rows.append(asked.row("attacks", "pgd", size, found))
+            answers[f"pgd {size:.4f}"] = share_of(held)
+        for name, attack in STRONG.items() if strong else ():
+            say(f"attack {name}, eps {STRONG_EPS:.4f}")
+            found = asked.attacked(attack, name, STRONG_EPS, clean[0])
+            rows.append(asked.row("attacks", name, STRONG_EPS, found))
+            held = (found[0].argmax(dim=-1) == asked.labels) & asked.right
+            report["attacks"][name] = {f"{STRONG_EPS:.4f}": held.double().mean().item()}
+            answers[f"{name} {STRONG_EPS:.4f}"] = share_of(held)
+        if strong:
+            say("checks")
+            report["checks"] = asked.checks(attack_steps)
         say("uncertainty")
-        report["uncertainty"] = {"error_auroc": _error_auroc(posterior, images, _wrong(right), batch_size, device)}
-    return RobustnessReport(report | {"conditions": rows})
+        report["uncertainty"] = {"error_auroc": None if information is None else error_auroc(information, _wrong(right))}
+    return RobustnessReport(report | {"conditions": rows}, answers)
 
 
 def check_task(task: str) -> None:
@@ -132,88 +152,15 @@ def check_task(task: str) -> None:
         raise unknown("task", task, TASKS)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """Who is asked, of which images: what all conditions share."""
-
-    model: Model
-    posterior: Posterior | None
-    images: Tensor
-    labels: Tensor
-    right: Tensor
-    seed: int
-    batch_size: int
-    device: torch.device
-    counts_RB: Tensor
-
-    def answers(self, change: Callable[[Tensor], Tensor]) -> Answers:
-        """Scores of all changed images and their mutual information, on the CPU."""
-        found, information = [], []
-        for _, batch in batches(self.images, self.batch_size, self.device):
-            x = change(batch)
-            with torch.no_grad():
-                found.append(scores(self.model(x), self.labels).cpu())
-            information += self._informed(x)
-        return torch.cat(found), torch.cat(information) if information else None
-
-    def corrupted(self, name: str, severity: int) -> Answers:
-        """Under one corruption."""
-        generator = generator_for(self.seed, f"corruption {name} {severity}")
-        return self.answers(lambda batch: corrupt(batch, name, severity, generator))
-
-    def attacked(self, eps: float, steps: int, clean: Tensor) -> Answers:
-        """Under PGD. A decision that is wrong without an attack stays as it is: only images with others are attacked."""
-        generator = generator_for(self.seed, f"pgd {eps:.6f}")
-        found, information = clean.clone(), []
-        some_B = self.right.reshape(len(self.right), -1).any(dim=1)
-        for where, batch in batches(self.images, self.batch_size, self.device):
-            start = 2 * uniform(tuple(batch.shape), generator, batch) - 1  # of every image, so that models share it
-            rows, x = some_B[where].nonzero().flatten().to(self.device), batch.clone()
-            if len(rows):
-                y = self.labels[where].to(self.device)[rows]
-                x[rows] = pgd(self.model, batch[rows], y, eps=eps, steps=steps, start=start[rows])
-                with torch.no_grad():
-                    found[where][rows.cpu()] = scores(self.model(x[rows]), y).cpu()
-            information += self._informed(x)
-        right = self.right.view(*self.right.shape, 1)
-        return torch.where(right, found, clean), torch.cat(information) if information else None
-
-    def _informed(self, x: Tensor) -> list[Tensor]:
-        with torch.no_grad():
-            return [] if self.posterior is None else [mutual_information(self.posterior(x)).cpu()]
-
-    def row(self, section: str, name: str, level: float | None, answers: Answers) -> dict[str, Any]:
-        """The answers as a row of `conditions`."""
-        measures = described(answers[0], self.labels, self.counts_RB, answers[1])
-        return condition(section, name, level, len(self.labels), measures)
-
-
 def _wrong(right: Tensor) -> Tensor:
     """Which images have a wrong decision: (B,) bool."""
     return ~right.reshape(len(right), -1).all(dim=1)
 
 
-def _error_auroc(
-    posterior: Posterior | None, images: Tensor, wrong_B: Tensor, batch_size: int, device: torch.device
-) -> float | None:
+def _information(posterior: Posterior | None, images: Tensor, batch_size: int, device: torch.device) -> Tensor | None:
     if posterior is None:
         return None
-    return error_auroc(predict(lambda batch: mutual_information(posterior(batch)), images, batch_size, device), wrong_B)
-
-
-def _proportional(labels: Tensor, limit: int | None) -> Tensor:
-    """Indices of at most `limit` images in which each class keeps its share; a smaller limit chooses among the same.
-
-    >>> _proportional(torch.tensor([0, 0, 0, 0, 1, 1]), 3).tolist()
-    [0, 1, 4]
-    """
-    if limit is None or limit >= len(labels):
-        return torch.arange(len(labels))
-    place = torch.zeros(len(labels))
-    for label in labels.unique():
-        of_class = labels == label
-        place[of_class] = (torch.arange(int(of_class.sum())) + 0.5) / of_class.sum()
-    return place.argsort(stable=True)[:limit].sort().values
+    return predict(lambda batch: mutual_information(posterior(batch)), images, batch_size, device)
 
 
 def _eval_mode(model: Model, posterior: Posterior | None) -> AbstractContextManager[None]:

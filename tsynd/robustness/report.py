@@ -8,6 +8,7 @@ from tsynd.errors import TsyndError
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 SECTIONS = ("clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "conditions")
 
@@ -21,16 +22,24 @@ class RobustnessReport(Mapping[str, Any]):
 
     Args:
         sections: those of `evaluate`, or all of a run's `metrics.json`: others are left out.
+        answers: what was found image by image; None for a report that is read from a file.
+
+    Attributes:
+        answers: `labels`, `probs` (B, C) and `mutual_information` (B,) of all images; `chosen`, int64, the places of the n
+            images that were augmented, corrupted and attacked; and of each of these, (n,) float, the share of its decisions that
+            were right: `test_time_augmentation inside` and `outside` (mean over draws), `corruption NAME` (mean over severities),
+            `pgd 0.0078` and so on: of those that are right without an attack and hold.
 
     Raises:
         TsyndError: when a section is missing.
     """
 
-    def __init__(self, sections: Mapping[str, Any]) -> None:
+    def __init__(self, sections: Mapping[str, Any], answers: Mapping[str, "Tensor"] | None = None) -> None:
         missing = [name for name in SECTIONS if name not in sections]
         if missing:
             raise TsyndError(f"a robustness report has the sections {', '.join(SECTIONS)}; missing: {', '.join(missing)}")
-        self._sections = {name: sections[name] for name in SECTIONS}
+        self._sections = {name: sections[name] for name in (*SECTIONS, "checks") if name in sections}
+        self.answers = answers
 
     def __getitem__(self, name: str) -> Any:
         return self._sections[name]
