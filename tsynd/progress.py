@@ -1,12 +1,16 @@
 """Progress on the command line: bars in a terminal, one plain line a stage anywhere else, nothing when quiet."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tsynd.pipeline import Progress as Callback
+
+StudyCallback = Callable[[int, int, float | None, Mapping[str, Any]], None]
 
 UNITS = {"synthesize": "images", "load": "images", "check": "images"}  # what a stage counts, where it is not steps
 
@@ -26,6 +30,40 @@ def reporter(quiet: bool) -> Iterator[Callback | None]:
                 shown.finish()
     else:
         yield _Lines()
+
+
+@contextmanager
+def study_reporter(quiet: bool) -> Iterator[StudyCallback | None]:
+    """A progress callback for `tsynd.study.run_study`: one bar in a terminal, a line a run anywhere else."""
+    if quiet:
+        yield None
+    elif sys.stdout.isatty():
+        with Progress(SpinnerColumn(), BarColumn(), TextColumn("{task.description}")) as bar:
+            task = bar.add_task("starting", total=None)
+            yield lambda done, total, left, record: bar.update(
+                task, completed=done, total=total, description=escape(_told(done, total, left, record))
+            )
+    else:
+        yield lambda *told: print(_told(*told), flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, as coarse as such an estimate is.
+
+    >>> duration(50), duration(200), duration(9000), duration(400_000)
+    ('under 1 min', '3 min', '2.5 h', '4.6 days')
+    """
+    if seconds < 60:
+        return "under 1 min"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def _told(done: int, total: int, left: float | None, record: Mapping[str, Any]) -> str:
+    ended = f"{record['data']}, {record['per_class']} per class, seed {record['seed']}, {record['arm']}: {record['status']}"
+    why = f" ({record['error']})" if record["error"] else ""
+    return f"{done} of {total} runs{'' if left is None else f', {duration(left)} left'}; {ended}{why}"
 
 
 class _Bars:

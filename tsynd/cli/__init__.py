@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tsynd import __version__
-from tsynd.cli import data
+from tsynd.cli import data, study
 from tsynd.cli.plain import plain
 from tsynd.cli.running import predict, run
 from tsynd.cli.synthetic import review, synthesize
@@ -30,7 +30,7 @@ def main() -> None:
     except TsyndError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        resumed = sys.argv[1:2] == ["run"]  # the others write nothing until they are done
+        resumed = "run" in sys.argv[1:3]  # the others write nothing until they are done
         _fail("interrupted" + (": the same command goes on where it stopped" if resumed else ""), INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
@@ -56,6 +56,7 @@ def tsynd(
 for command in (run, predict, synthesize, review):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
 
 
 def _fail(message: str, code: int) -> NoReturn:

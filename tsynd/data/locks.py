@@ -40,22 +40,31 @@ def alone(path: Path, *, stale: float = STALE, poll: float = POLL, waiting: Call
     >>> lock.exists()
     False
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            if _age(path) > stale or _orphaned(path):
-                path.unlink(missing_ok=True)
-                continue
-            if waiting:
-                waiting()
-                waiting = None
-            time.sleep(poll)
-        else:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(f"{os.getpid()} {socket.gethostname()}")
-            break
+        with at_once(path, stale=stale) as beat:
+            if beat is not None:
+                yield beat
+                return
+        if waiting:
+            waiting()
+            waiting = None
+        time.sleep(poll)
+
+
+@contextlib.contextmanager
+def at_once(path: Path, *, stale: float = STALE) -> Iterator[Beat | None]:
+    """Hold the lock file `path` as `alone` does, or give None when another process holds it.
+
+    >>> import tempfile
+    >>> lock = Path(tempfile.mkdtemp()) / "a.lock"
+    >>> with at_once(lock) as beat, at_once(lock) as second:
+    ...     beat is None, second is None
+    (False, True)
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not _made(path) and not ((_age(path) > stale or orphaned(path)) and _replaced(path)):
+        yield None
+        return
     told = time.monotonic()
 
     def beat() -> None:
@@ -71,6 +80,23 @@ def alone(path: Path, *, stale: float = STALE, poll: float = POLL, waiting: Call
         path.unlink(missing_ok=True)
 
 
+def _made(path: Path) -> bool:
+    """Make the lock file, unless it is there."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f"{os.getpid()} {socket.gethostname()}")
+    return True
+
+
+def _replaced(path: Path) -> bool:
+    """Remove a lock whose owner is dead, and make it anew."""
+    path.unlink(missing_ok=True)
+    return _made(path)
+
+
 def _age(path: Path) -> float:
     """Seconds since the owner's last sign of life; 0 when the lock has just gone."""
     try:
@@ -79,7 +105,7 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _orphaned(path: Path) -> bool:
+def orphaned(path: Path) -> bool:
     """Whether the owner was a process of this machine that is no more."""
     try:
         number, _, host = path.read_text(encoding="utf-8").partition(" ")

@@ -1,0 +1,209 @@
+"""A study: what is compared, read from a YAML file that is written before anything is run.
+
+    name: main
+    question: Does targeting work?
+    decision: how the claims are decided, in words
+    primaries: [auroc, augmented, pgd_2_255]
+    budget: cpu
+    tiers:
+      - name: first
+        sets:
+          - {data: breastmnist, per_class: 60}
+        seeds: 0-9
+        arms:
+          - none
+          - guarded
+          - {name: hard guard, arm: guarded, changes: {guard_hard: true}}
+
+A tier is every set with every seed and every arm. A *block* is a set, a number of images and a seed: its arms train on the same
+images from the same start, on one machine.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tsynd.config import RunConfig
+from tsynd.errors import TsyndError, unknown
+from tsynd.files import digest
+from tsynd.study.columns import MEASURES, PRIMARIES
+
+TEXTS = ("name", "question", "decision")
+STUDY_KEYS = (*TEXTS, "primaries", "budget", "size", "evaluate", "changes", "tiers")
+TIER_KEYS = ("name", "sets", "seeds", "arms")
+SET_KEYS = ("data", "per_class")
+ARM_KEYS = ("name", "arm", "changes")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a study: the arm's name there, its configuration, and the key that names its files."""
+
+    arm: str
+    config: RunConfig
+
+    @property
+    def block(self) -> tuple[str, int | None, int]:
+        """What its arms share: data, images of each class (None: all) and seed."""
+        return self.config.data, self.config.per_class, self.config.seed  # type: ignore[return-value]
+
+    @property
+    def key(self) -> str:
+        """A hash of the resolved configuration with the version of the method; the device is not part of it."""
+        return digest({name: value for name, value in self.config.resolved().items() if name != "device"})
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Every set with every seed and every arm."""
+
+    name: str
+    sets: tuple[tuple[str, int | None], ...]
+    seeds: tuple[int, ...]
+    arms: Mapping[str, tuple[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file says, with every default written out.
+
+    Raises:
+        TsyndError: for a run that cannot be, named by its arm; for a run that stands under two names.
+    """
+
+    name: str
+    tiers: tuple[Tier, ...]
+    question: str = ""
+    decision: str = ""
+    primaries: tuple[str, ...] = PRIMARIES
+    budget: str = "cpu"
+    size: int = 28
+    evaluate: str = "test"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names: dict[str, str] = {}
+        for planned in self.runs():
+            if names.setdefault(planned.key, planned.arm) != planned.arm:
+                raise TsyndError(f"study {self.name}: arms {names[planned.key]!r} and {planned.arm!r} are the same run")
+
+    def runs(self) -> list[Planned]:
+        """Every run, once: tier by tier, seed by seed, set by set, so that whatever is finished is finished for all arms."""
+        return list({planned.key: planned for tier in self.tiers for planned in self._of(tier)}.values())
+
+    def _of(self, tier: Tier) -> Iterator[Planned]:
+        for seed in tier.seeds:
+            for data, per_class in tier.sets:
+                for name, (arm, changes) in tier.arms.items():
+                    try:
+                        config = RunConfig(
+                            data, arm, per_class, self.size, seed, self.budget, self.evaluate, changes={**self.changes, **changes}
+                        )
+                    except TsyndError as error:
+                        raise TsyndError(f"study {self.name}, arm {name!r}: {error}") from error
+                    yield Planned(name, config)
+
+    def resolved(self) -> dict[str, Any]:
+        """The study with all defaults of the method, as `study.yaml` in its folder holds it."""
+        common = RunConfig("phantom", "none", size=self.size, budget=self.budget, evaluate=self.evaluate, changes=self.changes)
+        written = common.resolved()
+        kept = {name: written[name] for name in ("budget", "size", "evaluate", "method_version", "recipe", "evaluation")}
+        tiers = [
+            {
+                "name": tier.name,
+                "sets": [{"data": data, "per_class": per_class or "all"} for data, per_class in tier.sets],
+                "seeds": list(tier.seeds),
+                "arms": [{"name": name, "arm": arm, "changes": dict(changes)} for name, (arm, changes) in tier.arms.items()],
+            }
+            for tier in self.tiers
+        ]
+        texts = {name: getattr(self, name) for name in TEXTS}
+        return texts | {"primaries": list(self.primaries)} | kept | {"tiers": tiers}
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study file.
+
+    Raises:
+        TsyndError: naming the file, the key and what would have been right.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TsyndError(f"{path} is missing: name a study file, such as studies/smoke.yaml") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TsyndError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    try:
+        return _study(found)
+    except TsyndError as error:
+        raise TsyndError(f"{path}: {error}") from error
+
+
+def _study(found: object) -> Study:
+    given = _mapping(found, "a study", STUDY_KEYS, needed=("name", "tiers"))
+    for name in TEXTS:
+        if not isinstance(given.get(name, ""), str):
+            raise TsyndError(f"{name} must be a text, got {given[name]!r}")
+    tiers = tuple(_tier(each, number) for number, each in enumerate(_list(given["tiers"], "tiers"), 1))
+    primaries = tuple(_list(given.get("primaries", list(PRIMARIES)), "primaries"))
+    for name in primaries:
+        if name not in MEASURES:
+            raise unknown("measure", str(name), MEASURES)
+    settings = {name: given[name] for name in ("question", "decision", "budget", "size", "evaluate") if name in given}
+    changes = _mapping(given.get("changes", {}), "changes")
+    return Study(given["name"], tiers, primaries=primaries, changes=changes, **settings)
+
+
+def _tier(found: object, number: int) -> Tier:
+    given = _mapping(found, f"tier {number}", TIER_KEYS, needed=("sets", "seeds", "arms"))
+    sets = []
+    for each in _list(given["sets"], "sets"):
+        one = _mapping(each, "a set", SET_KEYS, needed=SET_KEYS)
+        sets.append((one["data"], None if one["per_class"] == "all" else one["per_class"]))
+    arms: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for each in _list(given["arms"], "arms"):
+        one = {"arm": each} if isinstance(each, str) else _mapping(each, "an arm", ARM_KEYS, needed=("arm",))
+        name = one.get("name", one["arm"])
+        if name in arms:
+            raise TsyndError(f"arm {name!r} stands twice in tier {number}: give one of them another name")
+        arms[name] = one["arm"], _mapping(one.get("changes", {}), f"changes of arm {name!r}")
+    seeds = _seeds(given["seeds"])
+    _check_once("set", sets, number)
+    _check_once("seed", seeds, number)
+    return Tier(str(given.get("name", f"tier {number}")), tuple(sets), tuple(seeds), arms)
+
+
+def _seeds(found: object) -> list[int]:
+    """`0-9`, one number, or a list of numbers."""
+    first, dash, last = str(found).partition("-")
+    if isinstance(found, str) and dash and first.isdigit() and last.isdigit() and int(first) <= int(last):
+        return list(range(int(first), int(last) + 1))
+    seeds: list[Any] = found if isinstance(found, list) else [found]
+    if not seeds or not all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
+        raise TsyndError(f"seeds must be whole numbers >= 0, as 0-9 or [0, 1, 2], got {found!r}")
+    return seeds
+
+
+def _check_once(what: str, values: Sequence[Any], number: int) -> None:
+    if repeated := [value for place, value in enumerate(values) if value in values[:place]]:
+        raise TsyndError(f"{what} {repeated[0]} stands twice in tier {number}")
+
+
+def _mapping(found: object, what: str, known: tuple[str, ...] = (), needed: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(found, Mapping):
+        raise TsyndError(f"{what} must be `key: value` pairs, got {found!r}")
+    for name in found:
+        if known and name not in known:
+            raise unknown(f"key of {what}", str(name), known)
+    if missing := [name for name in needed if name not in found]:
+        raise TsyndError(f"{what} lacks {', '.join(missing)}")
+    return dict(found)
+
+
+def _list(found: object, what: str) -> list[Any]:
+    if not isinstance(found, list) or not found:
+        raise TsyndError(f"{what} must be a list with at least one entry, got {found!r}")
+    return found
