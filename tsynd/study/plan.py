@@ -86,7 +86,7 @@ class Study:
 
     def __post_init__(self) -> None:
         names: dict[str, str] = {}
-        for planned in self.runs():
+        for planned in (each for tier in self.tiers for each in self._of(tier)):
             if names.setdefault(planned.key, planned.arm) != planned.arm:
                 raise TsyndError(f"study {self.name}: arms {names[planned.key]!r} and {planned.arm!r} are the same run")
 
@@ -100,15 +100,24 @@ class Study:
                 for name, (arm, changes) in tier.arms.items():
                     try:
                         config = RunConfig(
-                            data, arm, per_class, self.size, seed, self.budget, self.evaluate, changes={**self.changes, **changes}
+                            data, arm, per_class, self.size, seed, self.budget, self.evaluate, changes=self._changed(changes)
                         )
                     except TsyndError as error:
                         raise TsyndError(f"study {self.name}, arm {name!r}: {error}") from error
                     yield Planned(name, config)
 
+    def _changed(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        """The changes of an arm with those of the study. All images are tested, by any budget: runs are paired image by image."""
+        changes = {**self.changes, **more}
+        if changes.get("limit") is not None:
+            raise TsyndError(f"a study tests on all images, got limit {changes['limit']}: leave it out")
+        return changes | {"limit": None}
+
     def resolved(self) -> dict[str, Any]:
         """The study with all defaults of the method, as `study.yaml` in its folder holds it."""
-        common = RunConfig("phantom", "none", size=self.size, budget=self.budget, evaluate=self.evaluate, changes=self.changes)
+        common = RunConfig(
+            "phantom", "none", size=self.size, budget=self.budget, evaluate=self.evaluate, changes=self._changed({})
+        )
         written = common.resolved()
         kept = {name: written[name] for name in ("budget", "size", "evaluate", "method_version", "recipe", "evaluation")}
         tiers = [

@@ -131,8 +131,6 @@ def _answers(run: Run) -> dict[str, np.ndarray]:
     if run.answers is None:
         raise TsyndError("a run that was read from its folder has no answers left: run it again")
     found = run.answers
-    if len(found["chosen"]) != len(found["labels"]):
-        raise TsyndError(f"a study tests on all {len(found['labels'])} images, got a limit of {len(found['chosen'])}")
     corrupted = [value for name, value in found.items() if name.startswith("corruption ")]
     arrays: dict[str, Tensor] = {
         "labels": found["labels"],
