@@ -1,5 +1,6 @@
 """What a study survives: killed workers, a killed call, a cluster that loses a worker."""
 
+import importlib
 import json
 import os
 import signal
@@ -38,7 +39,7 @@ def dangerous(tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch) -> None
             time.sleep(0.05)
             return answered(config)
 
-        blocks.run = run  # type: ignore[assignment]
+        blocks.run = run  # type: ignore[assignment, attr-defined]
         run_block(folder, block, attempt)
 
     monkeypatch.setattr(running_module, "run_block", in_worker)
@@ -109,7 +110,7 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def test_arms_of_a_block_share_one_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tsynd import pipeline
+    pipeline: Any = importlib.import_module("tsynd.pipeline")
 
     trained: list[int] = []
     real = pipeline.train_autoencoder

@@ -1,0 +1,181 @@
+"""Where does the network look? Attribution inside the lesion mask on phantoms, with and without targeted images, over ten seeds.
+
+    python studies/attribution.py --out results/attribution --cache DIR
+
+Arms `none`, `tsynd` and `guarded` are trained on 60 phantoms a class, seeds 0 to 9, and asked about the same 200 test images, by
+integrated gradients and by Grad-CAM, for the class that they predict. `runs.csv` has a row a seed, arm and method: the share of the
+maps' mass inside the mask, `random`: of the same network with weights drawn anew, `alike`: the rank correlation of the two maps.
+`summary.json` has the paired differences with crossed intervals (`tsynd.study.statistics`); `table.md`, `attribution.svg` and
+`maps.svg` are made from it. Runs whose maps lie in the cache are not run again. Needs captum (extra `explain`).
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr  # type: ignore[import-untyped]
+from shared import write_csv
+from torch import Tensor
+
+import tsynd
+from tsynd import pipeline
+from tsynd.config import RunConfig
+from tsynd.data.phantom import PhantomSplit
+from tsynd.files import write_json, write_npz, write_text
+from tsynd.robustness.attribution import METHODS, attribute, mass_inside, randomised
+from tsynd.study.statistics import crossed, interval, resampled_images, resampled_seeds
+from tsynd.versions import versions
+from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+
+ARMS, SEEDS, PER_CLASS, EVERY = ("none", "tsynd", "guarded"), range(10), 60, 5
+FEW = {"draws": 1, "attack_steps": 1, "limit": 10}  # the robustness of these networks is not what is asked here
+NAMES = {"integrated_gradients": "integrated gradients", "grad_cam": "Grad-CAM"}
+REAL, SHOWN = "breastmnist", 4
+
+
+def main() -> None:
+    """Train what is missing, ask, and write what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="where the results go")
+    parser.add_argument("--cache", type=Path, required=True, help="where maps and autoencoders are kept")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    test = tsynd.load("phantom").test
+    assert isinstance(test, PhantomSplit)
+    few = test[slice(0, len(test), EVERY)]
+    masks_BHW, found = few.masks()[:, 0], {}
+    for seed in SEEDS:
+        for arm in ARMS:
+            found[arm, seed] = masses(arm, seed, few, masks_BHW, options.cache)
+    rows = [row(arm, seed, method, found[arm, seed]) for seed in SEEDS for arm in ARMS for method in METHODS]
+    write_csv(options.out / "runs.csv", rows)
+    area = float(masks_BHW.mean())
+    summary = {"images": len(few), "area": round(area, 4), "seeds": len(SEEDS), "per_class": PER_CLASS}
+    summary |= {"methods": {method: compared(found, few.labels, method) for method in METHODS}, "versions": versions()}
+    write_json(options.out / "summary.json", summary)
+    write_text(options.out / "table.md", table(summary))
+    save(draw(rows, area), options.out / "attribution.svg")
+    save(maps(few, options.cache), options.out / "maps.svg")
+
+
+def network(data: str, arm: str, seed: int, cache: Path) -> torch.nn.Module:
+    """The classifier of a run."""
+    return pipeline.run(RunConfig(data, arm, PER_CLASS, seed=seed, changes=FEW), shared=cache, audited=False).classifier
+
+
+def masses(arm: str, seed: int, few: PhantomSplit, masks_BHW: Tensor, cache: Path) -> dict[str, np.ndarray]:
+    """Of each method the share of mass inside the mask of each image, for the network and for one with random weights."""
+    path = cache / f"{arm}-{seed}.npz"
+    if not path.exists():
+        classifier, images_BCHW = network("phantom", arm, seed, cache), few.images.float() / 255
+        with torch.no_grad():
+            classes_B = classifier(images_BCHW).argmax(dim=1)
+        arrays = {}
+        for method in METHODS:
+            trained = attribute(classifier, images_BCHW, method, classes_B=classes_B)
+            drawn = attribute(randomised(classifier, seed), images_BCHW, method, classes_B=classes_B)
+            pairs = zip(trained.flatten(1).numpy(), drawn.flatten(1).numpy(), strict=True)
+            arrays[method] = mass_inside(trained, masks_BHW).numpy()
+            arrays[f"{method} random"] = mass_inside(drawn, masks_BHW).numpy()
+            arrays[f"{method} alike"] = np.array([spearmanr(*pair).statistic for pair in pairs])
+        write_npz(path, **arrays)
+        print(f"{arm}, seed {seed}", flush=True)
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def row(arm: str, seed: int, method: str, found: dict[str, np.ndarray]) -> dict[str, Any]:
+    """A row of `runs.csv`; images whose map is 0 everywhere are left out of its means."""
+    means = {name: round(float(np.nanmean(found[key])), 5) for name, key in columns(method).items()}
+    return {"seed": seed, "arm": arm, "method": method} | means | {"empty": int(np.isnan(found[method]).sum())}
+
+
+def columns(method: str) -> dict[str, str]:
+    """The columns of a method in `runs.csv`, by what they hold."""
+    return {"inside": method, "random": f"{method} random", "alike": f"{method} alike"}
+
+
+def compared(found: dict[tuple[str, int], dict[str, np.ndarray]], labels_B: Tensor, method: str) -> dict[str, Any]:
+    """Means by arm, and paired differences to `none` and to random weights."""
+    generator = np.random.default_rng(0)
+    counts_RN, counts_RS = resampled_images(labels_B.numpy(), generator), resampled_seeds(len(SEEDS), generator)
+    means = {arm: round(float(np.mean([np.nanmean(found[arm, seed][method]) for seed in SEEDS])), 4) for arm in ARMS}
+    means["random weights"] = round(float(np.mean([np.nanmean(found["none", s][f"{method} random"]) for s in SEEDS])), 4)
+    pairs = {f"{arm} - none": ((arm, method), ("none", method)) for arm in ARMS[1:]}
+    pairs |= {f"{arm} - random weights": ((arm, method), (arm, f"{method} random")) for arm in ARMS}
+    differences = {}
+    for name, ((arm_a, key_a), (arm_b, key_b)) in pairs.items():
+        table_SN = np.stack([np.nan_to_num(found[arm_a, s][key_a] - found[arm_b, s][key_b]) for s in SEEDS])
+        under_SR = table_SN @ counts_RN.T / counts_RN.sum(axis=1)
+        one = interval(table_SN.mean(), crossed(under_SR, counts_RS))
+        differences[name] = {"mean": round(one.mean, 4), "low": round(one.low, 4), "high": round(one.high, 4)}
+    alike = {arm: round(float(np.mean([np.nanmean(found[arm, s][f"{method} alike"]) for s in SEEDS])), 3) for arm in ARMS}
+    return {"means": means, "differences": differences, "alike": alike}
+
+
+def table(summary: dict[str, Any]) -> str:
+    """Markdown: the share of mass inside the mask by arm, and the differences."""
+    lines = ["| | integrated gradients | Grad-CAM |", "|:--|--:|--:|"]
+    methods = [summary["methods"][method] for method in METHODS]
+    for name in methods[0]["means"]:
+        lines.append(f"| {name} | " + " | ".join(f"{method['means'][name]:.3f}" for method in methods) + " |")
+    lines.append(f"| *the mask's share of the area* | {summary['area']:.3f} | {summary['area']:.3f} |")
+    for name in methods[0]["differences"]:
+        of_name = [method["differences"][name] for method in methods]
+        cells = " | ".join(f"{each['mean']:+.3f} ({each['low']:+.3f} to {each['high']:+.3f})" for each in of_name)
+        lines.append(f"| {name.replace(' - ', ' − ')} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+@styled
+def draw(rows: list[dict[str, Any]], area: float) -> Figure:
+    """Each seed's share of mass inside the mask, arms side by side, with random weights and the area."""
+    figure = Picture(figsize=(8, 3.2))
+    for axes, method in zip(figure.subplots(1, len(METHODS)), METHODS, strict=True):
+        for place, arm in enumerate(ARMS):
+            of_arm = [each for each in rows if each["arm"] == arm and each["method"] == method]
+            spread = [place + 0.02 * (each["seed"] - 4.5) for each in of_arm]
+            axes.plot(spread, [each["inside"] for each in of_arm], MARKERS[place], color=COLOURS[place], ms=5)
+            axes.plot(spread, [each["random"] for each in of_arm], "_", color="0.45", ms=6)
+        axes.axhline(area, color="0.3", lw=1, ls="--")
+        axes.set_xticks(range(len(ARMS)), ARMS)
+        axes.set_ylim(0, None)
+        axes.set_title(NAMES[method])
+        axes.set_ylabel("share of the map inside the lesion")
+    axes.plot([], [], "_", color="0.45", ms=6, label="random weights")
+    axes.plot([], [], color="0.3", lw=1, ls="--", label="share of the area")
+    axes.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+@styled
+def maps(few: PhantomSplit, cache: Path) -> Figure:
+    """Maps of `none` and `guarded`, seed 0, on phantoms with their lesions outlined and on real images, where nobody knows."""
+    real = tsynd.load(REAL).test
+    half = [4 * place for place in range(SHOWN)]
+    sources = {"phantom": few.images[half].float() / 255, REAL: real.images[half].float() / 255}
+    outlines_BHW = few.masks()[half, 0]
+    figure = Picture(figsize=(8, 5.6))
+    grid = figure.subplots(2 * 3, SHOWN + 1, squeeze=False, gridspec_kw={"width_ratios": [0.75] + [1] * SHOWN})
+    for block, (data, images_BCHW) in enumerate(sources.items()):
+        kinds: dict[str, Tensor] = {"image": images_BCHW[:, 0]}
+        kinds |= {arm: attribute(network(data, arm, 0, cache).eval(), images_BCHW) for arm in ("none", "guarded")}
+        for line, (kind, pictures_BHW) in enumerate(kinds.items()):
+            row_axes = grid[3 * block + line]
+            row_axes[0].text(
+                1, 0.5, f"{'phantom' if data == 'phantom' else 'BreastMNIST'}\n{kind}", ha="right", va="center", fontsize=9
+            )
+            for axes in row_axes:
+                axes.set_axis_off()
+            for axes, picture_HW, place in zip(row_axes[1:], pictures_BHW, range(SHOWN), strict=True):
+                axes.imshow(picture_HW.numpy(), cmap="gray" if kind == "image" else "magma", aspect="equal")
+                if data == "phantom":
+                    axes.contour(outlines_BHW[place].numpy(), [0.5], colors="white", linewidths=0.8)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
