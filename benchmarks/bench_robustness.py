@@ -70,10 +70,10 @@ def main() -> None:
 
 def attacks(model: nn.Module) -> dict[tuple[str, str], Attack]:
     """Each attack by its kind and whose it is."""
-    start = {"generator": generator_for(0, "start")}
+    start = generator_for(0, "start")
     found: dict[tuple[str, str], Attack] = {
-        ("PGD, 20 steps", "tsynd"): lambda x, y: pgd(model, x, y, eps=EPS, step_size=EPS / 8, steps=20, **start),
-        ("APGD-CE, 100 steps", "tsynd"): lambda x, y: apgd(model, x, y, eps=EPS, steps=100, **start),
+        ("PGD, 20 steps", "tsynd"): lambda x, y: pgd(model, x, y, eps=EPS, step_size=EPS / 8, steps=20, generator=start),
+        ("APGD-CE, 100 steps", "tsynd"): lambda x, y: apgd(model, x, y, eps=EPS, steps=100, generator=start),
     }
     if find_spec("foolbox"):
         import foolbox

@@ -3,8 +3,8 @@
     python studies/attribution.py --out results/attribution --cache DIR
 
 Arms `none`, `tsynd` and `guarded` are trained on 60 phantoms a class, seeds 0 to 9, and asked about the same 200 test images, by
-integrated gradients and by Grad-CAM, for the class that they predict. `runs.csv` has a row a seed, arm and method: the share of the
-maps' mass inside the mask, `random`: of the same network with weights drawn anew, `alike`: the rank correlation of the two maps.
+integrated gradients and by Grad-CAM, for the class that they predict. `runs.csv` has a row a seed, arm and method: the share of
+the maps' mass inside the mask, `random`: of the same network with weights drawn anew, `alike`: the rank correlation of the two.
 `summary.json` has the paired differences with crossed intervals (`tsynd.study.statistics`); `table.md`, `attribution.svg` and
 `maps.svg` are made from it. Runs whose maps lie in the cache are not run again. Needs captum (extra `explain`).
 """
@@ -53,7 +53,7 @@ def main() -> None:
     rows = [row(arm, seed, method, found[arm, seed]) for seed in SEEDS for arm in ARMS for method in METHODS]
     write_csv(options.out / "runs.csv", rows)
     area = float(masks_BHW.mean())
-    summary = {"images": len(few), "area": round(area, 4), "seeds": len(SEEDS), "per_class": PER_CLASS}
+    summary: dict[str, Any] = {"images": len(few), "area": round(area, 4), "seeds": len(SEEDS), "per_class": PER_CLASS}
     summary |= {"methods": {method: compared(found, few.labels, method) for method in METHODS}, "versions": versions()}
     write_json(options.out / "summary.json", summary)
     write_text(options.out / "table.md", table(summary))
@@ -157,7 +157,7 @@ def maps(few: PhantomSplit, cache: Path) -> Figure:
     real = tsynd.load(REAL).test
     half = [4 * place for place in range(SHOWN)]
     sources = {"phantom": few.images[half].float() / 255, REAL: real.images[half].float() / 255}
-    outlines_BHW = few.masks()[half, 0]
+    outlines_BHW, titles = few.masks()[half, 0], {"phantom": "phantom", REAL: "BreastMNIST"}
     figure = Picture(figsize=(8, 5.6))
     grid = figure.subplots(2 * 3, SHOWN + 1, squeeze=False, gridspec_kw={"width_ratios": [0.75] + [1] * SHOWN})
     for block, (data, images_BCHW) in enumerate(sources.items()):
@@ -165,9 +165,7 @@ def maps(few: PhantomSplit, cache: Path) -> Figure:
         kinds |= {arm: attribute(network(data, arm, 0, cache).eval(), images_BCHW) for arm in ("none", "guarded")}
         for line, (kind, pictures_BHW) in enumerate(kinds.items()):
             row_axes = grid[3 * block + line]
-            row_axes[0].text(
-                1, 0.5, f"{'phantom' if data == 'phantom' else 'BreastMNIST'}\n{kind}", ha="right", va="center", fontsize=9
-            )
+            row_axes[0].text(1, 0.5, f"{titles[data]}\n{kind}", ha="right", va="center", fontsize=9)
             for axes in row_axes:
                 axes.set_axis_off()
             for axes, picture_HW, place in zip(row_axes[1:], pictures_BHW, range(SHOWN), strict=True):

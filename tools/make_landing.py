@@ -1,4 +1,4 @@
-"""Draw the landing page's figures and table: the first look from `results/`, and targeted images from one run's folder.
+"""Draw the pictures of the book's pages that no study draws: the first look, corrupted images, targeted images of one run.
 
     python tools/make_landing.py [--run runs/demo]
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import tsynd
 from tsynd.audit import audit
+from tsynd.errors import DataUnavailable
 from tsynd.files import write_text
 from tsynd.targeting import Guard
 from tsynd.training import parse_arm
@@ -46,6 +47,11 @@ def main() -> None:
     rows = read()
     write_text(TABLE, table(rows))
     save(first_look(rows), ROOT / "book" / "images" / "first-look.svg")
+    for name, data in {"corruptions": "phantom", "corruptions-colour": "retinamnist"}.items():
+        try:
+            save(figures.corruptions(tsynd.load(data).test.images[3]), ROOT / "book" / "images" / f"{name}.svg")
+        except DataUnavailable as error:
+            print(f"{name}.svg stays as it is: {error}")
     if options.run:
         run = tsynd.load_run(options.run)
         save(figures.pairs(run), ROOT / "book" / "images" / "targeted.svg")

@@ -12,8 +12,8 @@ from tests.robustness.toys import images_and_labels, small_network, trained
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import evaluate
-from tsynd.robustness.corruptions import DEFAULT
 from tsynd.robustness.asking import proportional
+from tsynd.robustness.corruptions import DEFAULT
 
 QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
 

@@ -4,12 +4,15 @@ from tsynd.exercises.autoencoding import classifier_minds, radius_of_a_step, sta
 from tsynd.exercises.checking import NotYet, Verdict, checker
 from tsynd.exercises.data import balanced_accuracy, find_a_leak, nested_subsets, split_by_patient
 from tsynd.exercises.quickstart import judge_one_run, read_targeted, run_pipeline
+from tsynd.exercises.robustness import attack_step, attack_the_average, judge_a_report, worst_case
 from tsynd.exercises.targeting import fair_control, guard_penalty, judge_a_search, one_step
 from tsynd.exercises.uncertainty import find_the_errors, how_many_samples, same_entropy, split_uncertainty
 
 __all__ = [
     "NotYet",
     "Verdict",
+    "attack_step",
+    "attack_the_average",
     "balanced_accuracy",
     "checker",
     "classifier_minds",
@@ -18,6 +21,7 @@ __all__ = [
     "find_the_errors",
     "guard_penalty",
     "how_many_samples",
+    "judge_a_report",
     "judge_a_search",
     "judge_one_run",
     "nested_subsets",
@@ -30,4 +34,5 @@ __all__ = [
     "split_uncertainty",
     "standardise_codes",
     "walk_along_a_factor",
+    "worst_case",
 ]

@@ -71,7 +71,7 @@ def attribute(
         wanted_B = logits_BC.argmax(dim=1) if classes_B is None else classes_B.to(images_BCHW.device)
         if wanted_B.shape != logits_BC.shape[:1] or int(wanted_B.min()) < 0 or int(wanted_B.max()) >= logits_BC.shape[1]:
             raise TsyndError(
-                f"classes must be ({len(images_BCHW)},) in 0 .. {logits_BC.shape[1] - 1}, got {tuple(wanted_B.shape)}"
+                f"classes must be {len(images_BCHW)} numbers in 0 .. {logits_BC.shape[1] - 1}, got {wanted_B.tolist()[:9]}"
             )
         if method == "integrated_gradients":
             explain = _integrated(explainers.IntegratedGradients(model), _baseline(model, baseline))

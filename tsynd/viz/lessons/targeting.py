@@ -142,13 +142,20 @@ def _ring(axis: Axes, land: Landscape) -> None:
 
 
 @styled
-def sheet(rows: Mapping[str, Tensor], heads: Sequence[str] = (), notes: Mapping[str, Sequence[str]] | None = None) -> Figure:
+def sheet(
+    rows: Mapping[str, Tensor],
+    heads: Sequence[str] = (),
+    notes: Mapping[str, Sequence[str]] | None = None,
+    *,
+    scale: float = CHANGE,
+) -> Figure:
     """Images in rows. What is called a change, by the word in its name, is drawn in colour: red brighter, blue darker.
 
     Args:
         rows: (N, 1, H, W) by the name of the row: images in [0, 1], or changes in intensity.
         heads: N titles above the first row.
         notes: for some of the rows, N short texts below its images.
+        scale: the change that is drawn in full colour, in intensity.
     """
     notes, count = notes or {}, len(next(iter(rows.values())))
     figure = Picture(figsize=(1.25 * count + 1.3, sum(1.55 if name in notes else 1.3 for name in rows) + 0.3 * bool(heads)))
@@ -159,7 +166,7 @@ def sheet(rows: Mapping[str, Tensor], heads: Sequence[str] = (), notes: Mapping[
         for place, (axis, image_CHW) in enumerate(zip(line, images_NCHW, strict=True)):
             image = image_CHW.mean(0).detach().numpy()
             if "change" in name:
-                shown = axis.imshow(image, cmap="RdBu_r", vmin=-CHANGE, vmax=CHANGE, interpolation="none")
+                shown = axis.imshow(image, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="none")
                 coloured.append(axis)
             else:
                 axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")

@@ -1,6 +1,6 @@
 """How often does the interval of a paired difference hold the true one? Simulated, so that the true one is known.
 
-    python studies/coverage.py --out results/coverage
+    python studies/interval_coverage.py --out results/interval-coverage
 
 Two arms with 10 seeds each are tested on the same 156 images. The difference at a seed and an image is the true one, plus an
 effect of the seed, plus an effect of the image that all seeds share, plus noise of its own. Four intervals are asked: the
@@ -80,8 +80,8 @@ def intervals(
     ours = interval(mean, crossed(under_SR, resampled_seeds(seeds, generator, resamples)))
     return {
         "t": (mean - half, mean + half),
-        "seeds": tuple(np.quantile(means_S[drawn_RS].mean(axis=1), [0.025, 0.975])),  # type: ignore[dict-item]
-        "nested": tuple(np.quantile(anew_RS.mean(axis=1), [0.025, 0.975])),  # type: ignore[dict-item]
+        "seeds": tuple(np.quantile(means_S[drawn_RS].mean(axis=1), [0.025, 0.975])),
+        "nested": tuple(np.quantile(anew_RS.mean(axis=1), [0.025, 0.975])),
         "crossed": (ours.low, ours.high),
     }
 
