@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageEnhance
-from scipy.ndimage import convolve
+from scipy.ndimage import convolve  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 import tsynd

@@ -19,7 +19,7 @@ def linear() -> tuple[nn.Module, Tensor]:
 def test_integrated_gradients_of_a_linear_model_are_weight_times_distance_from_the_baseline() -> None:
     network, x = linear()
     classes = torch.tensor([0, 1, 2, 1, 0])
-    weights = network[1].weight.detach()[classes].view(5, 2, 4, 4)  # type: ignore[index, union-attr]
+    weights = network[1].weight.detach()[classes].view(5, 2, 4, 4)  # type: ignore[index]
     found = attribute(network, x, classes_B=classes, baseline=0.25)
     assert torch.allclose(found, (weights * (x - 0.25)).sum(dim=1).abs(), atol=1e-5)
 
@@ -78,7 +78,7 @@ def test_randomised_weights_differ_everywhere_and_buffers_stay() -> None:
     classifier = build_classifier(1, 28, 2, seed=0).eval()
     classifier.mean.fill_(0.123)
     one, two = randomised(classifier, 1), randomised(classifier, 2)
-    assert float(one.mean.flatten()) == pytest.approx(0.123)  # type: ignore[union-attr, operator, arg-type]
+    assert float(one.mean.flatten()) == pytest.approx(0.123)  # type: ignore[operator]
     for (name, old), first, second in zip(classifier.named_parameters(), one.parameters(), two.parameters(), strict=True):
         if old.ndim > 1:
             assert not torch.equal(first, old), name

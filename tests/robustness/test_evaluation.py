@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.robustness.toys import images_and_labels, small_network, trained
+from tsynd import examples
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
-from tsynd.robustness import evaluate
+from tsynd.robustness import apgd, evaluate, fgsm, pgd
 from tsynd.robustness.asking import proportional
+from tsynd.robustness.blackbox import random_squares
 from tsynd.robustness.corruptions import DEFAULT
 
 QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
@@ -187,3 +189,38 @@ def test_bad_input_is_refused() -> None:
         arguments = {"images": images, "labels": labels, "task": "binary", **QUICK} | changed
         with pytest.raises(TsyndError, match=message):
             evaluate(network, **arguments)
+
+
+def test_probabilities_in_place_of_logits_are_refused() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(256, 2), nn.Softmax(dim=1)).eval()
+    x, y = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    words = r"the model must return logits, got probabilities \(rows that sum to 1\)"
+    with pytest.raises(TsyndError, match=words):
+        evaluate(network, x, y, "binary", draws=1, corruptions=(), eps=())
+    for attack in (pgd, apgd, fgsm, random_squares):
+        with pytest.raises(TsyndError, match=words):
+            attack(network, x, y, eps=0.1)
+    log_probabilities = nn.Sequential(*list(network)[:2], nn.LogSoftmax(dim=1)).eval()
+    assert pgd(log_probabilities, x, y, eps=0.1).shape == x.shape
+
+
+def test_strong_attacks_are_not_weaker_and_come_with_checks_and_answers() -> None:
+    example = examples.phantom()
+    test = example.load().test[slice(0, 1000, 25)]
+    settings: dict[str, Any] = {"draws": 2, "corruptions": ["jpeg"], "eps": (4 / 255,), "strong": True}
+    report = evaluate(example.classifier, test.images, test.labels, "binary", **settings)
+    found = report["attacks"]
+    assert found["apgd"]["0.0157"] <= found["pgd"]["0.0157"] + 0.03
+    assert found["squares"]["0.0157"] >= found["apgd"]["0.0157"]
+    assert {check["name"] for check in report["checks"]} >= {"deterministic", "gradients", "black box"}
+    assert all(check["passed"] for check in report["checks"]), report["checks"]
+    answers = report.answers
+    assert answers is not None
+    right = answers["probs"].argmax(dim=1) == answers["labels"]
+    for name, value in (("pgd", found["pgd"]), ("apgd", found["apgd"]), ("squares", found["squares"])):
+        assert answers[f"{name} 0.0157"].mean().item() == pytest.approx(value["0.0157"])
+        assert not (answers[f"{name} 0.0157"].bool() & ~right).any()
+    assert answers["corruption jpeg"].mean().item() == pytest.approx(
+        sum(row["accuracy"] for row in report["conditions"] if row["name"] == "jpeg") / 5
+    )
+    assert "mutual_information" not in answers

@@ -18,6 +18,7 @@ from tsynd.robustness.augmentation import test_time_augmentation
 from tsynd.robustness.batches import predict
 from tsynd.robustness.conditions import resampled
 from tsynd.robustness.corruptions import DEFAULT
+from tsynd.robustness.margins import refuse_probabilities
 from tsynd.robustness.metrics import clean_metrics, error_auroc
 from tsynd.robustness.report import RobustnessReport
 from tsynd.uncertainty import mutual_information
@@ -79,7 +80,8 @@ def evaluate(
         augmentations), and a byte for each image in each of 1000 resamples.
 
     Raises:
-        TsyndError: for input that is wrong in shape, dtype or range; see the functions that are called.
+        TsyndError: for input that is wrong in shape, dtype or range, and for a model that returns probabilities; see
+            the functions that are called.
     """
     check_task(task)
     _check(images, labels, task, limit)
@@ -89,6 +91,8 @@ def evaluate(
     with _eval_mode(model, posterior):
         say("clean")
         logits = predict(model, images, batch_size, device).double()
+        if task != "multi-label":
+            refuse_probabilities(logits)
         probs = logits.sigmoid() if task == "multi-label" else logits.softmax(dim=1)
         report: dict[str, Any] = {"clean": clean_metrics(probs, labels, task, seed=seed)}
         right = (probs > 0.5).long() == labels if task == "multi-label" else probs.argmax(dim=1) == labels

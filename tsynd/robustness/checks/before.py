@@ -10,7 +10,7 @@ from tsynd.errors import unknown
 from tsynd.randomness import seeded
 from tsynd.robustness.attacks import Model, attacking
 from tsynd.robustness.checks.answer import Check, share
-from tsynd.robustness.margins import margin_loss
+from tsynd.robustness.margins import are_probabilities, margin_loss
 
 CLASSES_NEEDED = {"fgsm": 2, "pgd": 2, "apgd-ce": 2, "fab-t": 2, "square": 2, "apgd-dlr": 3, "apgd-t": 4}
 """The fewest classes for which an attack's loss is defined: DLR divides by a difference of the first and the third logit."""
@@ -42,7 +42,7 @@ def checks_before(model: Model, images: Tensor, labels: Tensor, attacks: Iterabl
         if name not in CLASSES_NEEDED:
             raise unknown("attack", name, CLASSES_NEEDED)
     with attacking(model, images, labels, 0), seeded(0):  # a random model draws from torch's global state
-        margin_loss(model, images, labels)
+        margin_loss(model, images, labels, lenient=True)
         with torch.no_grad():
             outputs = [model(images).detach().double() for _ in range(5)]
         return [
@@ -68,7 +68,7 @@ def _deterministic(outputs_NBC: Tensor) -> Check:
 
 def _logits(outputs_BC: Tensor, labels: Tensor) -> Check:
     in_range = bool(((outputs_BC >= -1e-5) & (outputs_BC <= 1 + 1e-5)).all())
-    if in_range and (labels.ndim == 2 or bool(((outputs_BC.sum(dim=1) - 1).abs() < 1e-4).all())):
+    if are_probabilities(outputs_BC) or (in_range and labels.ndim == 2):
         return Check(
             "logits",
             False,
@@ -93,7 +93,7 @@ def _gradients(model: Model, images: Tensor, labels: Tensor) -> list[Check]:
             Check("gradients", False, "the outputs do not depend on the images by any gradient: attack it as a black box"),
             Check("uphill", False, "there is no gradient that could lead uphill, or anywhere else: attack it as a black box"),
         ]
-    loss_B, wrong_B = margin_loss(model, x, labels)
+    loss_B, wrong_B = margin_loss(model, x, labels, lenient=True)
     (of_margin,) = torch.autograd.grad(loss_B.sum(), x)
     none, none_of_margin = (share(each.flatten(1).abs().sum(dim=1) == 0) for each in (gradient, of_margin))
     gradients = Check("gradients", True, "the cross-entropy of every image has a gradient")
@@ -108,7 +108,7 @@ def _gradients(model: Model, images: Tensor, labels: Tensor) -> list[Check]:
         gradients = Check("gradients", False, f"the cross-entropy of {none:.0%} of the images has gradient exactly 0: {reason}")
     step = 0.25 / 255
     with torch.no_grad():
-        ahead_B, ahead_wrong_B = margin_loss(model, (images + step * of_margin.sign()).clamp(0, 1), labels)
+        ahead_B, ahead_wrong_B = margin_loss(model, (images + step * of_margin.sign()).clamp(0, 1), labels, lenient=True)
     rises = share((ahead_B > loss_B.detach()) | (ahead_wrong_B > wrong_B))
     message = f"a quarter of a grey level along the gradient raises the loss of {rises:.0%} of the images"
     meaning = ": the gradient does not belong to the loss (noise, a straight-through estimate, or a very ragged network)"
