@@ -1,5 +1,6 @@
 """The command line, as a user meets it: in a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -48,6 +49,11 @@ def test_quiet_prints_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--set", "radius"], "--set must be NAME=VALUE, each name once, got 'radius'"),
+        (["--set", "radios=1"], "unknown setting 'radios': did you mean 'radius'"),
+        (["--set", "radius=far"], "radius must be >= 0, got 'far'"),
+        (["--set", "limit=0"], "limit must be >= 1, got 0"),
+        (["--set", "strong=7"], "strong must be true or false, got 7"),
         (["--arm", "gaurded"], "unknown arm 'gaurded': did you mean 'guarded'?"),
         (["--budget", "cpuu"], "unknown budget 'cpuu': did you mean 'cpu'?"),
         (["--data", "brestmnist"], "did you mean 'breastmnist'?"),
@@ -149,3 +155,15 @@ def test_check_says_by_its_exit_code_what_it_found(tmp_path: Path) -> None:
     done = tsynd("data", "check", str(tmp_path / "nowhere"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1 and "nowhere" in done.stderr
+
+
+def test_numbers_of_the_budget_are_set_by_name_and_stand_in_the_report_s_command(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    settings = ["--set", "steps=3", "--set", "draws=1", "--set", "attack_steps=1", "--set", "limit=8"]
+    done = tsynd("run", *TINY, "--arm", "none", *settings, "--quiet", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    config = json.loads((out / "config.json").read_text())
+    assert (config["recipe"]["steps"], config["evaluation"]["limit"]) == (3, 8)
+    report = (out / "report.html").read_text()
+    assert "--set steps=3" in report
+    assert "Does it notice?" in report

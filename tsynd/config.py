@@ -152,6 +152,18 @@ class RunConfig:
         }
 
 
+def changes(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a resolved configuration that are not those of its budget: what `RunConfig.changes` may have been.
+
+    >>> changes(RunConfig("phantom", changes={"radius": 0.1, "draws": 10}).resolved())
+    {'radius': 0.1}
+    """
+    budget = BUDGETS[config["budget"]]
+    usual = asdict(budget.recipe) | asdict(budget.evaluation)
+    found = {**config.get("recipe", {}), **config.get("evaluation", {})}
+    return {name: value for name, value in found.items() if name in usual and usual[name] != value}
+
+
 def find_device(name: str) -> torch.device:
     """The torch device of a name; `auto` is cuda, then mps, then cpu.
 

@@ -1,15 +1,18 @@
 """`report.html`: one page about one run, without any other file, for light and dark screens, wide and narrow."""
 
+import json
 import shlex
 from html import escape
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from tsynd.config import changes
 from tsynd.files import write_text
 from tsynd.runs import Run
-from tsynd.viz import audit, figures
+from tsynd.viz import audit, figures, robustness
 from tsynd.viz.style import data_uri
 
 NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
@@ -61,6 +64,7 @@ def command(config: dict[str, Any], out: Path) -> str:
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
     words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
+    words += [word for name, value in changes(config).items() for word in ("--set", f"{name}={json.dumps(value)}")]
     return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
 
 
@@ -89,6 +93,7 @@ For research and teaching, not for clinical use.</p>
 {_synthesis(run)}
 {_audit(run)}
 {_performance(run.metrics, run.data.classes)}
+{_doubt(run.metrics)}
 {_training(run)}
 {_provenance(run, out)}
 </main>
@@ -212,6 +217,34 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
 </div>
 <p>Mutual information tells the classifier's errors from its right answers with an AUROC of
 {_number(metrics["uncertainty"]["error_auroc"])} (.5 is chance).</p>"""
+
+
+def _doubt(metrics: dict[str, Any]) -> str:
+    """Does the classifier notice what happens to it? Calibration and mutual information under every condition."""
+    rows = metrics["conditions"]
+    clean, *_ = (row for row in rows if row["section"] == "clean")
+    severe = [row for row in rows if row["section"] == "corruptions" and row["level"] == 5]
+    if not severe:
+        return ""
+    told = {name: fmean(row[name] or 0 for row in severe) for name in ("mutual_information", "ece", "balanced_accuracy")}
+    rises = "rises" if told["mutual_information"] > (clean["mutual_information"] or 0) else "does not rise"
+    finds = {
+        f"{name}, {label}": [_number(row["ece"]), _number(row["aurc"]), _number(row["error_auroc"])]
+        for label, at in (("clean", 0.0), ("severity 5", 5))
+        for row in rows
+        if row["level"] == at and row["section"] in ("clean", "corruptions")
+        for name in [row["name"].replace("_", " ")]
+    }
+    alt = (
+        f"From clean to severity 5 balanced accuracy goes from {_number(clean['balanced_accuracy'])} to "
+        f"{_number(told['balanced_accuracy'])} on average, and mutual information {rises}"
+    )
+    return f"""<h2>Does it notice?</h2>
+<p>Mutual information {rises} with severity: {_number(clean["mutual_information"])} nats on clean images,
+{_number(told["mutual_information"])} at severity 5, mean over corruptions. A shift that makes a classifier wrong need not make it
+unsure.</p>
+{_figure(robustness.conditions(rows), alt, "Band: 95 % interval over images. Below .5 errors are surer than right answers.")}
+{_table("condition", ["ECE", "AURC", "errors found (AUROC)"], finds)}"""
 
 
 def _training(run: Run) -> str:
