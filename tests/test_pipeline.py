@@ -83,7 +83,7 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
         assert {"mutual_information_before", "mutual_information_after"} <= set(synthetic.files)
     report = (tmp_path / "run" / "report.html").read_text()
     assert "http" not in report.replace("http://www.w3.org", "")
-    assert report.count('alt="') == report.count("<img") == 5
+    assert report.count('alt="') == report.count("<img") == 6
 
 
 def test_subgroups_of_phantoms_are_reported() -> None:

@@ -44,3 +44,18 @@ def run(
         typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()) + f": {out / 'runs.csv'}")
     if counts["failed"] or counts["missing"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study, finished or not.")],
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Say what came out, claim by claim: text, tables and figures in DIR/report."""
+    from tsynd.study import write_report
+
+    verdicts = write_report(folder)
+    if not quiet:
+        for name, verdict in verdicts.items():
+            typer.echo(f"{name}: {verdict}")
+        typer.echo(f"report: {folder / 'report' / 'report.md'}")

@@ -50,7 +50,7 @@ def check_study(folder: Path, study: Study) -> None:
     if folder.exists() and not folder.is_dir():
         raise TsyndError(f"--out {folder} is a file: name a folder")
     if (folder / STUDY).exists():
-        before = _read_yaml(folder / STUDY)
+        before = read_yaml(folder / STUDY)
         if differing := differences(_flat(before), _flat(study.resolved())):
             raise TsyndError(f"--out {folder} holds a study with other defaults ({differing}): name a new folder")
     elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
@@ -174,7 +174,12 @@ def _flat(study: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The resolved study of a folder.
+
+    Raises:
+        TsyndError: when the file is missing or damaged.
+    """
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

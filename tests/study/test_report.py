@@ -1,0 +1,149 @@
+"""`tsynd study report` on a study whose effects are known."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tsynd.config import METHOD_VERSION
+from tsynd.errors import TsyndError
+from tsynd.files import write_npz, write_text
+from tsynd.study import write_report
+
+ARMS = {
+    "none": 0.0, "reconstruction": 0.0, "random": 0.0, "sham": 0.0, "entropy": 0.0, "tsynd": 0.2, "mixup": 0.0, "pgd": 0.3,
+    "mixup+pgd": 0.3, "guarded+mixup": 0.0, "guarded+mixup+pixel": 0.3, "label-smoothing": 0.0, "trivialaugment": 0.0,
+}  # fmt: skip
+"""By how much the chance to be right is above that of `none`, in every measure."""
+
+
+def simulate(folder: Path, sets: tuple[str, ...] = ("a", "b"), seeds: int = 6, images: int = 120) -> Path:
+    tier = {"name": "all", "sets": [{"data": data, "per_class": 20} for data in sets], "seeds": list(range(seeds)), "arms": []}
+    study = {"name": "toy", "question": "Q?", "decision": "D.", "primaries": ["auroc", "augmented", "pgd_2_255"], "tiers": [tier]}
+    write_text(folder / "study.yaml", json.dumps(study))
+    labels = np.arange(images) % 2
+    for data in sets:
+        for seed in range(seeds):
+            for arm, gain in ARMS.items():
+                key = f"{data}-{seed}-{arm}".replace("+", "_")
+                random = np.random.default_rng([ord(data), seed, len(arm), len(key)])
+                right = random.random(images) < 0.6 + gain
+                sure = 0.5 + 0.4 * random.random(images)
+                of_label = np.where(right, sure, 1 - sure)
+                probs = np.stack(
+                    [np.where(labels == 0, of_label, 1 - of_label), np.where(labels == 1, of_label, 1 - of_label)], 1
+                )
+                shares = dict.fromkeys(("augmented", "augmented_inside", "corrupted", "pgd_2_255", "pgd_4_255"), right * 1.0)
+                write_npz(folder / "runs" / f"{key}.npz", labels=labels, probs=probs.astype(np.float32), **shares)
+                write_text(folder / "runs" / f"{key}.json", json.dumps(record(key, data, seed, arm, right.mean())))
+    return folder
+
+
+def record(key: str, data: str, seed: int, arm: str, value: float) -> dict[str, Any]:
+    what = {"key": key, "status": "done", "data": data, "size": 28, "per_class": 20, "arm": arm, "seed": seed, "error": None}
+    metrics = {
+        "clean": dict.fromkeys(("accuracy", "balanced_accuracy", "auroc", "nll", "ece"), value),
+        "test_time_augmentation": {"outside": {"mean": value}},
+        "corruptions": {"blur": {"1": value}},
+        "attacks": {"pgd": {"0.0078": value, "0.0157": value}},
+        "subgroups": {},
+        "seconds": {"warmup": 1.0, "targeting": 1.0, "training": len(arm)},
+    }
+    return what | {"metrics": metrics, "method_version": METHOD_VERSION, "cpu": "a processor"}
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = simulate(tmp_path_factory.mktemp("study"))
+    write_report(folder)
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_known_effects_get_their_verdicts(reported: Path) -> None:
+    found = {each["claim"]: each["verdict"] for each in rows(reported / "report/claims.csv")}
+    assert found["accuracy"] == found["augmentation"] == found["attacks"] == found["objective"] == "supported"
+    assert found["ceiling"] == "not supported"  # .2 against .3
+    assert found["recipe"] in ("undecided", "not supported")
+    assert found["adversarial"] == "undecided"  # its strong attacks were not measured
+    text = (reported / "report/report.md").read_text()
+    assert "Not measured: APGD 4/255 against mixup+pgd" in text
+    assert "156 runs are done, 0 failed, 0 lack their data. On: a processor." in text
+
+
+def test_every_number_can_be_recomputed_from_the_answers(reported: Path) -> None:
+    lines = rows(reported / "report/differences.csv")
+    line = next(each for each in lines if (each["data"], each["other"], each["measure"]) == ("a", "random", "accuracy"))
+    differences = []
+    for seed in range(6):
+        accuracy = {}
+        for arm in ("tsynd", "random"):
+            with np.load(reported / "runs" / f"a-{seed}-{arm}.npz") as answers:
+                accuracy[arm] = (answers["probs"].argmax(1) == answers["labels"]).mean()
+        differences.append(accuracy["tsynd"] - accuracy["random"])
+    assert float(line["mean"]) == pytest.approx(np.mean(differences), abs=1e-4)
+    assert float(line["low"]) < float(line["mean"]) < float(line["high"])
+    mean = next(
+        each for each in lines if (each["data"], each["other"], each["measure"]) == ("mean over sets", "random", "accuracy")
+    )
+    of_sets = [
+        float(each["mean"])
+        for each in lines
+        if each["data"] in "ab" and (each["other"], each["measure"], each["claim"]) == ("random", "accuracy", "accuracy")
+    ]
+    assert float(mean["mean"]) == pytest.approx(np.mean(of_sets), abs=1e-4)
+    assert float(mean["high"]) - float(mean["low"]) < float(line["high"]) - float(line["low"])
+
+
+def test_losses_are_turned_so_that_better_is_positive(reported: Path) -> None:
+    line = next(each for each in rows(reported / "report/differences.csv") if (each["measure"], each["other"]) == ("nll", "none"))
+    assert float(line["mean"]) > 0
+
+
+def test_holm_is_over_the_measures_that_decide_together(reported: Path) -> None:
+    group = [
+        each
+        for each in rows(reported / "report/differences.csv")
+        if (each["claim"], each["data"], each["other"]) == ("recipe", "a", "mixup")
+    ]
+    assert [each["measure"] for each in group] == ["auroc", "augmented", "pgd_2_255"]
+    smallest = min(group, key=lambda each: float(each["p"]))
+    assert float(smallest["p_holm"]) == pytest.approx(min(1.0, 3 * float(smallest["p"])), abs=2e-5)
+
+
+def test_the_same_records_give_the_same_files(reported: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (reported / "report").iterdir()}
+    write_report(reported)
+    assert {path.name: path.read_bytes() for path in (reported / "report").iterdir()} == before
+    assert set(before) == {"report.md", "claims.csv", "differences.csv", "means.csv", "forest.svg", "pareto.svg"}
+
+
+def test_a_seed_that_one_arm_lacks_is_left_out_of_its_pairs(tmp_path: Path) -> None:
+    folder = simulate(tmp_path, sets=("a",), seeds=3, images=40)
+    path = folder / "runs" / "a-1-tsynd.json"
+    failed = json.loads(path.read_text()) | {"status": "failed", "metrics": None, "error": "planted"}
+    path.write_text(json.dumps(failed))
+    write_report(folder)
+    seeds = {each["claim"]: each["seeds"] for each in rows(folder / "report/differences.csv") if each["data"] == "a"}
+    assert (seeds["accuracy"], seeds["recipe"]) == ("2", "3")
+    assert "seed 1, tsynd: planted" in (folder / "report/report.md").read_text()
+
+
+def test_what_cannot_be_reported(tmp_path: Path) -> None:
+    with pytest.raises(TsyndError, match="holds no runs: name the folder of a study"):
+        write_report(tmp_path)
+    folder = simulate(tmp_path, sets=("a",), seeds=2, images=20)
+    (folder / "runs" / "a-0-none.npz").write_bytes(b"cut")
+    with pytest.raises(TsyndError, match=r"a-0-none.npz cannot be read.*run `tsynd study run` again"):
+        write_report(folder)
+    path = folder / "runs" / "a-0-sham.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"method_version": 1}))
+    with pytest.raises(TsyndError, match="is of method version 1, this tsynd has version"):
+        write_report(folder)

@@ -1,0 +1,104 @@
+"""The claims that a study decides: which arm is compared with which, by which measures. Written before it is run."""
+
+from dataclasses import dataclass
+
+CONTROLS = ("none", "reconstruction", "random", "sham")
+CHEAP = ("mixup", "label-smoothing", "trivialaugment")
+MARGIN = 0.01  # how much worse counts as not worse
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An arm, what it is compared with, and the measures; the first one decides.
+
+    every: all measures decide together, by Holm over their p-values. not_worse: the claim is that the arm is not worse by more
+    than `MARGIN`, in place of better.
+    """
+
+    name: str
+    text: str
+    arm: str
+    others: tuple[str, ...]
+    measures: tuple[str, ...]
+    every: bool = False
+    not_worse: bool = False
+
+
+PRIMARY = ("auroc", "augmented", "pgd_2_255")
+
+CLAIMS = (
+    Claim(
+        "accuracy",
+        "Targeting improves classification with few images",
+        "tsynd",
+        CONTROLS,
+        ("auroc", "accuracy", "balanced_accuracy", "nll"),
+    ),
+    Claim(
+        "augmentation",
+        "Targeting makes robust against test-time augmentation and corruption",
+        "tsynd",
+        CONTROLS,
+        ("augmented", "augmented_inside", "corrupted"),
+    ),
+    Claim(
+        "attacks",
+        "Targeting makes robust against adversarial attacks",
+        "tsynd",
+        CONTROLS,
+        ("pgd_2_255", "pgd_4_255"),
+    ),
+    Claim(
+        "ceiling",
+        "Targeting is as robust against attacks as adversarial training",
+        "tsynd",
+        ("pgd",),
+        ("pgd_2_255", "pgd_4_255", "auroc"),
+        not_worse=True,
+    ),
+    Claim(
+        "objective",
+        "Mutual information is a better target than entropy",
+        "tsynd",
+        ("entropy",),
+        ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll"),
+    ),
+    Claim(
+        "gaps",
+        "Targeting fills gaps in the training set",
+        "tsynd",
+        ("none", "random", "sham"),
+        ("subgroup",),
+    ),
+    Claim(
+        "recipe",
+        "Our recipe, guarded+mixup, is worth recommending",
+        "guarded+mixup",
+        CHEAP,
+        PRIMARY,
+        every=True,
+    ),
+    Claim(
+        "direction",
+        "In our recipe it is the direction of the search that helps",
+        "guarded+mixup",
+        ("random+mixup", "sham+mixup"),
+        PRIMARY,
+        every=True,
+    ),
+    Claim(
+        "adversarial",
+        "guarded+mixup+pixel can replace adversarial training",
+        "guarded+mixup+pixel",
+        ("pgd", "mixup+pgd"),
+        ("auroc", "nll", "pgd_4_255", "apgd_4_255", "square_4_255"),
+        every=True,
+        not_worse=True,
+    ),
+)
+
+ELSEWHERE = {
+    "High mutual information marks what is missing": "decided on phantoms, whose truth is known: results/phantom-claim",
+    "The classifier looks at more meaningful regions": "decided on phantoms, whose lesions are known: results/attribution",
+}
+"""Claims that other studies decide."""

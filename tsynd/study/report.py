@@ -1,0 +1,127 @@
+"""`tsynd study report`: what came out of a study, claim by claim, as text, tables and figures."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tsynd.files import write_text
+from tsynd.study.claims import MARGIN, Claim
+from tsynd.study.columns import MEASURES, row
+from tsynd.study.comparisons import MEAN, Answers, Difference, against, compared, main_sizes
+from tsynd.study.records import STUDY, read_yaml, write_table
+from tsynd.study.statistics import holm, verdict
+from tsynd.study.wording import NAMES, markdown, said
+from tsynd.viz.study import forest, pareto
+from tsynd.viz.style import save
+
+REPORT = "report"
+FIELDS = ("claim", "data", "per_class", "arm", "other", "measure", "seeds", "mean", "low", "high", "p", "p_holm", "verdict")
+
+
+def write_report(folder: str | Path) -> dict[str, str]:
+    """Write `runs.csv` again, and `report/` with report.md, claims.csv, differences.csv, means.csv and the figures.
+
+    The same records give the same files, byte for byte. Differences have the sign that makes better positive.
+
+    Args:
+        folder: of the study; it may be unfinished: what is there is compared, and how much is there is said.
+
+    Returns:
+        The verdict of each claim, by its name.
+
+    Raises:
+        TsyndError: when the folder holds no runs, or some of another version of the method.
+    """
+    folder = Path(folder)
+    answers = Answers(folder)
+    study = read_yaml(folder / STUDY)
+    write_table(folder)
+    found = list(compared(answers, main_sizes(study)))
+    lines = [_line(claim, each) for claim, each in found]
+    _adjust(found, lines)
+    claims = _claims(found, lines)
+    means = _means(answers)
+    out = folder / REPORT
+    write_text(out / "differences.csv", _csv(FIELDS, lines))
+    write_text(out / "means.csv", _csv(("data", "per_class", "arm", "seeds", *MEASURES, "seconds"), means))
+    write_text(out / "claims.csv", _csv(("claim", "text", "verdict", "sentence"), claims))
+    to_none = list(against(answers, "none", study["primaries"]))
+    save(forest(to_none), out / "forest.svg")
+    save(pareto(means), out / "pareto.svg")
+    write_text(out / "report.md", markdown(study, answers.records, claims, lines, means))
+    return {each["claim"]: each["verdict"] for each in claims}
+
+
+def _line(claim: Claim, each: Difference) -> dict[str, Any]:
+    shift = MARGIN if claim.not_worse else 0.0
+    found = verdict(each.found.low + shift, each.found.high + shift)
+    numbers = {name: round(getattr(each.found, name), 5) for name in ("mean", "low", "high", "p")}
+    where = {"data": each.place[0], "per_class": each.place[1], "arm": each.arm, "other": each.other, "measure": each.measure}
+    return {"claim": claim.name} | where | {"seeds": each.seeds} | numbers | {"p_holm": "", "verdict": found}
+
+
+def _adjust(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str, Any]]) -> None:
+    """Holm over the measures that decide together, for each pair of arms and place. In place."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for (claim, _), line in zip(found, lines, strict=True):
+        if claim.every and not claim.not_worse:
+            groups.setdefault((claim.name, line["data"], line["per_class"], line["other"]), []).append(line)
+    for group in groups.values():
+        for line, adjusted in zip(group, holm([line["p"] for line in group]), strict=True):
+            line["p_holm"] = round(adjusted, 5)
+            if line["verdict"] == "supported" and adjusted > 0.05:
+                line["verdict"] = "undecided"
+
+
+def _claims(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """A verdict and a sentence for each claim, from the means over sets."""
+    rows = []
+    for claim in dict.fromkeys(claim for claim, _ in found):
+        deciding = claim.measures if claim.every else claim.measures[:1]
+        of_claim = [
+            line for line in lines if line["claim"] == claim.name and line["data"] == MEAN and line["measure"] in deciding
+        ]
+        verdicts = Counter(line["verdict"] for line in of_claim)
+        missing = {(other, name) for other in claim.others for name in deciding} - {
+            (each["other"], each["measure"]) for each in of_claim
+        }
+        whole = "undecided"
+        if verdicts["not supported"]:
+            whole = "not supported"
+        elif verdicts["supported"] == len(of_claim) and not missing:
+            whole = "supported"
+        margin = f", by more than −{MARGIN}" if claim.not_worse else ""
+        parts = "; ".join(f"{said(line)}: {line['verdict']}" for line in of_claim)
+        seeds = min((line["seeds"] for line in of_claim), default=0)
+        absent = (
+            f" Not measured: {', '.join(sorted(f'{NAMES[name]} against {other}' for other, name in missing))}." if missing else ""
+        )
+        sentence = f"{claim.text}: {whole} with {seeds} seeds. {claim.arm} minus the others{margin}: {parts}.{absent}"
+        rows.append({"claim": claim.name, "text": claim.text, "verdict": whole, "sentence": sentence})
+    return rows
+
+
+def _means(answers: Answers) -> list[dict[str, Any]]:
+    """The mean of each measure over the seeds of an arm, as they stand in `runs.csv`."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for record in answers.records:
+        if record["status"] == "done":
+            groups.setdefault((record["data"], str(record["per_class"]), record["arm"]), []).append(row(record))
+    rows = []
+    for (data, per_class, arm), runs in sorted(groups.items()):
+        values = {name: [run[name] for run in runs if run[name] is not None] for name in (*MEASURES, "seconds")}
+        means = {name: round(fmean(each), 5) if each else "" for name, each in values.items()}
+        rows.append({"data": data, "per_class": per_class, "arm": arm, "seeds": len(runs)} | means)
+    return rows
+
+
+def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

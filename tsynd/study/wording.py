@@ -1,0 +1,92 @@
+"""The report of a study in words: Markdown, from its lines."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tsynd.study.claims import ELSEWHERE
+
+SHOWN = ("auroc", "balanced_accuracy", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "ece", "seconds", "subgroup")
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "bal. acc.",
+    "auroc": "AUROC",
+    "nll": "NLL",
+    "ece": "ECE",
+    "augmented": "augmented",
+    "augmented_inside": "augmented inside",
+    "corrupted": "corrupted",
+    "pgd_2_255": "PGD 2/255",
+    "pgd_4_255": "PGD 4/255",
+    "apgd_4_255": "APGD 4/255",
+    "square_4_255": "random search 4/255",
+    "subgroup": "subgroup",
+    "seconds": "seconds",
+}
+Line = Mapping[str, Any]
+
+
+def said(line: Line) -> str:
+    """A difference with its interval: `AUROC against none +0.010 (-0.020 to +0.040)`."""
+    return f"{NAMES[line['measure']]} against {line['other']} {_interval(line)}"
+
+
+def markdown(
+    study: Mapping[str, Any], records: Sequence[Line], claims: Sequence[Line], lines: Sequence[Line], means: Sequence[Line]
+) -> str:
+    """The whole report.
+
+    Args:
+        study: resolved.
+        records: of all runs that were tried.
+        claims, lines, means: rows of `claims.csv`, `differences.csv` and `means.csv`.
+    """
+    counts = Counter(record["status"] for record in records)
+    machines = sorted({record["cpu"] for record in records if record.get("cpu")})
+    told = f"{counts['done']} runs are done, {counts['failed']} failed, {counts['missing']} lack their data."
+    undone = [f"- {_place(each)}, seed {each['seed']}, {each['arm']}: {each['error']}" for each in records if each["error"]]
+    decision = f"How claims are decided, written before the runs: {' '.join(str(study['decision']).split())}"
+    parts = [
+        *(f"# Study {study['name']}", "", " ".join(str(study["question"]).split()), ""),
+        *("## What was run", "", f"{told} On: {'; '.join(machines)}.", "", *undone, "", decision, ""),
+        *("## Claims", "", "| claim | verdict | |", "|:--|:--|:--|"),
+        *(f"| {each['text']} | **{each['verdict']}** | {each['sentence'].partition('. ')[2]} |" for each in claims),
+        *(f"| {text} | | {where} |" for text, where in ELSEWHERE.items()),
+        *("", "Better is above 0, for losses too. In brackets: 95 % intervals over seeds and test images, crossed.", ""),
+        *("![Differences to none](forest.svg)", "", "![Clean, robust and cost](pareto.svg)", ""),
+        "## Differences, set by set",
+    ]
+    for claim in dict.fromkeys(line["claim"] for line in lines):
+        parts += ["", f"### {claim}", "", *_differences([line for line in lines if line["claim"] == claim])]
+    parts += ["", "## Means over seeds"]
+    for place in dict.fromkeys(map(_place, means)):
+        parts += ["", f"### {place}", "", *_means([each for each in means if _place(each) == place])]
+    last = "Lower is better for NLL, ECE and seconds (warm-up, searches and training, by the clock of the machine)."
+    return "\n".join([*parts, "", last, ""])
+
+
+def _differences(lines: Sequence[Line]) -> list[str]:
+    rows = ["| set | per class | seeds | comparison | difference | p (Holm) | |", "|:--|:--|--:|:--|:--|:--|:--|"]
+    for line in lines:
+        comparison = f"{line['arm']} − {line['other']}, {NAMES[line['measure']]}"
+        p = f"{line['p']:.3f}" + (f" ({line['p_holm']:.3f})" if line["p_holm"] != "" else "")
+        cells = line["data"], line["per_class"], str(line["seeds"]), comparison, _interval(line), p, line["verdict"]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def _means(means: Sequence[Line]) -> list[str]:
+    columns = [name for name in SHOWN if any(each[name] != "" for each in means)]
+    rows = [f"| arm | seeds | {' | '.join(NAMES[name] for name in columns)} |", "|:--|--:|" + "--:|" * len(columns)]
+    for each in means:
+        cells = ["" if each[name] == "" else f"{each[name]:.{1 if name == 'seconds' else 3}f}" for name in columns]
+        rows.append(f"| {each['arm']} | {each['seeds']} | {' | '.join(cells)} |")
+    return rows
+
+
+def _interval(line: Line) -> str:
+    return f"{line['mean']:+.3f} ({line['low']:+.3f} to {line['high']:+.3f})".replace("-", "−")
+
+
+def _place(each: Line) -> str:
+    return f"{each['data']}, {each['per_class']} per class"

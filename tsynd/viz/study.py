@@ -1,0 +1,76 @@
+"""Figures of a study: paired differences with their intervals, and what clean, robust and cheap cost each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from tsynd.viz.style import COLOURS, MARKERS, Picture, styled
+
+if TYPE_CHECKING:
+    from tsynd.study.comparisons import Difference
+
+TITLES = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}
+
+
+def short(data: str) -> str:
+    """A set's name without its options."""
+    return data.partition(":")[0]
+
+
+@styled
+def forest(differences: Sequence["Difference"]) -> Figure:
+    """Every arm minus another, a panel a measure: a point and its interval for each set, arms from top to bottom."""
+    figure = Picture(figsize=(9, 4))
+    if not differences:
+        return figure
+    arms = list(dict.fromkeys(each.arm for each in differences))
+    measures = list(dict.fromkeys(each.measure for each in differences))
+    places = list(dict.fromkeys(each.place for each in differences))
+    figure.set_size_inches(9, 0.34 * len(arms) + 0.09 * len(arms) * len(places) + 1.2)
+    panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+    for axis, name in zip(panels, measures, strict=True):
+        for number, place in enumerate(places):
+            offset = (number - (len(places) - 1) / 2) * 0.8 / len(places)
+            here = [each for each in differences if each.measure == name and each.place == place]
+            rows = [arms.index(each.arm) + offset for each in here]
+            low = [each.found.mean - each.found.low for each in here]
+            high = [each.found.high - each.found.mean for each in here]
+            means, colour, marker = [each.found.mean for each in here], COLOURS[number % 8], MARKERS[number % 8]
+            label = f"{short(place[0])}, {place[1]} per class"
+            axis.errorbar(means, rows, xerr=[low, high], fmt=marker, color=colour, ms=4, lw=1, label=label)
+        axis.axvline(0, color="0.3", lw=1)
+        axis.set(title=TITLES.get(name, name), xlabel=f"difference to {differences[0].other}")
+    panels[0].set_yticks(range(len(arms)), arms)
+    panels[0].invert_yaxis()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+@styled
+def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
+    """Clean AUROC against accuracy under PGD 2/255, a panel a set; the larger the marker, the longer the training."""
+    places = list(dict.fromkeys((each["data"], each["per_class"]) for each in means))
+    columns = min(2, len(places)) or 1
+    lines = -(-len(places) // columns) or 1
+    figure = Picture(figsize=(4.8 * columns, 3.9 * lines))
+    panels = figure.subplots(lines, columns, squeeze=False).flatten()
+    for axis, place in zip(panels, places, strict=False):
+        here = [each for each in means if (each["data"], each["per_class"]) == place]
+        base = next((each["seconds"] for each in here if each["arm"] == "none"), None) or here[0]["seconds"] or 1
+        for number, each in enumerate(here):
+            axis.scatter(
+                each["pgd_2_255"],
+                each["auroc"],
+                s=22 * max(1.0, each["seconds"] / base) ** 1.5,
+                color=COLOURS[number % 8],
+                marker=MARKERS[(number // 8 + number) % 8],
+                alpha=0.8,
+            )
+            axis.annotate(
+                each["arm"], (each["pgd_2_255"], each["auroc"]), fontsize=6.5, xytext=(4, 3), textcoords="offset points"
+            )
+        axis.set(title=f"{short(place[0])}, {place[1]} per class", xlabel="accuracy under PGD 2/255", ylabel="AUROC, clean")
+    for axis in panels[len(places) :]:
+        axis.set_axis_off()
+    return figure
