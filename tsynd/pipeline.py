@@ -91,7 +91,9 @@ def run(
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
         path = _shared(Path(shared), settings) if shared else folder / store.AUTOENCODER if folder else None
-        autoencoder, autoencoder_loss = _autoencoder(config, data, images_BCHW, path, seconds, say)
+        whole = config.recipe.autoencoder_images == "all"
+        learnt_BCHW = for_training(data.train.images, device) if whole else images_BCHW
+        autoencoder, autoencoder_loss = _autoencoder(config, data, learnt_BCHW, path, seconds, say)
     classifier, history, synthesis = _classifier(
         config, data, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say
     )
@@ -143,7 +145,7 @@ def _autoencoder(
 
 def _shared(folder: Path, settings: dict[str, Any]) -> Path:
     """Where the autoencoder lies that a run shares: named by all that it depends on."""
-    recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise")}
+    recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise", "autoencoder_images")}
     names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
     return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
 

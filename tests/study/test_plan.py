@@ -8,6 +8,7 @@ import pytest
 from tsynd.errors import TsyndError
 from tsynd.study import read_study
 from tsynd.study.plan import Study, Tier
+from tsynd.study.records import check_study
 
 ROOT = Path(__file__).parents[2]
 TIER = "{sets: [{data: phantom, per_class: 20}], seeds: 0-1, arms: [none, tsynd]}"
@@ -111,3 +112,25 @@ def test_a_wrong_study_file_is_named_with_what_would_be_right(written: Callable[
 def test_a_missing_study_file(tmp_path: Path) -> None:
     with pytest.raises(TsyndError, match=r"no.yaml is missing: name a study file"):
         read_study(tmp_path / "no.yaml")
+
+
+def test_committed_results_are_those_of_the_study_file_as_it_is() -> None:
+    """Keys last: an option that comes later may not orphan what was measured before it."""
+    for path in sorted((ROOT / "results").glob("*/study.yaml")):
+        planned = {each.key for each in read_study(ROOT / "studies" / f"{path.parent.name}.yaml").runs()}
+        done = {file.stem for file in (path.parent / "runs").glob("*.json")}
+        assert done <= planned, path
+        check_study(path.parent, read_study(ROOT / "studies" / f"{path.parent.name}.yaml"))
+
+
+def test_a_later_option_changes_the_key_when_it_is_on(written: Callable[[str], Path]) -> None:
+    pixels, latent = (
+        "{name: pixels, arm: guarded, changes: {space: pixel}}",
+        "{name: latent, arm: tsynd, changes: {space: latent}}",
+    )
+    arms = f"[guarded, {pixels}, {latent}, tsynd]"
+    tier = f"{{sets: [{{data: phantom, per_class: 20}}], seeds: 0, arms: {arms}}}"
+    with pytest.raises(TsyndError, match="arms 'latent' and 'tsynd' are the same run"):
+        read_study(written(f"name: toy\ntiers: [{tier}]"))
+    near, far = read_study(written(f"name: toy\ntiers: [{tier.replace(', tsynd]', ']')}]")).runs()[:2]
+    assert near.key != far.key

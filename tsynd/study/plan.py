@@ -30,6 +30,7 @@ from tsynd.config import RunConfig
 from tsynd.errors import TsyndError, unknown
 from tsynd.files import digest
 from tsynd.study.columns import MEASURES, PRIMARIES
+from tsynd.training.arms import LATER
 
 TEXTS = ("name", "question", "decision")
 STUDY_KEYS = (*TEXTS, "primaries", "budget", "size", "evaluate", "changes", "tiers")
@@ -52,8 +53,12 @@ class Planned:
 
     @property
     def key(self) -> str:
-        """A hash of the resolved configuration with the version of the method; the device is not part of it."""
-        return digest({name: value for name, value in self.config.resolved().items() if name != "device"})
+        """A hash of the resolved configuration with the version of the method; the device is not part of it.
+
+        Options that came later are left out at the value that means none, so that older results keep their keys.
+        """
+        resolved = {name: value for name, value in self.config.resolved().items() if name != "device"}
+        return digest(resolved | {"recipe": without_later(resolved["recipe"])})
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,11 @@ class Study:
         ]
         texts = {name: getattr(self, name) for name in TEXTS}
         return texts | {"primaries": list(self.primaries)} | kept | {"tiers": tiers}
+
+
+def without_later(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe without the options that came later, where they are off (see `tsynd.training.arms.LATER`)."""
+    return {name: value for name, value in recipe.items() if name not in LATER or value != LATER[name]}
 
 
 def read_study(path: Path) -> Study:

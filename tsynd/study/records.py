@@ -24,7 +24,7 @@ from tsynd.errors import TsyndError, differences
 from tsynd.files import write_json, write_npz, write_text
 from tsynd.runs import Run
 from tsynd.study.columns import COLUMNS, row, withheld
-from tsynd.study.plan import Planned, Study
+from tsynd.study.plan import Planned, Study, without_later
 
 STUDY, RUNS, TABLE, SHARED, LOCKS = "study.yaml", "runs", "runs.csv", "shared", "locks"
 STATUSES = ("done", "failed", "missing")
@@ -170,7 +170,7 @@ def _flat(study: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults of a study as one level: what may not change."""
     kept = {name: study.get(name) for name in ("name", "primaries", "budget", "size", "evaluate", "method_version")}
     for section in ("recipe", "evaluation"):
-        kept |= {f"{section}.{name}": value for name, value in (study.get(section) or {}).items()}
+        kept |= {f"{section}.{name}": value for name, value in without_later(study.get(section) or {}).items()}
     return kept
 
 

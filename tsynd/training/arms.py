@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 from tsynd.errors import TsyndError, unknown
 from tsynd.training.sources import SOURCES
@@ -51,13 +52,20 @@ ARMS: dict[str, Arm] = {
 # The least value of each whole number of a recipe, and the range of each other number, ends included.
 _LEAST = {
     "steps": 0, "batch_size": 1, "refresh_every": 1, "refresh_count": 1, "capacity": 1, "ascent_steps": 0, "samples": 2,
-    "pgd_steps": 1, "autoencoder_steps": 0,
+    "pgd_steps": 1, "autoencoder_steps": 0, "members": 2,
 }  # fmt: skip
 _HIGHEST = {
     "learning_rate": None, "weight_decay": None, "warmup": 1, "share": 1, "radius": None, "guard_weight": None,
     "guard_bound": None, "pixel_eps": 1, "pgd_eps": 1, "matched_steps": None, "mixup_alpha": None, "label_smoothing": 1,
     "latent_noise": None, "soft_labels": 1, "ema": 1,
 }  # fmt: skip
+
+_WORDS = {
+    "sources": SOURCES, "space": ("latent", "pixel"), "posterior": ("head", "ensemble"), "autoencoder_images": ("subset", "all"),
+}  # fmt: skip
+
+LATER: dict[str, Any] = {"space": "latent", "posterior": "head", "members": 3, "autoencoder_images": "subset"}
+"""Options that came after results of this method version: at these values a run is the one that it was without them."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +80,14 @@ class Recipe:
 
     Off by default: `soft_labels` softens the labels of synthetic images that the classifier is uncertain of (see
     `tsynd.training.soft_targets`). `sources` says which real images a search starts from (see `choose_sources`). `ema` is
-    the decay of an average of the weights over the steps, which is then what training returns; 0 returns the last ones.
+    the decay of an average of the weights over the steps, which is then what training returns; 0 returns the last ones. `space`
+    is where the search moves, `latent` or `pixel` (with a radius of its own: .25 would be a quarter of the range). `posterior` is
+    what the search climbs: dropout in the `head`, or an `ensemble` of `members` classifiers that are trained beside each other on
+    the same batches, each at the full price; the first one is the result. `autoencoder_images` are those that the autoencoder
+    trains on: the `subset` that the classifier has, or `all` of the training set, without labels.
 
     Raises:
-        TsyndError: when a number is out of range, or `sources` is unknown.
+        TsyndError: when a number is out of range, or a word is unknown.
     """
 
     steps: int = 600
@@ -104,6 +116,10 @@ class Recipe:
     soft_labels: float = 0.0
     sources: str = "uniform"
     ema: float = 0.0
+    space: str = "latent"
+    posterior: str = "head"
+    members: int = 3
+    autoencoder_images: str = "subset"
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -118,8 +134,9 @@ class Recipe:
             raise TsyndError(f"guard_hard must be true or false, got {self.guard_hard!r}")
         if self.mixup_alpha == 0:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
-        if self.sources not in SOURCES:
-            raise unknown("sources", str(self.sources), SOURCES)
+        for name, known in _WORDS.items():
+            if getattr(self, name) not in known:
+                raise unknown(name, str(getattr(self, name)), known)
 
 
 def parse_arm(name: str) -> Arm:

@@ -88,6 +88,7 @@ class Bank:
             autoencoder,
             posterior,
             objective=str(self.arm.objective),
+            space=recipe.space,
             radius=recipe.radius,
             steps=recipe.ascent_steps,
             guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if self.arm.guard else None,

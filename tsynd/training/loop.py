@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.classification import Classifier, as_targets, classification_loss, normalise_to
+from tsynd.classification import Classifier, as_targets, normalise_to
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.randomness import seed_for, seeded
@@ -21,7 +21,7 @@ from tsynd.tensors import as_float, tensors_hash, weights_hash
 from tsynd.training.arms import Arm, Recipe
 from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
 from tsynd.training.checks import check_synthetic, check_training_set
-from tsynd.training.state import History, State
+from tsynd.training.state import History, State, descend
 from tsynd.training.trivialaugment import trivial_augment
 
 CHECKPOINT_EVERY = 100  # steps: writing takes some .6 % of a training on one core
@@ -125,16 +125,13 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
         batch_BCHW, targets_BC = mixup(batch_BCHW, targets_BC, recipe.mixup_alpha, draw["mixup"])
     smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
     classifier.train()
-    logits_BC = classifier(batch_BCHW)
-    loss = classification_loss(logits_BC, targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
-    state.optimiser.zero_grad()
-    loss.backward()
-    state.optimiser.step()
-    state.schedule.step()
+    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing)
+    for fellow in state.fellows:
+        fellow.learn(batch_BCHW, targets_BC, smoothing)
     if state.averaged is not None:
         state.averaged.update_parameters(classifier)
-    state.history.loss.append(loss.item())
-    return state.history.loss[-1]
+    state.history.loss.append(loss)
+    return loss
 
 
 def mixup(images_BCHW: Tensor, targets_BC: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

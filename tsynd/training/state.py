@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tsynd.classification import Classifier
-from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for
+from tsynd.classification import Classifier, classification_loss
+from tsynd.posterior import Ensemble, HeadDropout, Posterior
+from tsynd.randomness import generator_for, seed_for, seeded
 from tsynd.targeting import Synthesis, on_device
 from tsynd.training.arms import Arm, Recipe, steps_of
 from tsynd.training.bank import Bank
@@ -45,16 +45,22 @@ class State:
     def __init__(self, classifier: Classifier, arm: Arm, recipe: Recipe, seed: int, synthetic: Synthesis | None) -> None:
         self.classifier, self.arm, self.recipe = classifier, arm, recipe
         self.searched = copy.deepcopy(classifier) if arm.sham else classifier
-        self.posterior = (
-            HeadDropout.of(self.searched, recipe.samples, generator_for(seed, "posterior")) if arm.objective else None
-        )
+        fellows = recipe.members - 1 if arm.objective and recipe.posterior == "ensemble" else 0
+        self.fellows = [Fellow(classifier, recipe, number, seed) for number in range(1, fellows + 1)]
+        self.posterior = self._posterior(seed) if arm.objective else None
         self.averaged = moving_average(classifier, recipe.ema) if recipe.ema else None
-        self.optimiser = torch.optim.AdamW(classifier.parameters(), weight_decay=recipe.weight_decay)
+        self.optimiser = _optimiser(classifier, recipe)
         self.steps = steps_of(arm, recipe)
         self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(self.steps, 2))
         self.bank = Bank(arm, recipe, seed, None if synthetic is None else on_device(synthetic, self.device))
         self.generators = {name: generator_for(seed, name) for name in STREAMS}
         self.history = History()
+
+    def _posterior(self, seed: int) -> Posterior:
+        """What the search climbs."""
+        if self.fellows:
+            return Ensemble([self.searched, *(fellow.classifier for fellow in self.fellows)])
+        return HeadDropout.of(self.searched, self.recipe.samples, generator_for(seed, "posterior"))
 
     @property
     def step(self) -> int:
@@ -72,6 +78,7 @@ class State:
             "classifier": self.classifier.state_dict(),
             "searched": self.searched.state_dict() if self.arm.sham else None,
             "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+            "fellows": [fellow.dump() for fellow in self.fellows],
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "bank": self.bank.state(),
@@ -87,12 +94,10 @@ class State:
             self.searched.load_state_dict(tree["searched"])
         if self.averaged is not None:
             self.averaged.load_state_dict(tree["averaged"])
-        self.optimiser.load_state_dict(tree["optimiser"])
-        for parameter, moments in self.optimiser.state.items():
-            for name, moment in moments.items():
-                if moment.shape == parameter.shape:  # laid out in memory like the weights, as they were: sums round likewise
-                    moments[name] = torch.empty_like(parameter).copy_(moment)
+        _restore(self.optimiser, tree["optimiser"])
         self.schedule.load_state_dict(tree["schedule"])
+        for fellow, part in zip(self.fellows, tree["fellows"], strict=True):
+            fellow.load(part)
         self.bank.restore(tree["bank"], self.device)
         for name, generator in self.generators.items():
             generator.set_state(tree["generators"][name])
@@ -104,6 +109,69 @@ class State:
         """Where torch keeps the random states that layers drop out from: the CPU's, and that of the classifier's device."""
         device = self.device.type
         return {"cpu": torch} | ({} if device == "cpu" else {device: torch.get_device_module(device)})
+
+
+class Fellow:
+    """Another member of the ensemble that a search climbs: its own initialisation, optimiser and dropout, the same batches."""
+
+    def __init__(self, classifier: Classifier, recipe: Recipe, number: int, seed: int) -> None:
+        self.classifier = copy.deepcopy(classifier)
+        with seeded(seed_for(seed, f"initialise member {number}")):
+            for module in self.classifier.modules():
+                if callable(reset := getattr(module, "reset_parameters", None)):
+                    reset()
+        self.classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = _optimiser(self.classifier, recipe)
+        self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(recipe.steps, 2))
+
+    def learn(self, images_BCHW: Tensor, targets_BC: Tensor, smoothing: float) -> None:
+        """One step on a batch."""
+        self.classifier.train()
+        descend(self.classifier, self.optimiser, self.schedule, images_BCHW, targets_BC, smoothing)
+
+    def dump(self) -> dict[str, Any]:
+        """As `State.dump`."""
+        return {
+            "classifier": self.classifier.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def load(self, tree: dict[str, Any]) -> None:
+        """As `State.load`."""
+        self.classifier.load_state_dict(tree["classifier"])
+        _restore(self.optimiser, tree["optimiser"])
+        self.schedule.load_state_dict(tree["schedule"])
+
+
+def descend(
+    classifier: Classifier,
+    optimiser: torch.optim.Optimizer,
+    schedule: OneCycleLR,
+    images_BCHW: Tensor,
+    targets_BC: Tensor,
+    smoothing: float,
+) -> float:
+    """One step of a classifier in training mode, down the loss of a batch; gives that loss."""
+    logits_BC = classifier(images_BCHW)
+    loss = classification_loss(logits_BC, targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    schedule.step()
+    return loss.item()
+
+
+def _optimiser(classifier: Classifier, recipe: Recipe) -> torch.optim.AdamW:
+    return torch.optim.AdamW(classifier.parameters(), weight_decay=recipe.weight_decay)
+
+
+def _restore(optimiser: torch.optim.AdamW, tree: dict[str, Any]) -> None:
+    optimiser.load_state_dict(tree)
+    for parameter, moments in optimiser.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape:  # laid out in memory like the weights, as they were: sums round likewise
+                moments[name] = torch.empty_like(parameter).copy_(moment)
 
 
 def moving_average(classifier: Classifier, decay: float) -> AveragedModel:

@@ -48,7 +48,7 @@ def corrupt(images_BCHW: Tensor, name: str, severity: int, generator: torch.Gene
     if name not in CORRUPTIONS:
         raise unknown("corruption", name, CORRUPTIONS)
     if severity not in range(1, 6):
-        raise TsyndError(f"severity must be 1, 2, 3, 4 or 5, got {severity}")
+        raise TsyndError(f"severity must be 1, 2, 3, 4 or 5, got {severity!r}")
     corruption = CORRUPTIONS[name]
     _check(images_BCHW, name, corruption.colour)
     return corruption.apply(images_BCHW, corruption.levels[int(severity) - 1], generator).clamp(0, 1)
