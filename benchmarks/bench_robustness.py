@@ -153,7 +153,7 @@ def one_by_one(random: np.random.Generator) -> dict[str, Callable[[np.ndarray, f
 
 def corrupted(images: Tensor) -> list[dict[str, Any]]:
     """Rows of the table: images a second, batched and one at a time."""
-    arrays, rows = [array for array in (images[:, 0] * 255).round().byte().numpy()], []
+    arrays, rows = list((images[:, 0] * 255).round().byte().numpy()), []
     for name, function in one_by_one(np.random.default_rng(0)).items():
         level, generator = CORRUPTIONS[name].levels[SEVERITY - 1], generator_for(0, name)
         seconds: dict[str, list[float]] = {"batched": [], "one_by_one": []}

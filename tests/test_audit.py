@@ -348,6 +348,6 @@ def test_the_report_shows_the_audit(run: Run) -> None:
     assert all(len(cells) == len(headings) for cells in rows.values())
     page = render(run, Path("runs/a"))
     assert "Still of its class?" in page and "Nearer to the withheld faint?" in page
-    assert page.count("<img") == page.count('alt="') == 5
+    assert page.count("<img") == page.count('alt="') == 6
     kept = render(replace(run, audit=None), Path("runs/a"))  # as after load_run: the numbers are there, the images are not
-    assert "Still of its class?" in kept and kept.count("<img") == 4
+    assert "Still of its class?" in kept and kept.count("<img") == 5

@@ -6,6 +6,7 @@ from tsynd.exercises.data import balanced_accuracy, find_a_leak, nested_subsets,
 from tsynd.exercises.quickstart import judge_one_run, read_targeted, run_pipeline
 from tsynd.exercises.robustness import attack_step, attack_the_average, judge_a_report, worst_case
 from tsynd.exercises.targeting import fair_control, guard_penalty, judge_a_search, one_step
+from tsynd.exercises.training import bank_life, equal_cost, mix_a_batch, which_control
 from tsynd.exercises.uncertainty import find_the_errors, how_many_samples, same_entropy, split_uncertainty
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "attack_step",
     "attack_the_average",
     "balanced_accuracy",
+    "bank_life",
     "checker",
     "classifier_minds",
+    "equal_cost",
     "fair_control",
     "find_a_leak",
     "find_the_errors",
@@ -24,6 +27,7 @@ __all__ = [
     "judge_a_report",
     "judge_a_search",
     "judge_one_run",
+    "mix_a_batch",
     "nested_subsets",
     "one_step",
     "radius_of_a_step",
@@ -34,5 +38,6 @@ __all__ = [
     "split_uncertainty",
     "standardise_codes",
     "walk_along_a_factor",
+    "which_control",
     "worst_case",
 ]

@@ -1,0 +1,96 @@
+"""Exercises of the chapter on training: solutions, stubs and plausible wrong answers."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def stub(*_: Any) -> Any: ...
+
+
+def mix(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    pick = torch.randint(len(bank), (count,), generator=generator)
+    return torch.cat([real[:-count], bank[pick]])
+
+
+def mix_appended(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    pick = torch.randint(len(bank), (round(share * len(real)),), generator=generator)
+    return torch.cat([real, bank[pick]])
+
+
+def mix_in_front(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    return torch.cat([bank[torch.randint(len(bank), (count,), generator=generator)], real[count:]])
+
+
+def mix_the_first(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    return torch.cat([real[:-count], bank[torch.zeros(count).long()]])
+
+
+def mix_globally(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    return torch.cat([real[:-count], bank[torch.randint(len(bank), (count,))]])
+
+
+def mix_all(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    return bank[torch.randint(len(bank), (len(real),), generator=generator)]
+
+
+def matched(step: float, search: float, steps: int, warmup: int, every: int) -> float:
+    return steps + math.ceil((steps - warmup) / every) * search / step
+
+
+CONTROLS = ("none-matched", "reconstruction", "random", "sham")
+
+ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
+    "bank_life": (
+        lambda every, count, capacity: every * capacity / count,
+        stub,
+        [
+            (lambda every, count, capacity: capacity / count, "number of refreshes"),
+            (lambda every, count, capacity: every * count, "an image lives for 30 steps"),
+            (lambda every, count, capacity: capacity, "an image lives for 30 steps"),
+        ],
+    ),
+    "mix_a_batch": (
+        mix,
+        stub,
+        [
+            (mix_appended, "keeps its size"),
+            (mix_in_front, "first half must be the real images"),
+            (mix_the_first, "draw from `generator`"),
+            (mix_globally, "draw from `generator`"),
+            (mix_all, "4 of 8 images"),
+        ],
+    ),
+    "equal_cost": (
+        matched,
+        stub,
+        [
+            (lambda step, search, steps, warmup, every: steps + steps / every * search / step, "in the warm-up"),
+            (lambda step, search, steps, warmup, every: steps + math.ceil((steps - warmup) / every) * search, "divide by that"),
+            (lambda step, search, steps, warmup, every: steps, "cost as much as 780"),
+        ],
+    ),
+    "which_control": (
+        CONTROLS,
+        ...,
+        [
+            (("random", "reconstruction", "none-matched", "sham"), "Objection 1 is not answered by 'random'"),
+            (("none-matched", "random", "reconstruction", "sham"), "the blur"),
+            (("none-matched", "reconstruction", "sham", "random"), "any variety"),
+            (CONTROLS[:3], "Four arms"),
+            ((*CONTROLS[:3], "none"), "none of the four arms"),
+        ],
+    ),
+}
+
+ALSO_RIGHT: dict[str, list[Any]] = {
+    "bank_life": [lambda every, count, capacity: capacity // count * every],
+    "equal_cost": [lambda *numbers: round(matched(*numbers))],
+    "which_control": [list(CONTROLS), [arm.upper() for arm in CONTROLS]],
+}
