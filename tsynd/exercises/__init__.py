@@ -5,6 +5,7 @@ from tsynd.exercises.checking import NotYet, Verdict, checker
 from tsynd.exercises.data import balanced_accuracy, find_a_leak, nested_subsets, split_by_patient
 from tsynd.exercises.quickstart import judge_one_run, read_targeted, run_pipeline
 from tsynd.exercises.robustness import attack_step, attack_the_average, judge_a_report, worst_case
+from tsynd.exercises.study import crossed_resample, holm_by_hand, judge_a_study, paired_difference
 from tsynd.exercises.targeting import fair_control, guard_penalty, judge_a_search, one_step
 from tsynd.exercises.training import bank_life, equal_cost, mix_a_batch, which_control
 from tsynd.exercises.uncertainty import find_the_errors, how_many_samples, same_entropy, split_uncertainty
@@ -18,18 +19,22 @@ __all__ = [
     "bank_life",
     "checker",
     "classifier_minds",
+    "crossed_resample",
     "equal_cost",
     "fair_control",
     "find_a_leak",
     "find_the_errors",
     "guard_penalty",
+    "holm_by_hand",
     "how_many_samples",
     "judge_a_report",
     "judge_a_search",
+    "judge_a_study",
     "judge_one_run",
     "mix_a_batch",
     "nested_subsets",
     "one_step",
+    "paired_difference",
     "radius_of_a_step",
     "read_targeted",
     "run_pipeline",

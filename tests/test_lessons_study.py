@@ -1,0 +1,35 @@
+"""The chapter on the study: its numbers are those of the results, and its figures draw what they are given."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tsynd.viz.lessons import study
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "measure"),
+    [("AUROC, BreastMNIST", "breastmnist", "auroc"), ("PGD 2/255, RetinaMNIST", "retinamnist", "pgd_2_255")],
+)
+def test_the_ten_seeds_are_those_of_the_results(name: str, data: str, measure: str) -> None:
+    with (ROOT / "results/refresh/runs.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for scheme, numbers in (("none", study.NONE), ("bank", study.GUARDED)):
+        found = {int(row["seed"]): float(row[measure]) for row in rows if (row["data"], row["scheme"]) == (data, scheme)}
+        assert numbers[name] == [found[seed] for seed in range(10)]
+
+
+def test_hidden_seeds_are_not_drawn() -> None:
+    some, every = study.seeds({"a": [0.1, -0.2, 0.3]}, shown=2), study.seeds({"a": [0.1, -0.2, 0.3]})
+    assert len(every.axes[0].lines) == len(some.axes[0].lines) + 1
+    assert some.axes[0].get_ylim() == every.axes[0].get_ylim()
+
+
+def test_bars_of_coverage_and_rows_of_intervals() -> None:
+    figure = study.held({"one": {"t": 0.5, "crossed": 0.95}, "two": {"t": 0.9, "crossed": 0.96}})
+    assert len(figure.axes[0].patches) == 4
+    figure = study.intervals([(0.1, 0.05, 0.15), (0.0, -0.1, 0.1)], 0.02, "2 seeds")
+    assert figure.axes[0].get_title() == "2 seeds: 1 of 2 lie above 0"
