@@ -1,0 +1,102 @@
+"""The book's page of results, from the report of the main study: `tsynd study report results/main` comes first."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from tsynd.study import read_study
+from tsynd.study.claims import CLAIMS
+from tsynd.study.comparisons import MEAN
+from tsynd.study.wording import NAMES
+
+Row = dict[str, str]
+MEASURES = ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "seconds")
+SETS = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST", "retinamnist": "RetinaMNIST", "phantom": "phantoms"}
+
+
+def results_page(root: Path) -> str:
+    """The page, whatever part of the study is there; it says how much that is."""
+    folder = root / "results" / "main"
+    claims, differences, means = (_rows(folder / "report" / f"{name}.csv") for name in ("claims", "differences", "means"))
+    done = {row["key"] for row in _rows(folder / "runs.csv") if row["status"] == "done"}
+    runs = read_study(root / "studies" / "main.yaml").runs()
+    whole = all(run.key in done for run in runs)
+    some = f"{len(done)} of {len(runs)} runs are done"
+    stand = f"{some}." if whole else f"**The study is running: {some}.** Until then verdicts are *so far*, and may change."
+    verdicts = {row["claim"]: row["verdict"] for row in claims}
+    parts = [
+        "# Results",
+        "",
+        "Does training on targeted images help? This page is generated from the runs of one study, whose comparisons and rules",
+        "were written into `studies/main.yaml` before the first run ([how to read it](../notebooks/07_study.ipynb)). " + stand,
+        "",
+        "Differences are paired by seed, mean over sets; better is above 0, for losses too. In brackets: 95 % intervals over seeds",
+        "and test images, crossed. BreastMNIST, PneumoniaMNIST and RetinaMNIST are development sets: their figures are optimistic.",
+        "",
+        "## Claims",
+    ]
+    for claim in CLAIMS:
+        if claim.name in verdicts:
+            lines = [row for row in differences if row["claim"] == claim.name and row["data"] == MEAN]
+            said = verdicts[claim.name] if whole else f"so far {verdicts[claim.name]}"
+            parts += [
+                "",
+                f"### {claim.text}: {said}",
+                "",
+                *_claim(claim.arm, lines, claim.measures if claim.every else claim.measures[:1]),
+            ]
+    parts += [
+        *("", "### Decided elsewhere", ""),
+        "High mutual information marks what is missing: [on phantoms it does not](phantoms.md). The classifier looks at more",
+        "meaningful regions: {ref}`on phantoms it does not <attribution>`.",
+        *("", "## Set by set", ""),
+        "```{figure} ../results/main/report/forest.svg",
+        ":alt: Differences of every arm to none with intervals, a panel each for AUROC, augmentation and PGD, a point for each set",
+        ":width: 100%",
+        "",
+        "Every arm minus `none`.",
+        "```",
+        "",
+        "```{figure} ../results/main/report/pareto.svg",
+        ":alt: Clean AUROC against accuracy under attack for every arm, a panel a set; larger markers took longer to train",
+        ":width: 100%",
+        "",
+        "Clean against robust; the larger a marker, the longer the training.",
+        "```",
+    ]
+    for place in dict.fromkeys((row["data"], row["per_class"]) for row in means):
+        name = SETS[place[0].partition(":")[0]]
+        parts += [
+            "",
+            f"### {name}, {place[1]} per class",
+            "",
+            *_means([row for row in means if (row["data"], row["per_class"]) == place]),
+        ]
+    parts += [
+        "",
+        "Means over seeds. Seconds are those of the machine's clock, warm-up, searches and training. All numbers, also of single",
+    ]
+    parts += ["runs and sets, are in `results/main`.", ""]
+    return "\n".join(parts)
+
+
+def _claim(arm: str, lines: Sequence[Row], deciding: Sequence[str]) -> list[str]:
+    rows = [f"| `{arm}` minus | measure | difference | |", "|:--|:--|:--|:--|"]
+    for row in lines:
+        decides = row["verdict"] if row["measure"] in deciding else ""
+        interval = f"{float(row['mean']):+.3f} ({float(row['low']):+.3f} to {float(row['high']):+.3f})".replace("-", "−")
+        rows.append(f"| `{row['other']}` | {NAMES[row['measure']]} | {interval} | {decides} |")
+    return rows
+
+
+def _means(means: Sequence[Row]) -> list[str]:
+    rows = [f"| arm | seeds | {' | '.join(NAMES[name] for name in MEASURES)} |", "|:--|--:|" + "--:|" * len(MEASURES)]
+    for row in means:
+        cells = [f"{float(row[name]):.{1 if name == 'seconds' else 3}f}" if row[name] else "" for name in MEASURES]
+        rows.append(f"| {row['arm']} | {row['seeds']} | {' | '.join(cells)} |")
+    return rows
+
+
+def _rows(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
