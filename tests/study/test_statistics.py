@@ -45,12 +45,23 @@ def test_weights_count_images_as_often(name: str, classes: int) -> None:
 @settings(max_examples=20, deadline=None)
 def test_auroc_is_that_of_scikit_learn(classes: int, seed: int) -> None:
     found = answers(classes, seed=seed)
+    random = np.random.default_rng(seed)
+    probs = random.random((40, classes)) + 0.3 * np.eye(classes)[found["labels"]]
+    found["probs"] = (probs / probs.sum(1, keepdims=True))[random.integers(0, 40, 40)]  # some rows twice: ties
     expected = (
         roc_auc_score(found["labels"], found["probs"][:, 1])
         if classes == 2
         else np.mean([roc_auc_score(found["labels"] == label, found["probs"][:, label]) for label in range(classes)])
     )
     assert measure("auroc", found)[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_auroc_tells_probabilities_apart_that_single_precision_rounds_to_1() -> None:
+    logits = np.array([[0.0, 30.0], [0.0, 40.0], [0.0, 50.0], [0.0, 20.0]])
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    probs = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+    assert (probs[:3, 1] == 1).all()
+    assert measure("auroc", {"labels": np.array([0, 1, 1, 0]), "probs": probs})[0] == 1
 
 
 def test_an_unknown_measure_and_one_that_a_run_lacks() -> None:

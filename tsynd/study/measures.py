@@ -84,9 +84,18 @@ def _auroc(labels_N: npt.NDArray[np.int64], probs_NC: Array, weights_RN: Array) 
     areas = []
     for label in classes:
         is_label = labels_N == label
-        scores_P, scores_Q = probs_NC[is_label, label], probs_NC[~is_label, label]
+        odds_N = _log_odds(probs_NC, int(label))
+        scores_P, scores_Q = odds_N[is_label], odds_N[~is_label]
         order_PQ = (scores_P[:, None] > scores_Q).astype(np.float32) + 0.5 * (scores_P[:, None] == scores_Q).astype(np.float32)
         pairs_R = ((weights_RN[:, is_label].astype(np.float32) @ order_PQ) * weights_RN[:, ~is_label]).sum(axis=1)
         areas.append(pairs_R / (weights_RN[:, is_label].sum(axis=1) * weights_RN[:, ~is_label].sum(axis=1)))
     found: Array = np.mean(areas, axis=0)
+    return found
+
+
+def _log_odds(probs_NC: Array, label: int) -> Array:
+    """The order of the probabilities of a class, also of those so near to 1 that single precision has rounded them to it."""
+    tiny = np.finfo(np.float64).tiny
+    others_N = np.delete(probs_NC, label, axis=1).sum(axis=1)
+    found: Array = np.log(probs_NC[:, label].clip(tiny)) - np.log(others_N.clip(tiny))
     return found
