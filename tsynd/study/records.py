@@ -49,11 +49,12 @@ def check_study(folder: Path, study: Study) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise TsyndError(f"--out {folder} is a file: name a folder")
-    if (folder / STUDY).exists():
+    present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.exists() else set()
+    if STUDY in present:  # one look: another call may be writing it just now
         before = read_yaml(folder / STUDY)
         if differing := differences(_flat(before), _flat(study.resolved())):
             raise TsyndError(f"--out {folder} holds a study with other defaults ({differing}): name a new folder")
-    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+    elif present:
         raise TsyndError(f"--out {folder} is not empty and holds no study: name a new folder")
     planned = {each.key for each in study.runs()}
     for record in read_records(folder):
