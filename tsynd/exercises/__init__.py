@@ -9,10 +9,12 @@ from tsynd.exercises.study import crossed_resample, holm_by_hand, judge_a_study,
 from tsynd.exercises.targeting import fair_control, guard_penalty, judge_a_search, one_step
 from tsynd.exercises.training import bank_life, equal_cost, mix_a_batch, which_control
 from tsynd.exercises.uncertainty import find_the_errors, how_many_samples, same_entropy, split_uncertainty
+from tsynd.exercises.your_data import apply_a_review, groups_from_names, stop_or_go, wrap_a_network
 
 __all__ = [
     "NotYet",
     "Verdict",
+    "apply_a_review",
     "attack_step",
     "attack_the_average",
     "balanced_accuracy",
@@ -24,6 +26,7 @@ __all__ = [
     "fair_control",
     "find_a_leak",
     "find_the_errors",
+    "groups_from_names",
     "guard_penalty",
     "holm_by_hand",
     "how_many_samples",
@@ -42,7 +45,9 @@ __all__ = [
     "split_by_patient",
     "split_uncertainty",
     "standardise_codes",
+    "stop_or_go",
     "walk_along_a_factor",
     "which_control",
     "worst_case",
+    "wrap_a_network",
 ]
