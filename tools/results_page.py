@@ -7,10 +7,10 @@ from pathlib import Path
 from tsynd.study import read_study
 from tsynd.study.claims import CLAIMS
 from tsynd.study.comparisons import MEAN
-from tsynd.study.wording import NAMES
+from tsynd.study.wording import COST, NAMES, number
 
 Row = dict[str, str]
-MEASURES = ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "seconds")
+MEASURES = ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "seconds", "cost")
 SETS = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST", "retinamnist": "RetinaMNIST", "phantom": "phantoms"}
 
 
@@ -34,12 +34,21 @@ def results_page(root: Path) -> str:
         "seeds and test images, crossed. BreastMNIST, PneumoniaMNIST and RetinaMNIST are development sets: their figures are",
         "optimistic.",
         "",
-        "## Claims",
+        "| claim | verdict |",
+        "|:--|:--|",
+        *(f"| {claim.text} | {_verdict(verdicts[claim.name], whole)} |" for claim in CLAIMS if claim.name in verdicts),
+        "| High mutual information marks what is missing | [on phantoms it does not](phantoms.md) |",
+        "| The classifier looks at more meaningful regions | {ref}`on phantoms it does not <attribution>` |",
+        "",
+        "*Supported*: the interval of the difference lies above 0 in all comparisons that decide. *Not supported*: its upper end",
+        "is below .01 in one of them. Else *undecided*: these seeds do not tell.",
+        "",
+        "## Claims, one by one",
     ]
     for claim in CLAIMS:
         if claim.name in verdicts:
             lines = [row for row in differences if row["claim"] == claim.name and row["data"] == MEAN]
-            said = verdicts[claim.name] if whole else f"so far {verdicts[claim.name]}"
+            said = _verdict(verdicts[claim.name], whole)
             parts += [
                 "",
                 f"### {claim.text}: {said}",
@@ -47,9 +56,6 @@ def results_page(root: Path) -> str:
                 *_claim(claim.arm, lines, claim.measures if claim.every else claim.measures[:1]),
             ]
     parts += [
-        *("", "### Decided elsewhere", ""),
-        "High mutual information marks what is missing: [on phantoms it does not](phantoms.md). The classifier looks at more",
-        "meaningful regions: {ref}`on phantoms it does not <attribution>`.",
         *("", "## Set by set", ""),
         "```{figure} ../results/main/report/forest.svg",
         ":alt: Differences of every arm to none with intervals, a panel for AUROC, augmentation and PGD, a point for each set",
@@ -62,7 +68,8 @@ def results_page(root: Path) -> str:
         ":alt: Clean AUROC against accuracy under attack for every arm, a panel a set; larger markers took longer to train",
         ":width: 100%",
         "",
-        "Clean against robust; the larger a marker, the longer the training.",
+        "Clean against robust; the larger a marker, the longer the training. The dotted line joins the arms that no other beats",
+        "in both.",
         "```",
     ]
     for place in dict.fromkeys((row["data"], row["per_class"]) for row in means):
@@ -75,10 +82,15 @@ def results_page(root: Path) -> str:
         ]
     parts += [
         "",
-        "Means over seeds. Seconds are those of the machine's clock, warm-up, searches and training. All numbers, also of single",
+        f"Means over seeds. {COST} Measured on an idle machine: [what it costs](engine.md).",
+        "All numbers, also of single runs and sets, are in `results/main`.",
+        "",
     ]
-    parts += ["runs and sets, are in `results/main`.", ""]
     return "\n".join(parts)
+
+
+def _verdict(verdict: str, whole: bool) -> str:
+    return verdict if whole else f"so far {verdict}"
 
 
 def _claim(arm: str, lines: Sequence[Row], deciding: Sequence[str]) -> list[str]:
@@ -93,7 +105,7 @@ def _claim(arm: str, lines: Sequence[Row], deciding: Sequence[str]) -> list[str]
 def _means(means: Sequence[Row]) -> list[str]:
     rows = [f"| arm | seeds | {' | '.join(NAMES[name] for name in MEASURES)} |", "|:--|--:|" + "--:|" * len(MEASURES)]
     for row in means:
-        cells = [f"{float(row[name]):.{1 if name == 'seconds' else 3}f}" if row[name] else "" for name in MEASURES]
+        cells = [number(name, row[name]) for name in MEASURES]
         rows.append(f"| {row['arm']} | {row['seeds']} | {' | '.join(cells)} |")
     return rows
 

@@ -15,11 +15,10 @@ class Fitted(nn.Module):
     def __init__(self, network: nn.Module, mean_C: Tensor, std_C: Tensor, scale: float = 255) -> None:
         super().__init__()
         self.network, self.scale = network, scale
-        self.register_buffer("mean", mean_C.view(-1, 1, 1))
-        self.register_buffer("std", std_C.view(-1, 1, 1))
+        self.mean_C11, self.std_C11 = mean_C.view(-1, 1, 1), std_C.view(-1, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        standard = (self.scale * images - self.mean) / self.std
+        standard = (self.scale * images - self.mean_C11) / self.std_C11
         return self.network(standard).clamp_min(1e-12).log()
 
 

@@ -118,6 +118,19 @@ def test_holm_is_over_the_measures_that_decide_together(reported: Path) -> None:
     assert float(smallest["p_holm"]) == pytest.approx(min(1.0, 3 * float(smallest["p"])), abs=2e-5)
 
 
+def test_one_run_on_a_machine_that_slept_does_not_spoil_the_cost(tmp_path: Path) -> None:
+    folder = simulate(tmp_path, sets=("a",), seeds=5, images=20)
+    path = folder / "runs" / "a-3-mixup.json"
+    slept = json.loads(path.read_text())
+    slept["metrics"]["seconds"]["training"] = 1e4
+    path.write_text(json.dumps(slept))
+    write_report(folder)
+    means = {each["arm"]: each for each in rows(folder / "report/means.csv")}
+    assert float(means["mixup"]["seconds"]) == 7
+    assert float(means["mixup"]["cost"]) == pytest.approx(7 / 6, abs=1e-3)
+    assert float(means["none"]["cost"]) == 1
+
+
 def test_the_same_records_give_the_same_files(reported: Path) -> None:
     before = {path.name: path.read_bytes() for path in (reported / "report").iterdir()}
     write_report(reported)

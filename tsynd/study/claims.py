@@ -98,7 +98,7 @@ CLAIMS = (
 )
 
 ELSEWHERE = {
-    "High mutual information marks what is missing": "decided on phantoms, whose truth is known: results/phantom-claim",
-    "The classifier looks at more meaningful regions": "decided on phantoms, whose lesions are known: results/attribution",
+    "High mutual information marks what is missing": "on phantoms, whose truth is known, it does not: results/phantom-claim",
+    "The classifier looks at more meaningful regions": "on phantoms, whose lesions are known, it does not: results/attribution",
 }
 """Claims that other studies decide."""

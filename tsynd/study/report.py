@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from tsynd.files import write_text
@@ -47,7 +47,7 @@ def write_report(folder: str | Path) -> dict[str, str]:
     means = _means(answers)
     out = folder / REPORT
     write_text(out / "differences.csv", _csv(FIELDS, lines))
-    write_text(out / "means.csv", _csv(("data", "per_class", "arm", "seeds", *MEASURES, "seconds"), means))
+    write_text(out / "means.csv", _csv(("data", "per_class", "arm", "seeds", *MEASURES, "seconds", "cost"), means))
     write_text(out / "claims.csv", _csv(("claim", "text", "verdict", "sentence"), claims))
     to_none = list(against(answers, "none", study["primaries"]))
     save(forest(to_none), out / "forest.svg")
@@ -106,16 +106,23 @@ def _claims(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str,
 
 
 def _means(answers: Answers) -> list[dict[str, Any]]:
-    """The mean of each measure over the seeds of an arm, as they stand in `runs.csv`."""
+    """The mean of each measure over the seeds of an arm, as they stand in `runs.csv`; of time the median.
+
+    A machine that was busy or asleep during one run would spoil a mean. The cost is the median over seeds of the seconds
+    relative to those of `none` at the same seed.
+    """
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for record in answers.records:
         if record["status"] == "done":
             groups.setdefault((record["data"], str(record["per_class"]), record["arm"]), []).append(row(record))
     rows = []
     for (data, per_class, arm), runs in sorted(groups.items()):
-        values = {name: [run[name] for run in runs if run[name] is not None] for name in (*MEASURES, "seconds")}
+        values = {name: [run[name] for run in runs if run[name] is not None] for name in MEASURES}
         means = {name: round(fmean(each), 5) if each else "" for name, each in values.items()}
-        rows.append({"data": data, "per_class": per_class, "arm": arm, "seeds": len(runs)} | means)
+        base = {run["seed"]: run["seconds"] for run in groups.get((data, per_class, "none"), ())}
+        ratios = [run["seconds"] / base[run["seed"]] for run in runs if base.get(run["seed"])]
+        cost = {"seconds": round(median(run["seconds"] for run in runs), 2), "cost": round(median(ratios), 3) if ratios else ""}
+        rows.append({"data": data, "per_class": per_class, "arm": arm, "seeds": len(runs)} | means | cost)
     return rows
 
 

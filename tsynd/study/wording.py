@@ -6,7 +6,20 @@ from typing import Any
 
 from tsynd.study.claims import ELSEWHERE
 
-SHOWN = ("auroc", "balanced_accuracy", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "ece", "seconds", "subgroup")
+SHOWN = (
+    "auroc",
+    "balanced_accuracy",
+    "augmented",
+    "corrupted",
+    "pgd_2_255",
+    "pgd_4_255",
+    "nll",
+    "ece",
+    "subgroup",
+    "seconds",
+    "cost",
+)
+DIGITS = {"seconds": 1, "cost": 2}
 NAMES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "bal. acc.",
@@ -22,7 +35,12 @@ NAMES = {
     "square_4_255": "random search 4/255",
     "subgroup": "subgroup",
     "seconds": "seconds",
+    "cost": "cost",
 }
+COST = (
+    "Seconds are the median over seeds, by the machine's clock, of warm-up, searches and training; cost is the median of their "
+    "ratio to `none` at the same seed. On a shared machine both are rough."
+)
 Line = Mapping[str, Any]
 
 
@@ -61,8 +79,13 @@ def markdown(
     parts += ["", "## Means over seeds"]
     for place in dict.fromkeys(map(_place, means)):
         parts += ["", f"### {place}", "", *_means([each for each in means if _place(each) == place])]
-    last = "Lower is better for NLL, ECE and seconds (warm-up, searches and training, by the clock of the machine)."
+    last = f"Lower is better for NLL, ECE, seconds and cost. {COST}"
     return "\n".join([*parts, "", last, ""])
+
+
+def number(name: str, value: float | str) -> str:
+    """A mean as tables show it; nothing where it was not measured."""
+    return "" if value == "" else f"{float(value):.{DIGITS.get(name, 3)}f}"
 
 
 def _differences(lines: Sequence[Line]) -> list[str]:
@@ -79,7 +102,7 @@ def _means(means: Sequence[Line]) -> list[str]:
     columns = [name for name in SHOWN if any(each[name] != "" for each in means)]
     rows = [f"| arm | seeds | {' | '.join(NAMES[name] for name in columns)} |", "|:--|--:|" + "--:|" * len(columns)]
     for each in means:
-        cells = ["" if each[name] == "" else f"{each[name]:.{1 if name == 'seconds' else 3}f}" for name in columns]
+        cells = [number(name, each[name]) for name in columns]
         rows.append(f"| {each['arm']} | {each['seeds']} | {' | '.join(cells)} |")
     return rows
 

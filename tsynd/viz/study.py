@@ -49,28 +49,41 @@ def forest(differences: Sequence["Difference"]) -> Figure:
 
 @styled
 def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
-    """Clean AUROC against accuracy under PGD 2/255, a panel a set; the larger the marker, the longer the training."""
+    """Clean AUROC against accuracy under PGD 2/255, a panel a set; the larger the marker, the longer the training.
+
+    A dotted line joins the arms that no other arm beats in both.
+    """
     places = list(dict.fromkeys((each["data"], each["per_class"]) for each in means))
     columns = min(2, len(places)) or 1
     lines = -(-len(places) // columns) or 1
-    figure = Picture(figsize=(4.8 * columns, 3.9 * lines))
+    arms = sorted({each["arm"] for each in means})
+    figure = Picture(figsize=(4.8 * columns, 3.9 * lines + 0.25 * len(arms) / 4))
     panels = figure.subplots(lines, columns, squeeze=False).flatten()
     for axis, place in zip(panels, places, strict=False):
         here = [each for each in means if (each["data"], each["per_class"]) == place]
-        base = next((each["seconds"] for each in here if each["arm"] == "none"), None) or here[0]["seconds"] or 1
-        for number, each in enumerate(here):
+        for each in here:
+            number = arms.index(each["arm"])
             axis.scatter(
                 each["pgd_2_255"],
                 each["auroc"],
-                s=22 * max(1.0, each["seconds"] / base) ** 1.5,
+                s=22 * max(1.0, each["cost"] or 1.0) ** 1.5,
                 color=COLOURS[number % 8],
                 marker=MARKERS[(number // 8 + number) % 8],
                 alpha=0.8,
+                label=each["arm"],
             )
-            axis.annotate(
-                each["arm"], (each["pgd_2_255"], each["auroc"]), fontsize=6.5, xytext=(4, 3), textcoords="offset points"
-            )
+        front = sorted((each["pgd_2_255"], each["auroc"]) for each in here if not any(_beats(one, each) for one in here))
+        axis.plot([x for x, _ in front], [y for _, y in front], color="0.6", lw=1, ls=":", zorder=0)
+        axis.margins(0.08)
         axis.set(title=f"{short(place[0])}, {place[1]} per class", xlabel="accuracy under PGD 2/255", ylabel="AUROC, clean")
     for axis in panels[len(places) :]:
         axis.set_axis_off()
+    handles = {name: handle for axis in panels for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend([handles[arm] for arm in arms], arms, loc="outside lower center", ncols=4, fontsize=8)
     return figure
+
+
+def _beats(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Better in both, or better in one and equal in the other."""
+    pairs = [(one[name], other[name]) for name in ("pgd_2_255", "auroc")]
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
