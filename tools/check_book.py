@@ -56,7 +56,7 @@ def findings(root: Path) -> Iterator[str]:
         yield from (f"{path.name}: was executed without {name}, so its outputs lack what it shows" for name in lacked)
     if not invalid:  # the rest reads the front matter of every notebook
         yield from of_all(notebooks, root)
-    for path in sorted(root.glob("book/*.md")):
+    for path in sorted(root.glob("book/**/*.md")):
         if path.name == "results.md":  # generated number by number, and compared as a whole
             continue
         text = path.read_text(encoding="utf-8")
