@@ -1,5 +1,5 @@
 """Write the pages that follow from what is elsewhere: objectives and their exercises, what executing took, data
-cards, results.
+cards, results; and the students' notebooks.
 
     python tools/make_pages.py
 
@@ -17,6 +17,7 @@ from book_exercises import exercises
 from data_cards import data_cards
 from nbformat import NotebookNode
 from results_page import results_page
+from student_notebooks import student_notebooks
 
 from tsynd.data.registry import REGISTRY
 from tsynd.files import write_text
@@ -37,11 +38,15 @@ def pages(root: Path) -> dict[Path, str]:
     """The generated pages of a book, by path."""
     notebooks = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
     results = {root / "book" / "results.md": results_page(root)} if (root / "results/main/report").is_dir() else {}
-    return results | {
-        root / "book" / "objectives.md": objectives(notebooks),
-        root / "book" / "facts.md": facts(notebooks),
-        root / "book" / "data_cards.md": data_cards(REGISTRY.values()),
-    }
+    return (
+        results
+        | student_notebooks(notebooks)
+        | {
+            root / "book" / "objectives.md": objectives(notebooks),
+            root / "book" / "facts.md": facts(notebooks),
+            root / "book" / "data_cards.md": data_cards(REGISTRY.values()),
+        }
+    )
 
 
 def link(path: Path, notebook: NotebookNode) -> str:
