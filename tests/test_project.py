@@ -106,7 +106,7 @@ def test_the_contents_list_every_notebook_and_only_files_that_exist() -> None:
     contents = load_yaml("_toc.yml")
     chapters = [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
     found = {path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("notebooks/*.ipynb")}
-    found |= {path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("book/*.md")}
+    found |= {path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("book/**/*.md")}
     assert sorted(chapters) == sorted(found)
 
 

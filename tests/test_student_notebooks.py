@@ -84,13 +84,6 @@ def test_another_repository_is_named_everywhere(tmp_path: Path) -> None:
     assert set_repository(root, "someone/a.fork") == []
 
 
-def test_nothing_else_names_the_repository() -> None:
-    """What names it must be `_config.yml` or a notebook: these are what the tool changes."""
-    name = front_matter.repository()["url"].removeprefix("https://github.com/")
-    command = ["git", "grep", "-lF", f"github.com/{name}", "--", ":!notebooks", ":!_config.yml", ":!tests"]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout == ""
-
-
 @pytest.mark.parametrize(("name", "message"), [("tsynd", "OWNER/NAME is asked for"), ("https://x/y", "got 'https://x/y'")])
 def test_a_wrong_name_is_refused(tmp_path: Path, name: str, message: str) -> None:
     root = copied(tmp_path)
