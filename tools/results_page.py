@@ -19,10 +19,11 @@ def results_page(root: Path) -> str:
     folder = root / "results" / "main"
     claims, differences, means = (_rows(folder / "report" / f"{name}.csv") for name in ("claims", "differences", "means"))
     done = {row["key"] for row in _rows(folder / "runs.csv") if row["status"] == "done"}
-    runs = read_study(root / "studies" / "main.yaml").runs()
-    whole = all(run.key in done for run in runs)
-    some = f"{len(done)} of {len(runs)} runs are done"
-    stand = f"{some}." if whole else f"**The study is running: {some}.** Until then verdicts are *so far*, and may change."
+    study = read_study(root / "studies" / "main.yaml")
+    deciding = [run.key for run in study.runs_of(study.tiers[0])]
+    others = [run.key for run in study.runs() if run.key not in set(deciding)]
+    whole = done.issuperset(deciding)
+    stand = _stand(done, deciding, others)
     verdicts = {row["claim"]: row["verdict"] for row in claims}
     parts = [
         "# Results",
@@ -87,6 +88,16 @@ def results_page(root: Path) -> str:
         "",
     ]
     return "\n".join(parts)
+
+
+def _stand(done: set[str], deciding: Sequence[str], others: Sequence[str]) -> str:
+    """How much of the study is there."""
+    decided, more = (sum(key in done for key in keys) for keys in (deciding, others))
+    if decided < len(deciding):
+        some = f"{decided} of the {len(deciding)} runs that decide are done"
+        return f"**The study is running: {some}.** Until then verdicts are *so far*, and may change."
+    told = f"All {decided} runs that decide are done: every arm at ten seeds, with few images."
+    return told if more == len(others) else f"{told} Of the {len(others)} with more images, {more} are: these decide nothing."
 
 
 def _verdict(verdict: str, whole: bool) -> str:

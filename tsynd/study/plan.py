@@ -91,15 +91,16 @@ class Study:
 
     def __post_init__(self) -> None:
         names: dict[str, str] = {}
-        for planned in (each for tier in self.tiers for each in self._of(tier)):
+        for planned in (each for tier in self.tiers for each in self.runs_of(tier)):
             if names.setdefault(planned.key, planned.arm) != planned.arm:
                 raise TsyndError(f"study {self.name}: arms {names[planned.key]!r} and {planned.arm!r} are the same run")
 
     def runs(self) -> list[Planned]:
         """Every run, once: tier by tier, seed by seed, set by set, so that whatever is finished is finished for all arms."""
-        return list({planned.key: planned for tier in self.tiers for planned in self._of(tier)}.values())
+        return list({planned.key: planned for tier in self.tiers for planned in self.runs_of(tier)}.values())
 
-    def _of(self, tier: Tier) -> Iterator[Planned]:
+    def runs_of(self, tier: Tier) -> Iterator[Planned]:
+        """The runs of one tier, seed by seed, set by set."""
         for seed in tier.seeds:
             for data, per_class in tier.sets:
                 for name, (arm, changes) in tier.arms.items():

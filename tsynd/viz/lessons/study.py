@@ -24,7 +24,7 @@ GUARDED = {
 
 
 @styled
-def seeds(differences: Mapping[str, Sequence[float]], shown: int | None = None) -> Figure:
+def seeds(differences: Mapping[str, Sequence[float]], shown: int | None = None, of: str = "guarded − none") -> Figure:
     """Differences at each seed as points, their mean as a bar, a panel a measure; with `shown`, the other seeds are hidden."""
     figure = Picture(figsize=(4.1 * len(differences), 3.1))
     for axis, (name, values) in zip(figure.subplots(1, len(differences), squeeze=False)[0], differences.items(), strict=True):
@@ -37,7 +37,7 @@ def seeds(differences: Mapping[str, Sequence[float]], shown: int | None = None) 
         limit = 1.15 * max(abs(value) for value in values)
         axis.set(xlabel="seed", title=name, xlim=(-0.6, len(values) - 0.4), ylim=(-limit, limit), xticks=range(len(values)))
         axis.legend(fontsize=9, loc="best")
-    figure.axes[0].set_ylabel("guarded − none")
+    figure.axes[0].set_ylabel(of)
     return figure
 
 
