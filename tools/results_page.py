@@ -7,7 +7,7 @@ from pathlib import Path
 from tsynd.study import read_study
 from tsynd.study.claims import CLAIMS
 from tsynd.study.comparisons import MEAN
-from tsynd.study.wording import COST, NAMES, number
+from tsynd.study.wording import COST, NAMES, checked, number
 
 Row = dict[str, str]
 MEASURES = ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "seconds", "cost")
@@ -57,7 +57,9 @@ def results_page(root: Path) -> str:
                 *_claim(claim.arm, lines, claim.measures if claim.every else claim.measures[:1]),
             ]
     parts += [
-        *("", "## Set by set", ""),
+        *("", "## Can the robustness be believed?", ""),
+        *checked(_rows(folder / "report" / "checks.csv")),
+        *("## Set by set", ""),
         "```{figure} ../results/main/report/forest.svg",
         ":alt: Differences of every arm to none with intervals, a panel for AUROC, augmentation and PGD, a point for each set",
         ":width: 100%",

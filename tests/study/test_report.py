@@ -131,11 +131,24 @@ def test_one_run_on_a_machine_that_slept_does_not_spoil_the_cost(tmp_path: Path)
     assert float(means["none"]["cost"]) == 1
 
 
+def test_failed_checks_are_counted_and_named(tmp_path: Path) -> None:
+    folder = simulate(tmp_path, sets=("a",), seeds=2, images=20)
+    for seed in (0, 1):
+        path = folder / "runs" / f"a-{seed}-pgd.json"
+        checked = json.loads(path.read_text())
+        checked["metrics"]["checks"] = [{"name": "steps", "passed": True}, {"name": "black box", "passed": seed == 0}]
+        path.write_text(json.dumps(checked))
+    write_report(folder)
+    assert rows(folder / "report/checks.csv") == [{"arm": "pgd", "runs": "2", "failed": "1", "which": "a, seed 1: black box"}]
+    assert "| `pgd` | 2 | 1 | a, seed 1: black box |" in (folder / "report/report.md").read_text()
+
+
 def test_the_same_records_give_the_same_files(reported: Path) -> None:
     before = {path.name: path.read_bytes() for path in (reported / "report").iterdir()}
     write_report(reported)
     assert {path.name: path.read_bytes() for path in (reported / "report").iterdir()} == before
-    assert set(before) == {"report.md", "claims.csv", "differences.csv", "means.csv", "forest.svg", "pareto.svg"}
+    tables = {"claims.csv", "differences.csv", "means.csv", "checks.csv"}
+    assert set(before) == tables | {"report.md", "forest.svg", "pareto.svg"}
 
 
 def test_a_seed_that_one_arm_lacks_is_left_out_of_its_pairs(tmp_path: Path) -> None:

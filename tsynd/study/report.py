@@ -23,7 +23,7 @@ FIELDS = ("claim", "data", "per_class", "arm", "other", "measure", "seeds", "mea
 
 
 def write_report(folder: str | Path) -> dict[str, str]:
-    """Write `runs.csv` again, and `report/` with report.md, claims.csv, differences.csv, means.csv and the figures.
+    """Write `runs.csv` again, and `report/` with report.md, claims.csv, differences.csv, means.csv, checks.csv and the figures.
 
     The same records give the same files, byte for byte. Differences have the sign that makes better positive.
 
@@ -48,11 +48,13 @@ def write_report(folder: str | Path) -> dict[str, str]:
     out = folder / REPORT
     write_text(out / "differences.csv", _csv(FIELDS, lines))
     write_text(out / "means.csv", _csv(("data", "per_class", "arm", "seeds", *MEASURES, "seconds", "cost"), means))
+    checks = _checks(answers)
+    write_text(out / "checks.csv", _csv(("arm", "runs", "failed", "which"), checks))
     write_text(out / "claims.csv", _csv(("claim", "text", "verdict", "sentence"), claims))
     to_none = list(against(answers, "none", study["primaries"]))
     save(forest(to_none), out / "forest.svg")
     save(pareto(means), out / "pareto.svg")
-    write_text(out / "report.md", markdown(study, answers.records, claims, lines, means))
+    write_text(out / "report.md", markdown(study, answers.records, claims, lines, means, checks))
     return {each["claim"]: each["verdict"] for each in claims}
 
 
@@ -124,6 +126,21 @@ def _means(answers: Answers) -> list[dict[str, Any]]:
         cost = {"seconds": round(median(run["seconds"] for run in runs), 2), "cost": round(median(ratios), 3) if ratios else ""}
         rows.append({"data": data, "per_class": per_class, "arm": arm, "seeds": len(runs)} | means | cost)
     return rows
+
+
+def _checks(answers: Answers) -> list[dict[str, Any]]:
+    """For each arm that was attacked strongly: in how many runs a check for masked gradients or weak attacks failed, and which."""
+    rows: dict[str, dict[str, Any]] = {}
+    for record in answers.records:
+        if record["status"] == "done" and (checks := record["metrics"].get("checks")):
+            found = rows.setdefault(record["arm"], {"arm": record["arm"], "runs": 0, "failed": 0, "which": ""})
+            failed = [check["name"] for check in checks if not check["passed"]]
+            found["runs"] += 1
+            if failed:
+                found["failed"] += 1
+                told = f"{record['data']}, seed {record['seed']}: {', '.join(failed)}"
+                found["which"] = "; ".join(filter(None, (found["which"], told)))
+    return [rows[arm] for arm in sorted(rows)]
 
 
 def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:

@@ -50,14 +50,19 @@ def said(line: Line) -> str:
 
 
 def markdown(
-    study: Mapping[str, Any], records: Sequence[Line], claims: Sequence[Line], lines: Sequence[Line], means: Sequence[Line]
+    study: Mapping[str, Any],
+    records: Sequence[Line],
+    claims: Sequence[Line],
+    lines: Sequence[Line],
+    means: Sequence[Line],
+    checks: Sequence[Line],
 ) -> str:
     """The whole report.
 
     Args:
         study: resolved.
         records: of all runs that were tried.
-        claims, lines, means: rows of `claims.csv`, `differences.csv` and `means.csv`.
+        claims, lines, means, checks: rows of the tables `claims.csv`, `differences.csv`, `means.csv` and `checks.csv`.
     """
     counts = Counter(record["status"] for record in records)
     machines = sorted({record["cpu"] for record in records if record.get("cpu")})
@@ -72,6 +77,7 @@ def markdown(
         *(f"| {text} | | {where} |" for text, where in ELSEWHERE.items()),
         *("", "Better is above 0, for losses too. In brackets: 95 % intervals over seeds and test images, crossed.", ""),
         *("![Differences to none](forest.svg)", "", "![Clean, robust and cost](pareto.svg)", ""),
+        *checked(checks),
         "## Differences, set by set",
     ]
     for claim in dict.fromkeys(line["claim"] for line in lines):
@@ -81,6 +87,15 @@ def markdown(
         parts += ["", f"### {place}", "", *_means([each for each in means if _place(each) == place])]
     last = f"Lower is better for NLL, ECE, seconds and cost. {COST}"
     return "\n".join([*parts, "", last, ""])
+
+
+def checked(checks: Sequence[Line]) -> list[str]:
+    """What the checks of attacks found, arm by arm: lines, or none where nothing was attacked strongly."""
+    if not checks:
+        return []
+    rows = [f"| `{each['arm']}` | {each['runs']} | {each['failed']} | {each['which']} |" for each in checks]
+    told = "Checks for masked gradients and weak attacks, in the runs that were attacked strongly:"
+    return [told, "", "| arm | runs | of these failed | which |", "|:--|--:|--:|:--|", *rows, ""]
 
 
 def number(name: str, value: float | str) -> str:
