@@ -129,7 +129,7 @@ def _means(answers: Answers) -> list[dict[str, Any]]:
 
 
 def _checks(answers: Answers) -> list[dict[str, Any]]:
-    """For each arm that was attacked strongly: in how many runs a check for masked gradients or weak attacks failed, and which."""
+    """For each arm that was attacked strongly: in how many runs a check of gradients or attacks failed, and which."""
     rows: dict[str, dict[str, Any]] = {}
     for record in answers.records:
         if record["status"] == "done" and (checks := record["metrics"].get("checks")):
