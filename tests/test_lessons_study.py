@@ -22,6 +22,21 @@ def test_the_ten_seeds_are_those_of_the_results(name: str, data: str, measure: s
         assert numbers[name] == [found[seed] for seed in range(10)]
 
 
+@pytest.mark.parametrize(("name", "measure"), [("AUROC", "auroc"), ("PGD 2/255", "pgd_2_255")])
+def test_the_seeds_of_the_main_study_are_those_of_its_table(name: str, measure: str) -> None:
+    with (ROOT / "results/main/runs.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    sizes = {"breastmnist": "60", "pneumoniamnist": "25", "retinamnist": "25", "phantom:withheld=irregular-enhancing": "60"}
+    found = {
+        (row["data"], row["arm"], int(row["seed"])): float(row[measure])
+        for row in rows
+        if row["status"] == "done" and sizes[row["data"]] == row["per_class"]
+    }
+    for seed, value in enumerate(study.MAIN[name]):
+        differences = [found[data, "tsynd", seed] - found[data, "none", seed] for data in sizes]
+        assert value == pytest.approx(sum(differences) / len(sizes), abs=1e-5)
+
+
 def test_hidden_seeds_are_not_drawn() -> None:
     some, every = study.seeds({"a": [0.1, -0.2, 0.3]}, shown=2), study.seeds({"a": [0.1, -0.2, 0.3]})
     assert len(every.axes[0].lines) == len(some.axes[0].lines) + 1
