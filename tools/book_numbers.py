@@ -34,7 +34,7 @@ NO_MEASUREMENT = re.compile(
     r"|[Ss]ection|[Cc]hapter|DOI|doi:?)\s*:?\s*\d[\w./]*"
     rf"|{NUMBER}\s?(?:MB|GB|KB|px|pixels)\b|(?:95|100|50|0) ?%|\b0\.0\b",
 )
-TABLES = "*.md"
+TABLES = "**/*.md"
 EPSILON = 1e-9
 
 
