@@ -97,7 +97,8 @@ def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) ->
     program = [
         sys.executable,
         "-c",
-        "from tsynd.cli import main; main()",
+        # Whoever starts the tests in the background has SIGINT ignored, and the child inherits that.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from tsynd.cli import main; main()",
         "run",
         *TINY,
         "--arm",
