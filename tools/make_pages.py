@@ -1,5 +1,5 @@
-"""Write the pages that follow from what is elsewhere: objectives and their exercises, what executing took, data
-cards, results; and the students' notebooks.
+"""Write the pages that follow from what is elsewhere: the public interface, objectives and their exercises, what executing
+took, data cards, results; and the students' notebooks.
 
     python tools/make_pages.py
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import run_facts
+from api_page import api_page
 from book_exercises import exercises
 from data_cards import data_cards
 from nbformat import NotebookNode
@@ -42,6 +43,7 @@ def pages(root: Path) -> dict[Path, str]:
         results
         | student_notebooks(notebooks)
         | {
+            root / "book" / "api.md": api_page(notebooks, root),
             root / "book" / "objectives.md": objectives(notebooks),
             root / "book" / "facts.md": facts(notebooks),
             root / "book" / "data_cards.md": data_cards(REGISTRY.values()),

@@ -14,6 +14,8 @@ from tsynd.targeting import Synthesis
 from tsynd.training import Arm, Recipe, parse_arm
 from tsynd.versions import versions
 
+__all__ = ["describe"]
+
 # Of the training images at most so many stand for all when their distances are measured.
 COMPARED = 500
 # Where the images were moved to, by the objective of the search.

@@ -7,6 +7,16 @@ from torch.nn import functional as F
 from tsynd.errors import TsyndError, unknown
 from tsynd.randomness import seeded
 
+__all__ = [
+    "ARCHITECTURES",
+    "Classifier",
+    "as_targets",
+    "build_classifier",
+    "classification_loss",
+    "classification_losses",
+    "normalise_to",
+]
+
 ARCHITECTURES = ("compact", "resnet18")
 
 

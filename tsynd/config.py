@@ -128,12 +128,12 @@ class RunConfig:
 
     @property
     def recipe(self) -> Recipe:
-        """Every number of the training: the budget's, but for `changes`."""
+        """Every number of the training, the budget's but for `changes`."""
         return replace(BUDGETS[self.budget].recipe, **self._changed(Recipe))
 
     @property
     def evaluation(self) -> Evaluation:
-        """The extent of the evaluation: the budget's, but for `changes`."""
+        """The extent of the evaluation, the budget's but for `changes`."""
         return replace(BUDGETS[self.budget].evaluation, **self._changed(Evaluation))
 
     def _changed(self, kind: type) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from tsynd.runs import fingerprint
 from tsynd.sets import identity, origin, read_set
 from tsynd.targeting import Synthesis
 
+__all__ = ["Decision", "counts", "read_review", "reviewed", "write_review"]
+
 COLUMNS = ("index", "source_index", "label", "decision", "new_label", "reviewer", "time", "synthesis")
 DECISIONS = ("accept", "reject", "relabel")
 

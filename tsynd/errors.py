@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
+__all__ = ["DataUnavailable", "TsyndError"]
+
 
 class TsyndError(ValueError):
     """Bad input: the message restates it and says what would have been right."""

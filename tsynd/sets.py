@@ -23,6 +23,8 @@ from tsynd.runs import Run, fingerprint
 from tsynd.targeting import Synthesis, concatenate, on_cpu
 from tsynd.training import ARMS, Bank, parse_arm
 
+__all__ = ["read_set", "synthesize", "write_set"]
+
 # What `_png_name` gives.
 _PNG = re.compile(r"\d{5,}_class-(\d+|none)(-[a-z0-9-]+)?_source-\d{5,}\.png")
 

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
 
+__all__ = ["expected_entropy", "log_probabilities", "mutual_information", "predictive_entropy"]
+
 # exp(-1e4) is 0 in every float type, so clamping here changes no value; it keeps 0 * -inf out of the gradients.
 LOWEST_LOG_PROB = -1e4
 

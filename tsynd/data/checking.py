@@ -17,6 +17,8 @@ from tsynd.data.loading import is_images, load
 from tsynd.data.pictures import ENDINGS, Picture, header_of, read_picture
 from tsynd.errors import TsyndError
 
+__all__ = ["Checked", "Look", "check"]
+
 ENDINGS_OF = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "GIF": (".gif",), "TIFF": (".tif", ".tiff")}
 
 

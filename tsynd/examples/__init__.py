@@ -17,6 +17,8 @@ from tsynd.tensors import read_tensors, weights_hash, write_tensors
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.versions import versions
 
+__all__ = ["Example", "breastmnist", "oracle", "phantom", "phantom_withheld"]
+
 FOLDER = Path(__file__).resolve().parent
 ORACLE = FOLDER / "oracle.safetensors"
 PER_CLASS, SEED = 60, 0

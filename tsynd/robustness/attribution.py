@@ -16,6 +16,8 @@ from tsynd.modes import frozen
 from tsynd.randomness import seeded
 from tsynd.robustness.batches import batches
 
+__all__ = ["METHODS", "attribute", "mass_inside", "randomised"]
+
 METHODS = ("integrated_gradients", "grad_cam")
 STEPS = 32  # of the path that integrated gradients sum over
 BATCH = 64

@@ -72,8 +72,8 @@ def evaluate(
         progress: called with a line for each part that begins.
 
     Returns:
-        A report: the sections `clean`, `test_time_augmentation`, `corruptions`, `attacks`, `uncertainty` and `conditions`, and
-        `checks` of strong attacks, plain floats, None where undefined; and the answers, image by image. Cost: about
+        A report with the sections `clean`, `test_time_augmentation`, `corruptions`, `attacks`, `uncertainty`, `conditions` and,
+        of strong attacks, `checks`: plain floats, None where undefined; and the answers, image by image. Cost: about
         1 + 2 * draws + 5 * corruptions forward passes an image, and attack_steps forward and backward passes for each eps and
         rightly classified image; with a posterior, also a pass of that for each corruption, severity and eps; strong attacks
         cost about 7 times PGD at one eps. Memory: a batch and its gradient, every logit of one condition (of all draws, for the

@@ -19,6 +19,17 @@ from tsynd.randomness import generator_for
 from tsynd.robustness.calibration import aurc, brier, ece, ece_interval, nll
 from tsynd.uncertainty import log_probabilities
 
+__all__ = [
+    "accuracy",
+    "auroc",
+    "balanced_accuracy",
+    "clean_metrics",
+    "error_auroc",
+    "quadratic_kappa",
+    "scores",
+    "sensitivity_at_90_specificity",
+]
+
 
 def accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
     """Fraction of images whose most probable class is their label (binary: a threshold of .5)."""

@@ -48,7 +48,7 @@ class Planned:
 
     @property
     def block(self) -> tuple[str, int | None, int]:
-        """What its arms share: data, images of each class (None: all) and seed."""
+        """Data, images of each class (None for all) and seed, which its arms share."""
         return self.config.data, self.config.per_class, self.config.seed  # type: ignore[return-value]
 
     @property

@@ -15,6 +15,20 @@ from scipy.stats import norm, t  # type: ignore[import-untyped]
 
 from tsynd.errors import TsyndError
 
+__all__ = [
+    "LEVEL",
+    "RESAMPLES",
+    "SMALLEST",
+    "Interval",
+    "crossed",
+    "holm",
+    "interval",
+    "resampled_images",
+    "resampled_seeds",
+    "verdict",
+    "widening",
+]
+
 Array = npt.NDArray[np.float64]
 
 RESAMPLES = 2000

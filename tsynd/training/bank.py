@@ -112,7 +112,7 @@ class Bank:
         """Replace the last `share` of a batch by images drawn from the bank.
 
         Returns:
-            Images, their classes, and what the loss compares with: one distribution over the classes for each image, that of
+            Images, their classes, and what the loss compares with, one distribution over the classes for each image, that of
             a synthetic one softened by `recipe.soft_labels` (see `soft_targets`).
         """
         count = round(self.recipe.share * len(images_BCHW))

@@ -44,7 +44,7 @@ def phantom(
 ) -> Dataset:
     """A data set of phantoms: `count` per class in train, 200 in val, 500 in test; the same seed, the same images.
 
-    Its splits are `PhantomSplit`s: factors, lesion masks and subgroups come with the images.
+    Each split is a `PhantomSplit`: factors, lesion masks and subgroups come with the images.
 
     Args:
         seed: of factors and images; each split has its own stream, so `count` and `withheld` leave the test set as it is.
