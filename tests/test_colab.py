@@ -1,0 +1,97 @@
+"""A simulated Colab: torch and numpy are there, tsynd is not; a notebook of the book is opened and run to its end.
+
+It makes an environment of its own and installs into it from a clone of this repository: some minutes, so `make test-colab` runs
+it and `make test` does not.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import front_matter
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "notebooks" / "00_quickstart.ipynb"
+# What Colab brings and tsynd must leave alone; older than the newest, so that an upgrade would show. Torch is the tested one.
+BROUGHT = {"numpy": "2.1.3", "ipywidgets": "7.7.1", "pandas": "2.2.2"}
+# A stand-in for what only Colab has.
+STAND_IN = "from types import SimpleNamespace\n\nfiles = SimpleNamespace(upload=dict)\n"
+
+pytestmark = pytest.mark.colab
+
+
+def run(*command: str | Path) -> str:
+    """What a command prints; what it says on stderr when it fails."""
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with torch, numpy, Jupyter's kernel and `google.colab`, without tsynd."""
+    place = tmp_path_factory.mktemp("colab")
+    python = place / "venv" / "bin" / "python"
+    run(sys.executable, "-m", "venv", place / "venv")
+    pins = dict(line.strip().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    run(python, "-m", "pip", "install", "--quiet", f"torch=={pins['torch']}", f"numpy=={BROUGHT['numpy']}")
+    run(python, "-m", "pip", "install", "--quiet", "ipykernel", *(f"{name}=={pin}" for name, pin in BROUGHT.items()))
+    package = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()) / "google" / "colab"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(STAND_IN)
+    run(python, "-m", "ipykernel", "install", "--prefix", place, "--name", "colab")
+    return place
+
+
+def versions(colab: Path) -> dict[str, str]:
+    """Every package of the environment with its version."""
+    return dict(line.split("==") for line in run(colab / "venv/bin/python", "-m", "pip", "freeze").splitlines() if "==" in line)
+
+
+@pytest.fixture(scope="module")
+def executed(colab: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The notebook, run there to its end with the set-up cell a second time; what was installed before and after."""
+    repository = front_matter.repository()["url"]
+    source = tmp_path_factory.mktemp("source") / "tsynd"
+    run("git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), source)
+    run("git", "-C", source, "branch", "--force", front_matter.repository()["branch"])
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    (setup,) = (cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", []))
+    again = nbformat.from_dict(setup | {"id": "again"})
+    notebook.cells.append(again)
+    before = versions(colab)
+    redirect = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{source.as_uri()}.insteadOf", "GIT_CONFIG_VALUE_0": repository}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (redirect | {"JUPYTER_PATH": str(colab / "share/jupyter"), "HOME": str(colab)}).items():
+            patch.setenv(name, value)
+        for name in ("PYTHONPATH", "VIRTUAL_ENV"):
+            patch.delenv(name, raising=False)
+        patch.setenv("PATH", f"{colab / 'venv/bin'}{os.pathsep}{os.environ['PATH']}")
+        NotebookClient(notebook, timeout=600, kernel_name="colab", resources={"metadata": {"path": str(colab)}}).execute()
+    return {"before": before, "after": versions(colab), "setup": setup, "again": again}
+
+
+def test_what_colab_brings_does_not_move(executed: dict[str, Any]) -> None:
+    before, after = executed["before"], executed["after"]
+    assert "tsynd" not in before
+    assert {name: after[name] for name in before} == before
+
+
+def test_the_versions_brought_are_older_than_those_tested_so_that_an_upgrade_would_show() -> None:
+    pins = dict(line.strip().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    assert all(Version(version) < Version(pins[name]) for name, version in BROUGHT.items())
+
+
+def test_tsynd_comes_from_the_repository_s_branch(executed: dict[str, Any], colab: Path) -> None:
+    where = run(colab / "venv/bin/python", "-c", "import tsynd; print(tsynd.__file__)").strip()
+    assert Path(where).is_relative_to(colab / "venv")
+
+
+def test_the_set_up_cell_does_nothing_the_second_time(executed: dict[str, Any]) -> None:
+    assert executed["again"].outputs == []
