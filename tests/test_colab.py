@@ -60,7 +60,7 @@ def executed(colab: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     repository = front_matter.repository()["url"]
     source = tmp_path_factory.mktemp("source") / "tsynd"
     run("git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), source)
-    run("git", "-C", source, "branch", "--force", front_matter.repository()["branch"])
+    run("git", "-C", source, "checkout", "--quiet", "-B", front_matter.repository()["branch"])
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (setup,) = (cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", []))
     again = nbformat.from_dict(setup | {"id": "again"})

@@ -110,6 +110,15 @@ def test_the_autoencoder_learns_from_the_subset_or_from_all_images(tmp_path: Pat
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
+def test_sources_of_a_search_get_trivialaugment_where_they_are_meant_to() -> None:
+    """With a search that does not move in pixel space, what is found is the augmented source."""
+    still = replace(QUICK, space="pixel", source_augmentation="trivialaugment")
+    light, more = (train("reconstruction", recipe)[2] for recipe in (replace(QUICK, space="pixel"), still))
+    assert light is not None and more is not None
+    assert torch.equal(more.images_BCHW, more.reconstructions_BCHW)
+    assert nearest(more.images_BCHW).mean() > 1.2 * nearest(light.images_BCHW).mean()
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -117,6 +126,7 @@ def test_the_autoencoder_learns_from_the_subset_or_from_all_images(tmp_path: Pat
         ({"posterior": "heads"}, "unknown posterior 'heads': did you mean 'head'"),
         ({"members": 1}, "members must be a whole number >= 2, got 1"),
         ({"autoencoder_images": "some"}, "unknown autoencoder_images 'some'"),
+        ({"source_augmentation": "none"}, "unknown source_augmentation 'none'"),
     ],
 )
 def test_wrong_options(changed: dict[str, Any], words: str) -> None:

@@ -262,7 +262,7 @@ def test_a_recipe_out_of_range_is_refused(settings: dict[str, Any], message: str
 
 def test_every_number_of_a_recipe_is_checked() -> None:
     for field in fields(Recipe):
-        if field.name not in ("sources", "space", "posterior", "autoencoder_images"):
+        if field.name not in ("sources", "space", "posterior", "autoencoder_images", "source_augmentation"):
             with pytest.raises(TsyndError, match=f"{field.name} must be"):
                 replace(QUICK, **{field.name: -1})  # type: ignore[arg-type]  # sources is the only text
 

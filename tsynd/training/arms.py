@@ -62,9 +62,16 @@ _HIGHEST = {
 
 _WORDS = {
     "sources": SOURCES, "space": ("latent", "pixel"), "posterior": ("head", "ensemble"), "autoencoder_images": ("subset", "all"),
+    "source_augmentation": ("light", "trivialaugment"),
 }  # fmt: skip
 
-LATER: dict[str, Any] = {"space": "latent", "posterior": "head", "members": 3, "autoencoder_images": "subset"}
+LATER: dict[str, Any] = {
+    "space": "latent",
+    "posterior": "head",
+    "members": 3,
+    "autoencoder_images": "subset",
+    "source_augmentation": "light",
+}
 """Options that came after results of this method version: at these values a run is the one that it was without them."""
 
 
@@ -84,7 +91,8 @@ class Recipe:
     is where the search moves, `latent` or `pixel` (with a radius of its own: .25 would be a quarter of the range). `posterior` is
     what the search climbs: dropout in the `head`, or an `ensemble` of `members` classifiers that are trained beside each other on
     the same batches, each at the full price; the first one is the result. `autoencoder_images` are those that the autoencoder
-    trains on: the `subset` that the classifier has, or `all` of the training set, without labels.
+    trains on: the `subset` that the classifier has, or `all` of the training set, without labels. `source_augmentation` is what
+    an image gets before a search starts from it: the `light` augmentation that all arms share, or `trivialaugment` after it.
 
     Raises:
         TsyndError: when a number is out of range, or a word is unknown.
@@ -120,6 +128,7 @@ class Recipe:
     posterior: str = "head"
     members: int = 3
     autoencoder_images: str = "subset"
+    source_augmentation: str = "light"
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():

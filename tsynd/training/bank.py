@@ -18,6 +18,7 @@ from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, measured
 from tsynd.tensors import as_float
 from tsynd.training.arms import Arm, Recipe
 from tsynd.training.sources import choose_sources
+from tsynd.training.trivialaugment import trivial_augment
 
 
 def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness: float) -> Tensor:
@@ -82,8 +83,11 @@ class Bank:
             samples=recipe.samples,
             generator=self.generator,
         )
+        sources_BCHW = augment(as_float(images_BCHW[source_B]), INSIDE, self.generator)
+        if recipe.source_augmentation == "trivialaugment":
+            sources_BCHW = trivial_augment(sources_BCHW, self.generator)
         new = target(
-            augment(as_float(images_BCHW[source_B]), INSIDE, self.generator),
+            sources_BCHW,
             labels_B[source_B],
             autoencoder,
             posterior,
