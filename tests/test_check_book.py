@@ -271,6 +271,15 @@ def test_a_page_of_prose_is_asked_for_its_numbers_too(book: Path) -> None:
     assert list(check_book.findings(book)) == []
 
 
+def test_words_of_the_glossary_are_linked_once_a_page(book: Path) -> None:
+    (book / "book" / "glossary.md").write_text("# G\n\n```{glossary}\nseed\n  A number.\n\nsham search\n  A control.\n```\n")
+    (book / "book" / "page.md").write_text("# P\n\nOne {term}`seed`, two {term}`seeds <seed>`.\n")
+    assert list(check_book.of_glossary({path: path.read_text() for path in book.glob("book/*.md")})) == [
+        "page.md: seed is linked to the glossary twice",
+        "glossary.md: no page links to sham search",
+    ]
+
+
 def test_findings_exit_with_1(book: Path) -> None:
     spoil(book, set_alt)
     assert check_book.main([], book) == 1

@@ -36,6 +36,9 @@ MYST = re.compile(r"^[ \t]*(?:`{3,}|:{3,})\{[\w:-]+\}|(?<![\w$\\])\{[a-z][\w:+-]
 RELATIVE = re.compile(r"\]\((\.\.?/[^)\s]+)")
 # Where braces are code: a span whose opening backtick follows no role.
 SPAN = re.compile(r"(?<![`}])`[^`\n]+`")
+# A link to the glossary, {term}`word` or {term}`words <word>`, and a word there with the definition below it.
+TERM = re.compile(r"\{term\}`([^`<]*?)(?: <([^>`]*)>)?`")
+WORD = re.compile(r"^([A-Za-z][^\n:`]*)\n  \S", re.MULTILINE)
 WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 30
 FIGURE_MINUTES = 0.25
@@ -56,6 +59,7 @@ def findings(root: Path) -> Iterator[str]:
         yield from (f"{path.name}: was executed without {name}, so its outputs lack what it shows" for name in lacked)
     if not invalid:  # the rest reads the front matter of every notebook
         yield from of_all(notebooks, root)
+    yield from of_glossary({path: path.read_text(encoding="utf-8") for path in sorted(root.glob("book/**/*.md"))})
     for path in sorted(root.glob("book/**/*.md")):
         if path.name == "results.md":  # generated number by number, and compared as a whole
             continue
@@ -63,6 +67,18 @@ def findings(root: Path) -> Iterator[str]:
         linked = [path.parent / name for name in dict.fromkeys(re.findall(r"\((\w+\.md)", text))]
         beside = "\n".join(other.read_text(encoding="utf-8") for other in linked if other.is_file())
         yield from (f"{path.name}: {no_source(number)}" for number in book_numbers.in_page(text, root / "results", beside))
+
+
+def of_glossary(pages: dict[Path, str]) -> Iterator[str]:
+    """Each word of the glossary is linked from a page, and from a page once; that a link leads to a word, Sphinx proves."""
+    linked = {path: [after or shown for shown, after in TERM.findall(text)] for path, text in pages.items()}
+    for path, names in linked.items():
+        yield from (
+            f"{path.name}: {name} is linked to the glossary twice" for name in dict.fromkeys(names) if names.count(name) > 1
+        )
+    words = [word for path, text in pages.items() if path.name == "glossary.md" for word in WORD.findall(text)]
+    everywhere = {name for names in linked.values() for name in names}
+    yield from (f"glossary.md: no page links to {word}" for word in words if word not in everywhere)
 
 
 def of_notebook(notebook: NotebookNode, results: Path) -> Iterator[str]:
