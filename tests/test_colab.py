@@ -91,7 +91,7 @@ def test_the_versions_brought_are_older_than_those_tested_so_that_an_upgrade_wou
 
 
 def test_tsynd_comes_from_the_repository_s_branch(executed: dict[str, Any], colab: Path) -> None:
-    where = run(colab / "venv/bin/python", "-c", "import tsynd; print(tsynd.__file__)").strip()
+    where = run(colab / "venv/bin/python", "-P", "-c", "import tsynd; print(tsynd.__file__)").strip()
     assert Path(where).is_relative_to(colab / "venv")
 
 
