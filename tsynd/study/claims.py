@@ -87,6 +87,22 @@ CLAIMS = (
         every=True,
     ),
     Claim(
+        "refined",
+        "Our recipe as two rounds refined it is worth recommending",
+        "refined",
+        CHEAP,
+        PRIMARY,
+        every=True,
+    ),
+    Claim(
+        "refined direction",
+        "In the refined recipe it is the targeted images that help",
+        "refined",
+        ("mixup+trivialaugment", "refined-random"),
+        PRIMARY,
+        every=True,
+    ),
+    Claim(
         "adversarial",
         "guarded+mixup+pixel can replace adversarial training",
         "guarded+mixup+pixel",
