@@ -25,7 +25,8 @@ MODULES = (
     "tsynd", "tsynd.data", "tsynd.data.checking", "tsynd.data.phantom", "tsynd.autoencoding", "tsynd.classification",
     "tsynd.uncertainty", "tsynd.posterior", "tsynd.targeting", "tsynd.training", "tsynd.audit", "tsynd.sets", "tsynd.decisions",
     "tsynd.card", "tsynd.robustness", "tsynd.robustness.metrics", "tsynd.robustness.attribution", "tsynd.study",
-    "tsynd.study.statistics", "tsynd.examples", "tsynd.viz", "tsynd.errors",
+    "tsynd.study.statistics", "tsynd.examples", "tsynd.viz", "tsynd.doctor",
+    "tsynd.errors",
 )  # fmt: skip
 
 

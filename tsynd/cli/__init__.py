@@ -7,6 +7,7 @@ import typer
 
 from tsynd import __version__
 from tsynd.cli import data, study
+from tsynd.cli.doctor import doctor
 from tsynd.cli.plain import plain
 from tsynd.cli.running import predict, run
 from tsynd.cli.synthetic import review, synthesize
@@ -53,7 +54,7 @@ def tsynd(
         typer.echo(context.get_help())
 
 
-for command in (run, predict, synthesize, review):
+for command in (run, predict, synthesize, review, doctor):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
