@@ -39,6 +39,24 @@ def resample_nested(table: Any, generator: np.random.Generator) -> float:
     )
 
 
+def resample_images(table: Any, generator: np.random.Generator) -> float:
+    return float(table[:, generator.integers(0, table.shape[1], table.shape[1])].mean())
+
+
+def resample_pairs(table: Any, generator: np.random.Generator) -> float:
+    seeds, images = table.shape
+    return float(table[generator.integers(0, seeds, seeds), generator.integers(0, images, seeds)].mean())
+
+
+def resample_but_the_last(table: Any, generator: np.random.Generator) -> float:
+    seeds, images = table.shape
+    return float(table[generator.integers(0, seeds - 1, seeds)][:, generator.integers(0, images, images)].mean())
+
+
+def resample_permuted(table: Any, generator: np.random.Generator) -> float:
+    return resample_images(table[generator.permutation(len(table))], generator)
+
+
 def resample_globally(table: Any, generator: np.random.Generator) -> float:
     return resample(table, np.random.default_rng())
 
@@ -50,6 +68,12 @@ def adjust(values: Any) -> list[float]:
         highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
         adjusted[place] = highest
     return adjusted
+
+
+def adjust_uncut(values: Any) -> list[float]:
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    raised = np.maximum.accumulate([(len(values) - rank) * values[place] for rank, place in enumerate(order)])
+    return [float(raised[order.index(place)]) for place in range(len(values))]
 
 
 def adjust_without_cut(values: Any) -> list[float]:
@@ -69,6 +93,9 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (lambda a, b: ((a - b).mean(), (a - b).std() / len(a) ** 0.5), "ddof=1"),
             (lambda a, b: ((b - a).mean(), 0.0), "ours minus theirs"),
             (lambda a, b: (a - b).mean(), "Two numbers"),
+            (lambda a, b: (abs(a - b).mean(), 0.0), "ours minus theirs"),
+            (lambda a, b: (float("nan"), float("nan")), "ours minus theirs"),
+            (lambda a, b: (paired(a, b)[0], float("nan")), "standard error of the mean difference"),
         ],
     ),
     "crossed_resample": (
@@ -78,6 +105,10 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (resample_seeds, "Only the seeds"),
             (resample_nested, "Each seed draws its own images"),
             (resample_globally, "same generator"),
+            (resample_images, "Only the images"),
+            (resample_permuted, "Only the images"),
+            (resample_pairs, "Where only images differ"),
+            (resample_but_the_last, "Where only seeds differ"),
             (lambda table, generator: table.mean(), "Every resample is the same"),
         ],
     ),
@@ -88,6 +119,7 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (lambda values: [min(1.0, len(values) * value) for value in values], "Bonferroni"),
             (lambda values: sorted(adjust(values)), "another order"),
             (adjust_without_cut, "may not be smaller"),
+            (adjust_uncut, "cut at 1"),
             (lambda values: values[:1], "One number for each"),
         ],
     ),
@@ -105,7 +137,11 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
 }
 
 ALSO_RIGHT: dict[str, list[Any]] = {
-    "paired_difference": [lambda ours, theirs: np.array(paired(ours, theirs)), lambda ours, theirs: list(paired(ours, theirs))],
+    "paired_difference": [
+        lambda ours, theirs: np.array(paired(ours, theirs)),
+        lambda ours, theirs: [float(np.float32(each)) for each in paired(ours, theirs)],
+        lambda ours, theirs: list(paired(ours, theirs)),
+    ],
     "crossed_resample": [resample_by_counts],
     "holm_by_hand": [lambda values: np.array(adjust(values))],
     "judge_a_study": [[word.title() for word in VERDICTS]],

@@ -40,6 +40,27 @@ def mix_all(real: Tensor, bank: Tensor, share: float, generator: torch.Generator
     return bank[torch.randint(len(bank), (len(real),), generator=generator)]
 
 
+def mix_once(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    return torch.cat([real[:-count], bank[torch.randint(len(bank), (1,), generator=generator).repeat(count)]])
+
+
+def mix_few(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    return torch.cat([real[:-count], bank[torch.randint(min(len(bank), len(real)), (count,), generator=generator)]])
+
+
+def mix_without_replacement(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    return torch.cat([real[:-count], bank[torch.randperm(len(bank), generator=generator)[:count]]])
+
+
+def mix_in_place(real: Tensor, bank: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    count = round(share * len(real))
+    real[-count:] = bank[torch.randint(len(bank), (count,), generator=generator)]
+    return real
+
+
 def matched(step: float, search: float, steps: int, warmup: int, every: int) -> float:
     return steps + math.ceil((steps - warmup) / every) * search / step
 
@@ -54,6 +75,7 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (lambda every, count, capacity: capacity / count, "number of refreshes"),
             (lambda every, count, capacity: every * count, "an image lives for 30 steps"),
             (lambda every, count, capacity: capacity, "an image lives for 30 steps"),
+            (lambda every, count, capacity: math.nan, "an image lives for 30 steps"),
         ],
     ),
     "mix_a_batch": (
@@ -65,6 +87,9 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (mix_the_first, "draw from `generator`"),
             (mix_globally, "draw from `generator`"),
             (mix_all, "4 of 8 images"),
+            (mix_once, "four times"),
+            (mix_few, "Draw from the whole bank"),
+            (mix_without_replacement, "with replacement"),
         ],
     ),
     "equal_cost": (
@@ -90,6 +115,7 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
 }
 
 ALSO_RIGHT: dict[str, list[Any]] = {
+    "mix_a_batch": [mix_in_place],
     "bank_life": [lambda every, count, capacity: capacity // count * every],
     "equal_cost": [lambda *numbers: round(matched(*numbers))],
     "which_control": [list(CONTROLS), [arm.upper() for arm in CONTROLS]],

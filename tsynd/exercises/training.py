@@ -27,7 +27,7 @@ def bank_life(answer: Callable[[int, int, int], Any]) -> str:
             raise NotYet(
                 f"{told}: {found:g} is the number of refreshes that it lives through. Each of them is {every} steps apart."
             )
-        if abs(found - right) > 1e-6:
+        if not abs(found - right) < 1e-6:
             raise NotYet(
                 f"{told}: an image lives for {right} steps, and not {found:g}. After how many refreshes is it pushed out?"
             )
@@ -55,10 +55,15 @@ def mix_a_batch(mix: Callable[[Tensor, Tensor, float, torch.Generator], Tensor])
         raise NotYet("Two generators draw the same images of the bank: draw from `generator`.")
     if not torch.equal(one, again):
         raise NotYet("The same generator draws other images the second time: draw from `generator`, and from nothing else.")
-    drawn = torch.stack([mix(real, bank[:2], 0.5, torch.Generator().manual_seed(seed))[4:, 0] for seed in range(40)])
-    if float((drawn == 100).double().mean()) in (0.0, 1.0):
-        raise NotYet("Of a bank of two images only one is ever drawn. Draw from the whole bank.")
-    if int((mix(real, bank, 0.25, torch.Generator().manual_seed(0)) >= 100).sum()) != 2:
+    drawn = torch.stack([mix(real.clone(), bank.clone(), 0.5, torch.Generator().manual_seed(seed))[4:, 0] for seed in range(40)])
+    if all(len(batch.unique()) == 1 for batch in drawn):
+        raise NotYet("Within a batch one image of the bank stands four times. Draw an index for each place.")
+    if len(drawn.unique()) < 30:
+        raise NotYet(f"Of a bank of 40 images only {len(drawn.unique())} are ever drawn. Draw from the whole bank.")
+    few = [mix(real.clone(), bank[:2].clone(), 0.5, torch.Generator().manual_seed(seed)) for seed in range(40)]
+    if any(batch.shape != real.shape for batch in few) or all(len(batch.unique()) == len(batch) for batch in few):
+        raise NotYet("From a bank of two images four can be drawn too: draw with replacement, so one can come twice.")
+    if int((mix(real.clone(), bank.clone(), 0.25, torch.Generator().manual_seed(0)) >= 100).sum()) != 2:
         raise NotYet("With a share of .25, 2 of 8 images come from the bank.")
     return "The real half is the same in every arm, so arms differ in what the other half is, and in nothing else."
 
@@ -75,7 +80,7 @@ def equal_cost(answer: Callable[[float, float, int, int, int], Any]) -> str:
             raise NotYet(f"{told}: you count searches in the warm-up, where there are none.")
         if step != 1 and abs(found - (steps + searches * search)) < 0.51:
             raise NotYet(f"{told}: the cost of the searches is in seconds; divide by that of a step to have it in steps.")
-        if abs(found - right) > 1:
+        if not abs(found - right) <= 1:
             raise NotYet(f"{told} cost as much as {right} plain steps; yours are {found:g}.")
     return "Steps plus searches, in units of a step: what an arm must beat is the same time spent without it."
 

@@ -133,7 +133,7 @@ def compared(answers: Answers, sizes: Mapping[str, str]) -> Iterator[tuple[Claim
     """Every comparison of every claim: at each place, and the mean over sets."""
     for claim in CLAIMS:
         for other in claim.others:
-            for name in claim.measures:
+            for name in (*claim.measures, *claim.beside):
                 for place in answers.places():
                     if found := answers.difference(place, claim.arm, other, name):
                         yield claim, found[0]

@@ -43,12 +43,12 @@ def write_report(folder: str | Path) -> dict[str, str]:
     found = list(compared(answers, main_sizes(study)))
     lines = [_line(claim, each) for claim, each in found]
     _adjust(found, lines)
-    claims = _claims(found, lines)
+    checks = _checks(answers)
+    claims = _claims(found, lines, checks)
     means = _means(answers)
     out = folder / REPORT
     write_text(out / "differences.csv", _csv(FIELDS, lines))
     write_text(out / "means.csv", _csv(("data", "per_class", "arm", "seeds", *MEASURES, "seconds", "cost"), means))
-    checks = _checks(answers)
     write_text(out / "checks.csv", _csv(("arm", "runs", "failed", "which"), checks))
     write_text(out / "claims.csv", _csv(("claim", "text", "verdict", "sentence"), claims))
     to_none = list(against(answers, "none", study["primaries"]))
@@ -61,8 +61,10 @@ def write_report(folder: str | Path) -> dict[str, str]:
 def _line(claim: Claim, each: Difference) -> dict[str, Any]:
     shift = MARGIN if claim.not_worse else 0.0
     found = verdict(each.found.low + shift, each.found.high + shift)
-    numbers = {name: round(getattr(each.found, name), 5) for name in ("mean", "low", "high", "p")}
+    numbers: dict[str, Any] = {name: round(getattr(each.found, name), 5) for name in ("mean", "low", "high", "p")}
     where = {"data": each.place[0], "per_class": each.place[1], "arm": each.arm, "other": each.other, "measure": each.measure}
+    if claim.not_worse:
+        numbers["p"] = ""  # it would be of no difference, which is not what is asked
     return {"claim": claim.name} | where | {"seeds": each.seeds} | numbers | {"p_holm": "", "verdict": found}
 
 
@@ -70,7 +72,7 @@ def _adjust(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str,
     """Holm over the measures that decide together, for each pair of arms and place. In place."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for (claim, _), line in zip(found, lines, strict=True):
-        if claim.every and not claim.not_worse:
+        if claim.every and not claim.not_worse and line["measure"] in claim.measures:
             groups.setdefault((claim.name, line["data"], line["per_class"], line["other"]), []).append(line)
     for group in groups.values():
         for line, adjusted in zip(group, holm([line["p"] for line in group]), strict=True):
@@ -79,7 +81,9 @@ def _adjust(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str,
                 line["verdict"] = "undecided"
 
 
-def _claims(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def _claims(
+    found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str, Any]], checks: Sequence[Mapping[str, Any]]
+) -> list[dict[str, str]]:
     """A verdict and a sentence for each claim, from the means over sets."""
     rows = []
     for claim in dict.fromkeys(claim for claim, _ in found):
@@ -96,13 +100,17 @@ def _claims(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str,
             whole = "not supported"
         elif verdicts["supported"] == len(of_claim) and not missing:
             whole = "supported"
+        failed = [row for row in checks if row["arm"] == claim.arm and row["failed"]] if claim.unmasked else []
+        if whole == "supported" and failed:
+            whole = "undecided"
         margin = f", by more than −{MARGIN}" if claim.not_worse else ""
         parts = "; ".join(f"{said(line)}: {line['verdict']}" for line in of_claim)
         seeds = min((line["seeds"] for line in of_claim), default=0)
         absent = (
             f" Not measured: {', '.join(sorted(f'{NAMES[name]} against {other}' for other, name in missing))}." if missing else ""
         )
-        sentence = f"{claim.text}: {whole} with {seeds} seeds. {claim.arm} minus the others{margin}: {parts}.{absent}"
+        doubt = "".join(f" A check failed in {row['failed']} of its {row['runs']} runs ({row['which']})." for row in failed)
+        sentence = f"{claim.text}: {whole} with {seeds} seeds. {claim.arm} minus the others{margin}: {parts}.{absent}{doubt}"
         rows.append({"claim": claim.name, "text": claim.text, "verdict": whole, "sentence": sentence})
     return rows
 

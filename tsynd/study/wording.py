@@ -107,7 +107,8 @@ def _differences(lines: Sequence[Line]) -> list[str]:
     rows = ["| set | per class | seeds | comparison | difference | p (Holm) | |", "|:--|:--|--:|:--|:--|:--|:--|"]
     for line in lines:
         comparison = f"{line['arm']} − {line['other']}, {NAMES[line['measure']]}"
-        p = f"{line['p']:.3f}" + (f" ({line['p_holm']:.3f})" if line["p_holm"] != "" else "")
+        p = f"{line['p']:.3f}" if line["p"] != "" else ""
+        p += f" ({line['p_holm']:.3f})" if line["p_holm"] != "" else ""
         cells = line["data"], line["per_class"], str(line["seeds"]), comparison, _interval(line), p, line["verdict"]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
