@@ -13,12 +13,14 @@ import dropout_rate
 import estimator
 import estimator_report
 import oracle
+import pandas as pd
 import perfect_decoder_report
 import phantom_claim
 import phantom_learning_curve
 import phantom_likeness
 import pytest
 import refresh
+import rounds_report
 import shared
 import torch
 import whole_sets
@@ -57,6 +59,12 @@ def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str 
 def test_the_summary_of_a_study_follows_from_its_rows(name: str, study: ModuleType) -> None:
     found = study.summarise(shared.read_csv(ALL / name / "runs.csv"))
     assert found == {key: value for key, value in json.loads((ALL / name / "summary.json").read_text()).items() if key in found}
+
+
+def test_the_leads_of_the_two_rounds_are_current() -> None:
+    runs = pd.concat(pd.read_csv(ALL / f"round-{number}" / "runs.csv") for number in (1, 2)).drop_duplicates("key")
+    leads = rounds_report.table(rounds_report.leads(runs))
+    assert (ALL / "round-2" / "leads.md").read_text(encoding="utf-8") == leads
 
 
 def test_the_contrasts_of_the_dose_response_are_current() -> None:
