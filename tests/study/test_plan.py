@@ -26,7 +26,7 @@ def test_the_main_study_has_what_was_planned_before_it() -> None:
     first = found.tiers[0]
     assert found.primaries == ("auroc", "augmented", "pgd_2_255")
     assert first.seeds == tuple(range(10))
-    assert len(first.arms) == 20
+    assert len(first.arms) == 23  # twenty that were planned, and the refined recipe with its two controls
     assert [per_class for _, per_class in first.sets] == [60, 25, 25, 60]
     assert found.tiers[2].sets[0] == ("breastmnist", None)
 
