@@ -144,5 +144,8 @@ ALSO_RIGHT: dict[str, list[Any]] = {
     ],
     "crossed_resample": [resample_by_counts],
     "holm_by_hand": [lambda values: np.array(adjust(values))],
-    "judge_a_study": [[word.title() for word in VERDICTS]],
+    "judge_a_study": [
+        [word.title() for word in VERDICTS],
+        dict(reversed(list(zip(("Ada", "Boris", "Chiara", "Deniz", "Ewa"), VERDICTS, strict=True)))),
+    ],
 }

@@ -99,6 +99,7 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (lambda step, search, steps, warmup, every: steps + steps / every * search / step, "in the warm-up"),
             (lambda step, search, steps, warmup, every: steps + math.ceil((steps - warmup) / every) * search, "divide by that"),
             (lambda step, search, steps, warmup, every: steps, "cost as much as 780"),
+            (lambda step, search, steps, warmup, every: steps + (steps - warmup) // every * search / step, "cost as much as 728"),
         ],
     ),
     "which_control": (

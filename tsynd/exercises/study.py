@@ -114,7 +114,7 @@ def holm_by_hand(answer: Callable[[Any], Any]) -> str:
 def judge_a_study(verdicts: Any) -> str:
     """Check the verdicts on five studies: a tuple of five words."""
     if isinstance(verdicts, Mapping):
-        verdicts = tuple(verdicts.values())
+        verdicts = tuple(verdicts[team] for team in STUDIES) if set(verdicts) == set(STUDIES) else tuple(verdicts.values())
     if isinstance(verdicts, str) or len(verdicts) != len(STUDIES):
         raise NotYet(f"Five verdicts are asked for, one for each of {', '.join(STUDIES)}, got {verdicts!r}.")
     for (team, (right, reason)), verdict in zip(STUDIES.items(), verdicts, strict=True):

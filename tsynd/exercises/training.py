@@ -71,7 +71,12 @@ def mix_a_batch(mix: Callable[[Tensor, Tensor, float, torch.Generator], Tensor])
 @checker
 def equal_cost(answer: Callable[[float, float, int, int, int], Any]) -> str:
     """Check `matched(step, search, steps, warmup, every)`: the steps without a search that cost as much as a training with."""
-    for step, search, steps, warmup, every in ((1.0, 4.0, 600, 150, 10), (2.0, 4.0, 600, 150, 10), (1.0, 3.0, 100, 0, 1)):
+    for step, search, steps, warmup, every in (
+        (1.0, 4.0, 600, 150, 10),
+        (2.0, 4.0, 600, 150, 10),
+        (1.0, 3.0, 100, 0, 1),
+        (1.5, 4.0, 605, 150, 10),
+    ):
         searches = -(-(steps - warmup) // every)
         right = round(steps + searches * search / step)
         found = float(answer(step, search, steps, warmup, every))
