@@ -59,7 +59,7 @@ def target(
             displacement) and `reconstruction` (none), or a differentiable callable (log_probs_BKC, labels_B) -> (B,).
         space: `latent`, or `pixel`: the image itself is moved, from the real image and inside [0, 1].
         minimise: descend instead: the negative control.
-        radius: of the ball around z0, as |z - z0| / sqrt(D), at least 0; by default .25 in latent space, in units of the
+        radius: of the ball around z0, as `|z - z0|` / sqrt(D), at least 0; by default .25 in latent space, in units of the
             codes' standard deviation, and .02 in pixel space, in intensity. With radius 0 or 0 steps the result is the
             reconstruction.
         steps: gradient steps, at least 0, of length step_size, in units of radius (default: .4 * radius).

@@ -21,7 +21,7 @@ class Synthesis:
     units (in pixel space: the flattened images). objective_before_B, objective_after_B: the objective of
     the reconstruction and of the image, on *fresh* posterior samples; information_before_B, information_after_B: their
     mutual information likewise, in nats. log_prob_fall_B: by how much log p(label) fell, in nats.
-    latent_displacement_B: |z* - z0| / sqrt(D), in the space that was searched. pixel_displacement_B: root mean square
+    latent_displacement_B: `|z* - z0|` / sqrt(D), in the space that was searched. pixel_displacement_B: root mean square
     difference to the reconstruction, in [0, 1] intensity. steps_B: int64, the ascent steps that the image took.
     stuck_B: bool, it had no gradient at its start and stayed there.
     radius, steps, objective, space, minimise: of the search. seed: of the generator that it drew from, None for the global one.
