@@ -12,23 +12,24 @@ from pathlib import Path
 import pandas as pd
 
 from tsynd.files import write_text
+from tsynd.study.columns import PRIMARIES
+from tsynd.study.wording import NAMES, signed
 
-MEASURES = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}
 BASELINES = ("mixup", "trivialaugment")
 
 
 def leads(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for each arm, a column for each measure: mean over sets and seeds, minus the better baseline's."""
-    means = runs.groupby(["arm", "data"])[list(MEASURES)].mean().groupby("arm").mean()
+    means = runs.groupby(["arm", "data"])[list(PRIMARIES)].mean().groupby("arm").mean()
     return (means - means.loc[list(BASELINES)].max()).drop(index=list(BASELINES))
 
 
 def table(found: pd.DataFrame) -> str:
     """Markdown, the arm with the highest least lead first."""
-    rows = ["| arm | " + " | ".join(MEASURES.values()) + " | least |", "|:--|" + "--:|" * (len(MEASURES) + 1)]
+    rows = ["| arm | " + " | ".join(NAMES[name] for name in PRIMARIES) + " | least |", "|:--|" + "--:|" * (len(PRIMARIES) + 1)]
     for arm in found.min(axis=1).sort_values(ascending=False).index:
         values = [*found.loc[arm], found.loc[arm].min()]
-        rows.append(f"| `{arm}` | " + " | ".join(f"{value:+.3f}".replace("-", "−") for value in values) + " |")
+        rows.append(f"| `{arm}` | " + " | ".join(map(signed, values)) + " |")
     return "\n".join(rows) + "\n"
 
 

@@ -18,6 +18,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "00_quickstart.ipynb"
+PINS = dict(line.strip().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 # What Colab brings and tsynd must leave alone; older than the newest, so that an upgrade would show. Torch is the tested one.
 BROUGHT = {"numpy": "2.1.3", "ipywidgets": "7.7.1", "pandas": "2.2.2"}
 # A stand-in for what only Colab has.
@@ -39,8 +40,7 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("colab")
     python = place / "venv" / "bin" / "python"
     run(sys.executable, "-m", "venv", place / "venv")
-    pins = dict(line.strip().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    run(python, "-m", "pip", "install", "--quiet", f"torch=={pins['torch']}", f"numpy=={BROUGHT['numpy']}")
+    run(python, "-m", "pip", "install", "--quiet", f"torch=={PINS['torch']}", f"numpy=={BROUGHT['numpy']}")
     run(python, "-m", "pip", "install", "--quiet", "ipykernel", *(f"{name}=={pin}" for name, pin in BROUGHT.items()))
     package = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()) / "google" / "colab"
     package.mkdir(parents=True)
@@ -86,8 +86,7 @@ def test_what_colab_brings_does_not_move(executed: dict[str, Any]) -> None:
 
 
 def test_the_versions_brought_are_older_than_those_tested_so_that_an_upgrade_would_show() -> None:
-    pins = dict(line.strip().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    assert all(Version(version) < Version(pins[name]) for name, version in BROUGHT.items())
+    assert all(Version(version) < Version(PINS[name]) for name, version in BROUGHT.items())
 
 
 def test_tsynd_comes_from_the_repository_s_branch(executed: dict[str, Any], colab: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tsynd.study import read_study
 from tsynd.study.claims import CLAIMS
 from tsynd.study.comparisons import MEAN
-from tsynd.study.wording import COST, NAMES, checked, number
+from tsynd.study.wording import COST, NAMES, checked, number, signed, with_interval
 
 Row = dict[str, str]
 MEASURES = ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "seconds", "cost")
@@ -23,7 +23,7 @@ def results_page(root: Path) -> str:
     deciding = [run.key for run in study.runs_of(study.tiers[0])]
     others = [run.key for run in study.runs() if run.key not in set(deciding)]
     missing = {run.arm for run in study.runs_of(study.tiers[0]) if run.key not in done}
-    open_ = {claim.name for claim in CLAIMS if missing & {claim.arm, *claim.others}}
+    unfinished = {claim.name for claim in CLAIMS if missing & {claim.arm, *claim.others}}
     stand = _stand(done, deciding, others)
     verdicts = {row["claim"]: row["verdict"] for row in claims}
     parts = [
@@ -45,7 +45,7 @@ def results_page(root: Path) -> str:
         "| claim | verdict |",
         "|:--|:--|",
         *(
-            f"| {claim.text} | {_verdict(verdicts[claim.name], claim.name not in open_)} |"
+            f"| {claim.text} | {_verdict(verdicts[claim.name], claim.name in unfinished)} |"
             for claim in CLAIMS
             if claim.name in verdicts
         ),
@@ -66,7 +66,7 @@ def results_page(root: Path) -> str:
             lines = [row for row in differences if row["claim"] == claim.name and row["data"] == MEAN]
             places = {(data, str(count or "all")) for data, count in study.tiers[0].sets}
             sets = [row for row in differences if row["claim"] == claim.name and (row["data"], row["per_class"]) in places]
-            said = _verdict(verdicts[claim.name], claim.name not in open_)
+            said = _verdict(verdicts[claim.name], claim.name in unfinished)
             parts += [
                 "",
                 f"### {claim.text}: {said}",
@@ -121,8 +121,8 @@ def _stand(done: set[str], deciding: Sequence[str], others: Sequence[str]) -> st
     return told if more == len(others) else f"{told} Of the {len(others)} with more images, {more} are: these decide nothing."
 
 
-def _verdict(verdict: str, whole: bool) -> str:
-    return verdict if whole else f"so far {verdict}"
+def _verdict(verdict: str, unfinished: bool) -> str:
+    return f"so far {verdict}" if unfinished else verdict
 
 
 def _claim(arm: str, lines: Sequence[Row], deciding: Sequence[str], sets: Sequence[Row]) -> list[str]:
@@ -130,15 +130,15 @@ def _claim(arm: str, lines: Sequence[Row], deciding: Sequence[str], sets: Sequen
     rows = [f"| `{arm}` minus | measure | difference | | set by set |", "|:--|:--|:--|:--|:--|"]
     for row in lines:
         decides = row["verdict"] if row["measure"] in deciding else ""
-        interval = f"{float(row['mean']):+.3f} ({float(row['low']):+.3f} to {float(row['high']):+.3f})".replace("-", "−")
         there = [each for each in sets if (each["other"], each["measure"]) == (row["other"], row["measure"])]
         by_set = ", ".join(f"{SETS[each['data'].partition(':')[0]]} {_bold(each)}" for each in there)
-        rows.append(f"| `{row['other']}` | {NAMES[row['measure']]} | {interval} | {decides} | {by_set} |")
+        rows.append(f"| `{row['other']}` | {NAMES[row['measure']]} | {with_interval(row)} | {decides} | {by_set} |")
     return rows
 
 
 def _bold(row: Row) -> str:
-    text = f"{float(row['mean']):+.3f}".replace("-", "−")
+    """A difference, in bold where its interval does not contain 0."""
+    text = signed(row["mean"])
     return f"**{text}**" if float(row["low"]) > 0 or float(row["high"]) < 0 else text
 
 

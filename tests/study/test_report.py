@@ -143,6 +143,37 @@ def test_failed_checks_are_counted_and_named(tmp_path: Path) -> None:
     assert "| `pgd` | 2 | 1 | a, seed 1: black box |" in (folder / "report/report.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("checks", "verdict"),
+    [
+        ([{"name": "steps", "passed": True}], "supported"),
+        ([{"name": "steps", "passed": True}, {"name": "black box", "passed": False}], "undecided"),
+        ([], "undecided"),
+    ],
+)
+def test_replacing_adversarial_training_asks_for_checks_and_not_for_the_likelihood(
+    checks: list[dict[str, Any]], verdict: str, tmp_path: Path
+) -> None:
+    folder = simulate(tmp_path, sets=("a",), seeds=4, images=60)
+    for path in folder.glob("runs/*.npz"):
+        with np.load(path) as found:
+            answers = dict(found)
+        ours = "pixel" in path.name
+        # Ours is always right, and hardly dares to say so: the likelihood is worse, all else better.
+        shy = np.stack([1 - answers["labels"], answers["labels"]], 1) * 0.02 + 0.49
+        probs = shy if ours else 0.02 + 0.96 * (answers["probs"] > 0.5)
+        strong = {name: np.full(60, float(ours)) for name in ("pgd_4_255", "apgd_4_255", "square_4_255")}
+        write_npz(path, **answers | strong | {"probs": probs.astype(np.float32)})
+        told = json.loads(path.with_suffix(".json").read_text())
+        if ours and checks:
+            told["metrics"]["checks"] = checks
+            path.with_suffix(".json").write_text(json.dumps(told))
+    assert write_report(folder)["adversarial"] == verdict
+    lines = [each for each in rows(folder / "report/differences.csv") if each["claim"] == "adversarial"]
+    assert {each["measure"] for each in lines if each["verdict"] == "not supported"} == {"nll"}
+    assert {each["p"] for each in lines} == {""}
+
+
 def test_the_same_records_give_the_same_files(reported: Path) -> None:
     before = {path.name: path.read_bytes() for path in (reported / "report").iterdir()}
     write_report(reported)

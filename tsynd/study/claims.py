@@ -17,7 +17,7 @@ class Claim:
 
     every: all measures decide together: better by Holm over their p-values, not worse in each. not_worse: the claim is that the
     arm is not worse by more than `MARGIN`, in place of better. beside: measures that are shown too, and decide nothing. unmasked:
-    the claim also asks that no check of the arm's runs has found a masked gradient or a weak attack; one that has leaves it
+    the claim also asks that the checks of the arm's runs were made and found no masked gradient or weak attack; else it is
     undecided at best.
     """
 

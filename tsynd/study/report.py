@@ -100,8 +100,9 @@ def _claims(
             whole = "not supported"
         elif verdicts["supported"] == len(of_claim) and not missing:
             whole = "supported"
-        failed = [row for row in checks if row["arm"] == claim.arm and row["failed"]] if claim.unmasked else []
-        if whole == "supported" and failed:
+        of_arm = [row for row in checks if row["arm"] == claim.arm] if claim.unmasked else []
+        failed = [row for row in of_arm if row["failed"]]
+        if whole == "supported" and claim.unmasked and (failed or not of_arm):
             whole = "undecided"
         margin = f", by more than −{MARGIN}" if claim.not_worse else ""
         parts = "; ".join(f"{said(line)}: {line['verdict']}" for line in of_claim)

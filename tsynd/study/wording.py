@@ -46,7 +46,7 @@ Line = Mapping[str, Any]
 
 def said(line: Line) -> str:
     """A difference with its interval: `AUROC against none +0.010 (-0.020 to +0.040)`."""
-    return f"{NAMES[line['measure']]} against {line['other']} {_interval(line)}"
+    return f"{NAMES[line['measure']]} against {line['other']} {with_interval(line)}"
 
 
 def markdown(
@@ -109,7 +109,7 @@ def _differences(lines: Sequence[Line]) -> list[str]:
         comparison = f"{line['arm']} − {line['other']}, {NAMES[line['measure']]}"
         p = f"{line['p']:.3f}" if line["p"] != "" else ""
         p += f" ({line['p_holm']:.3f})" if line["p_holm"] != "" else ""
-        cells = line["data"], line["per_class"], str(line["seeds"]), comparison, _interval(line), p, line["verdict"]
+        cells = line["data"], line["per_class"], str(line["seeds"]), comparison, with_interval(line), p, line["verdict"]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
 
@@ -123,8 +123,18 @@ def _means(means: Sequence[Line]) -> list[str]:
     return rows
 
 
-def _interval(line: Line) -> str:
-    return f"{line['mean']:+.3f} ({line['low']:+.3f} to {line['high']:+.3f})".replace("-", "−")
+def signed(value: float | str) -> str:
+    """A difference with its sign.
+
+    >>> signed("-0.0304")
+    '−0.030'
+    """
+    return f"{float(value):+.3f}".replace("-", "−")
+
+
+def with_interval(line: Line) -> str:
+    """A mean difference and its interval, from numbers or as a table holds them."""
+    return f"{signed(line['mean'])} ({signed(line['low'])} to {signed(line['high'])})"
 
 
 def _place(each: Line) -> str:

@@ -116,8 +116,8 @@ class Bank:
         """Replace the last `share` of a batch by images drawn from the bank.
 
         Returns:
-            Images, their classes, and what the loss compares with, one distribution over the classes for each image, that of
-            a synthetic one softened by `recipe.soft_labels` (see `soft_targets`).
+            Images, their classes, and the targets of the loss. A target is a distribution over the classes, that of a
+            synthetic image softened by `recipe.soft_labels` (see `soft_targets`).
         """
         count = round(self.recipe.share * len(images_BCHW))
         index = torch.randint(len(self), (count,), generator=generator).to(images_BCHW.device)

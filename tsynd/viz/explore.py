@@ -45,7 +45,7 @@ def explore(
         alt: what the figure at a value shows, in words for those who do not see it: its point, in 20 characters or more.
 
     Returns:
-        What a notebook shows, frames and slider.
+        Frames and a slider, which a notebook shows.
 
     Raises:
         TsyndError: when `start` is none of the values, there are fewer than 2 values or more than 25 frames, values look the
