@@ -7,9 +7,9 @@ __all__ = ["DataUnavailable", "TsyndError"]
 
 
 class TsyndError(ValueError):
-    """Bad input: the message restates it and says what would have been right, in one line whatever the input.
+    r"""Bad input: the message restates it and says what would have been right, in one line whatever the input.
 
-    >>> str(TsyndError("no such file: two\\nlines.png"))
+    >>> str(TsyndError("no such file: two\nlines.png"))
     'no such file: two lines.png'
     """
 

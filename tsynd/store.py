@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tsynd.arrays import open_npz
 from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError, differences
 from tsynd.files import write_json, write_npz
@@ -147,7 +148,7 @@ def load_synthesis(path: Path) -> Synthesis | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             pictures: dict[str, Any] = {name: _from_file(arrays[key]) for name, key in _PICTURES.items()}
             labels_B = torch.from_numpy(arrays["train_labels"]).long()
             labels_B = labels_B.squeeze(1) if labels_B.ndim == 2 and labels_B.shape[1] == 1 else labels_B
@@ -168,7 +169,7 @@ def load_origin(path: Path) -> tuple[str, str] | None:
         TsyndError: when the file is damaged.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             name, fingerprint = (str(arrays[key]) if key in arrays else None for key in _ORIGIN)
     except Exception as error:
         raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
