@@ -1,6 +1,5 @@
 """A run's folder: what is in it, when it may be written to, and how a finished stage is found again."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from tsynd.arrays import open_npz
 from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError, differences
 from tsynd.files import write_json, write_npz
+from tsynd.plain import from_json
 from tsynd.targeting import Synthesis
 from tsynd.tensors import read_tensors, write_tensors
 
@@ -73,7 +73,7 @@ def read_json(path: Path) -> dict[str, Any]:
         TsyndError: when the file is missing or is not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise TsyndError(f"{path} is missing: {path.parent} is not a run's folder, or the run did not get that far") from error
     except (OSError, ValueError) as error:
@@ -97,7 +97,7 @@ def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     notes = read_tensors(path, "network")[1]
-    if missing := [name for name in needed if not isinstance(notes, dict) or name not in notes]:
+    if missing := [name for name in needed if name not in notes]:
         raise TsyndError(f"{path} is not the network of a run: its notes lack {', '.join(missing)}")
     return notes
 
