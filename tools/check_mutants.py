@@ -1,15 +1,18 @@
 """Do the tests notice? Break one formula at a time, in a copy, and run the tests that must fail.
 
-    python tools/check_mutants.py [--only tsynd/uncertainty.py] [--list] [--out results/mutants]
+    python tools/check_mutants.py --out results/mutants
+    python tools/check_mutants.py --only tsynd/uncertainty.py --list
 
 `tools/mutants.yaml` says what is broken, how, and which test files must catch it. Each mutant is put into a copy of the package
 and its tests in a temporary folder, and for each it is said which test failed, or that the mutant survived. It exits with 1 when
 one survived, and when a text of the table no longer stands exactly once in its module. `--out` gets `summary.json` and
-`summary.md`.
+`summary.md`, after each mutant anew; with `--only`, what they say of the others stays; with `--resume`, what was caught is not
+asked again.
 """
 
 import argparse
 import ast
+import json
 import os
 import re
 import shutil
@@ -63,14 +66,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
     parser.add_argument("--only", metavar="MODULE", default="", help="a module, or a folder of them, such as tsynd/study")
-    parser.add_argument("--out", type=Path, help="where the summary goes")
+    parser.add_argument("--out", type=Path, help="the folder of the summary")
+    parser.add_argument("--resume", action="store_true", help="pass over what the summary in --out says was caught")
     arguments = parser.parse_args()
-    mutants = [each for each in read_table(TABLE) if each.module.startswith(arguments.only)]
+    table = read_table(TABLE)
+    mutants = [each for each in table if each.module.startswith(arguments.only)]
     if not mutants:
         print(f"error: no mutant of {arguments.only}: see --list", file=sys.stderr)
-        return 2
-    if arguments.out and arguments.only:
-        print("error: a summary is of all mutants: --out goes without --only", file=sys.stderr)
         return 2
     if arguments.list:
         print("\n".join(f"{each.module}: {each.why}\n  - {each.text}\n  + {each.broken}" for each in mutants))
@@ -78,16 +80,17 @@ def main() -> int:
     if lost := misplaced(ROOT, mutants):
         print("\n".join(lost))
         return 1
-    rows = []
+    rows = read_rows(arguments.out) if arguments.out else {}
     for each in mutants:
-        rows.append(row(each, verdict(ROOT, each)))
-        print(f"{each.module}: {each.why}: {rows[-1]['verdict']}", flush=True)
-    if arguments.out:
-        write_json(arguments.out / "summary.json", {"versions": versions(), "mutants": rows})
-        write_text(arguments.out / "summary.md", summary(rows))
-    caught = sum(each["caught"] for each in rows)
-    print(f"{caught} of {len(rows)} mutants were caught")
-    return int(caught < len(rows))
+        if arguments.resume and rows.get(each, {}).get("caught"):
+            continue
+        rows[each] = row(each, verdict(ROOT, each))
+        print(f"{each.module}: {each.why}: {rows[each]['verdict']}", flush=True)
+        if arguments.out:
+            write_rows(arguments.out, [rows[known] for known in table if known in rows])
+    caught = sum(rows[each]["caught"] for each in mutants)
+    print(f"{caught} of {len(mutants)} mutants were caught")
+    return int(caught < len(mutants))
 
 
 def read_table(path: Path) -> list[Mutant]:
@@ -134,13 +137,16 @@ def verdict(root: Path, mutant: Mutant) -> str:
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name).resolve()
         _copy(root, folder)
-        write_text(folder / mutant.module, broken(root, mutant))
+        module = folder / mutant.module
+        write_text(module, broken(root, mutant))
+        for compiled in (module.parent / "__pycache__").glob(f"{module.stem}.*.pyc"):
+            compiled.unlink()
         write_text(folder / "witness.py", WITNESS)
         try:
             told = _run_tests(folder, mutant)
         except subprocess.TimeoutExpired:
             return f"not judged: the tests took more than {SECONDS} s"
-    if f"imported: {folder / mutant.module}" not in told.stdout:
+    if f"imported: {module}" not in told.stdout:
         return "not judged: the tests did not import the copy"
     failed = re.search(r"^FAILED (\S+)", told.stdout, re.MULTILINE)
     if told.returncode == 1 and failed:
@@ -153,7 +159,7 @@ def verdict(root: Path, mutant: Mutant) -> str:
 def row(mutant: Mutant, said: str) -> dict[str, Any]:
     """A row of the summary."""
     what = {"module": mutant.module, "why": mutant.why, "text": mutant.text, "broken": mutant.broken}
-    return what | {"verdict": said, "caught": said.startswith("caught by ")}
+    return what | {"tests": list(mutant.tests), "verdict": said, "caught": said.startswith("caught by ")}
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -168,10 +174,23 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def read_rows(folder: Path) -> dict[Mutant, dict[str, Any]]:
+    """What a summary says of each mutant; nothing, when there is none yet."""
+    path = folder / "summary.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["mutants"] if path.exists() else []
+    return {Mutant(*(each[name] for name in ("module", "text", "broken", "why")), tuple(each["tests"])): each for each in rows}
+
+
+def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a summary."""
+    write_json(folder / "summary.json", {"versions": versions(), "mutants": rows})
+    write_text(folder / "summary.md", summary(rows))
+
+
 def _copy(root: Path, folder: Path) -> None:
     for name in COPIED:
         if (root / name).is_dir():
-            shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(root / name, folder / name)
         elif (root / name).exists():
             shutil.copy(root / name, folder / name)
 
@@ -180,9 +199,10 @@ def _run_tests(folder: Path, mutant: Mutant) -> subprocess.CompletedProcess[str]
     """Pytest on the mutant's test files, in the copy and from it."""
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
     module = mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "WITNESSED": module}
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "witness", "--rootdir", str(folder), "--hypothesis-seed=0"]
-    command = [sys.executable, "-m", "pytest", *options, *mutant.tests]
+    quick = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    variables = {**os.environ, **quick, "PYTHONPATH": path, "WITNESSED": module}
+    options = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0", "-p", "witness"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--rootdir", str(folder), *options, *mutant.tests]
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=SECONDS)
 
 
