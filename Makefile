@@ -15,7 +15,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # One thread a process: two on a busy two-core machine can be several times slower.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install book test test-units test-notebooks test-install test-gpu notebooks artefacts lint clean
+.PHONY: help install book test test-units test-notebooks test-install test-gpu mutants bench notebooks artefacts lint clean
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -51,7 +51,13 @@ test: test-units test-notebooks ## the unit tests, then every notebook: do its o
 test-units: $(READY) ## the unit tests and the examples in docstrings
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not gpu and not install' -rs
 
-test-notebooks: $(READY) ## run every notebook and compare with its committed outputs
+test-bench: $(READY) ## speed and memory against floors and peers, into results/; half an hour, on a machine that does nothing else
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+mutants: $(READY) ## break formulas one at a time: do the unit tests notice? Some minutes; verdicts in results/mutants
+	$(BIN)/python tools/check_mutants.py --out results/mutants
+
+notebooks: $(READY) ## run every notebook and compare with its committed outputs
 	@[ -n "$(NOTEBOOKS)" ] || { echo "error: no notebook in notebooks/" >&2; exit 1; }
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with tools/nbval_sanitize.cfg -rs $(NOTEBOOKS)

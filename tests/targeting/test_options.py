@@ -1,18 +1,17 @@
 """Options of a search: pixel space, descending, early leaving, the hard guard, chunks, bf16; and what is refused."""
 
-import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.targeting.toys import Toy, run_toy
 from tsynd.autoencoding import build_autoencoder
 from tsynd.classification import build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout, Posterior
 from tsynd.targeting import Guard, Synthesis, target
-from tsynd.uncertainty import log_probabilities
 
 IMAGES = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -31,49 +30,6 @@ def search(images: Tensor = IMAGES, labels: Tensor = LABELS, posterior: Posterio
     return target(images, labels, settings.pop("autoencoder", AUTOENCODER), posterior, generator=seeded(), **settings)
 
 
-class Toy:
-    """Two classes; the log-odds of class 0 is a function of a code of two numbers, which are the image's two pixels."""
-
-    networks: tuple[nn.Module, ...] = ()
-    samples = 2
-
-    def __init__(self, height: Any) -> None:
-        self.height, self.sizes = height, list[int]()
-
-    def encode(self, images_BCHW: Tensor) -> Tensor:
-        return images_BCHW.flatten(1)
-
-    def decode(self, latents_BD: Tensor) -> Tensor:
-        return latents_BD.view(-1, 1, 1, 2)
-
-    def __call__(self, images_BCHW: Tensor) -> Tensor:
-        self.sizes.append(len(images_BCHW))
-        height_B = self.height(images_BCHW.flatten(1))
-        return log_probabilities(torch.stack([height_B, -height_B], dim=-1)).unsqueeze(1).expand(-1, 2, -1)
-
-    def resample(self, generator: torch.Generator | None = None) -> None:
-        """Nothing is drawn."""
-
-
-def log_odds(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
-    return (log_probs_BKC[:, 0, 0] - log_probs_BKC[:, 0, 1]) / 2
-
-
-def run_toy(toy: Toy, start: list[list[float]], **changes: Any) -> Synthesis:
-    images = torch.tensor(start, dtype=torch.float64).view(-1, 1, 1, 2)
-    settings: dict[str, Any] = {"objective": log_odds, "noise": 0.0, "radius": 0.1, "steps": 12} | changes
-    return target(images, torch.zeros(len(images)).long(), toy, toy, **settings)
-
-
-def test_descending_ends_where_climbing_the_negative_does() -> None:
-    up, down = (run_toy(Toy(lambda x: x @ torch.tensor([0.6, 0.8]).to(x)), [[0.5, 0.5]], minimise=m) for m in (False, True))
-    top = torch.tensor([0.6, 0.8], dtype=torch.float64) * 0.1 * math.sqrt(2)
-    torch.testing.assert_close(up.images_BCHW.flatten(), 0.5 + top)
-    torch.testing.assert_close(down.images_BCHW.flatten(), 0.5 - top)
-    assert down.minimise
-    assert (down.objective_after_B < down.objective_before_B).all()  # the objective itself is reported, not its negative
-
-
 def test_pixel_space_moves_the_real_image_inside_its_range() -> None:
     found = search(space="pixel", radius=0.05, autoencoder=None)
     torch.testing.assert_close(found.reconstructions_BCHW, IMAGES, atol=0, rtol=0)
@@ -86,40 +42,6 @@ def test_pixel_space_moves_the_real_image_inside_its_range() -> None:
     corner = run_toy(Toy(lambda x: x @ torch.ones(2).to(x)), [[1.0, 0.98]], space="pixel", radius=0.1)
     torch.testing.assert_close(corner.images_BCHW.flatten(), torch.ones(2, dtype=torch.float64))  # the ball reaches beyond
     assert search(space="pixel", objective="random", radius=0.5).images_BCHW.max() <= 1
-
-
-def test_images_whose_gain_has_flattened_leave_the_batch() -> None:
-    def height(x: Tensor) -> Tensor:  # left of .5 a slope that goes on, right of it one that ends soon
-        return torch.where(x[:, 0] < 0.5, x[:, 1], x[:, 1].clamp_max(0.11))
-
-    start: list[list[float]] = [[0.2, 0.1], [0.8, 0.1]]
-    settings: dict[str, Any] = {"radius": 0.5, "step_size": 0.005, "steps": 40}
-    waiting, leaving = Toy(height), Toy(height)
-    all_steps = run_toy(waiting, start, **settings)
-    early = run_toy(leaving, start, patience=2, **settings)
-    assert waiting.sizes[:-2] == [2] * 41
-    assert leaving.sizes[40] == 1  # the second image has left; the last two calls are the report
-    assert all_steps.steps_B.tolist() == [40, 40]
-    assert early.steps_B[0] == 40
-    assert early.steps_B[1] < 10
-    torch.testing.assert_close(early.images_BCHW, all_steps.images_BCHW, atol=1e-9, rtol=0)
-
-
-def test_a_search_ends_when_all_have_left() -> None:
-    toy = Toy(lambda x: x[:, 0].clamp_max(0.5))
-    found = run_toy(toy, [[0.49, 0.0], [0.495, 0.0]], patience=1, steps=500)
-    assert len(toy.sizes) < 20
-    assert (found.objective_after_B == 0.5).all()
-
-
-@pytest.mark.parametrize("patience", [None, 2])
-def test_images_without_a_gradient_stay_and_are_marked(patience: int | None) -> None:
-    toy = Toy(lambda x: torch.where(x[:, 0] < 0.5, x[:, 1], x[:, 1] * 0))
-    found = run_toy(toy, [[0.2, 0.1], [0.8, 0.1]], noise=0.5, steps=3, patience=patience)
-    assert found.stuck_B.tolist() == [False, True]
-    assert found.steps_B.tolist() == [3, 0]
-    assert found.latent_displacement_B[1] == 0
-    assert found.latent_displacement_B[0] > 0
 
 
 def test_the_hard_guard_keeps_nothing_below_the_bound() -> None:
@@ -142,12 +64,6 @@ def test_chunks_change_nothing(settings: dict[str, Any]) -> None:
     torch.testing.assert_close(whole.latents_BD, parts.latents_BD, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(whole.information_after_B, parts.information_after_B, atol=1e-6, rtol=1e-3)
     assert whole.steps_B.tolist() == parts.steps_B.tolist()
-
-
-def test_no_more_images_than_a_chunk_pass_at_a_time() -> None:
-    toy = Toy(lambda x: x[:, 0])
-    run_toy(toy, [[0.1, 0.2]] * 7, max_chunk=3)
-    assert max(toy.sizes) == 3
 
 
 def test_bf16_finds_nearly_the_same_and_reports_in_full_precision() -> None:
