@@ -15,7 +15,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # One thread a process: two on a busy two-core machine can be several times slower.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install book test test-units test-notebooks test-colab test-gpu notebooks artefacts lint clean
+.PHONY: help install book test test-units test-notebooks test-install test-gpu notebooks artefacts lint clean
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -49,15 +49,15 @@ book: $(READY) ## build the book in _build/html, from the committed notebooks; e
 test: test-units test-notebooks ## the unit tests, then every notebook: do its outputs still come out the same?
 
 test-units: $(READY) ## the unit tests and the examples in docstrings
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not gpu and not colab' -rs
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not gpu and not install' -rs
 
 test-notebooks: $(READY) ## run every notebook and compare with its committed outputs
 	@[ -n "$(NOTEBOOKS)" ] || { echo "error: no notebook in notebooks/" >&2; exit 1; }
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with tools/nbval_sanitize.cfg -rs $(NOTEBOOKS)
 
-test-colab: $(READY) ## a simulated Colab: the quickstart beside a torch and a numpy of its own; some minutes
-	$(BIN)/pytest -m colab -rs
+test-install: $(READY) ## a simulated Colab, and the built wheel where nothing else is; some minutes
+	$(BIN)/pytest -m install -rs
 
 test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 	$(BIN)/pytest -m gpu -rs

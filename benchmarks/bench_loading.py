@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_targeting import turns
+from measure import turns
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 

@@ -14,17 +14,14 @@ process of its own.
 import argparse
 import contextlib
 import math
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
-from bench_uncertainty import peak
+from measure import memory_of, peak_growth, turns
 from torch import Tensor, nn
 
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder
@@ -41,7 +38,7 @@ from tsynd.versions import device_name, versions
 BATCH, SAMPLES, STEPS, RADIUS = 64, 64, 5, 0.25
 SIZES, COUNTS = (28, 64, 128, 224), (8, 16, 32, 64, 128, 256, 512)
 CHUNK = 32
-TURNS, TRAININGS = 9, 3
+TURNS, TRAININGS = 9, 7
 
 
 def main() -> None:
@@ -52,13 +49,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.memory_of is not None:
-        print(peak_growth(options.memory_of or None))
+        print(memory_growth(options.memory_of or None))
         return
     found: dict[str, Any] = {"batch": BATCH, "samples": SAMPLES, "steps": STEPS}
     for name, part in {"step": steps, "plain": plain, "training": trainings, "size": by_size, "count": by_count}.items():
         found[name] = part()
         print(name, found[name], file=sys.stderr, flush=True)
-    found["memory"] = {str(chunk): memory_of(chunk) for chunk in (0, CHUNK)}
+    found["memory"] = {str(chunk): memory_of(__file__, chunk) for chunk in (0, CHUNK)}
     found |= {"device": device_name(torch.device("cpu")), "versions": versions()}
     write_json(options.out / "summary.json", found)
     write_text(options.out / "table.md", table(found))
@@ -76,18 +73,6 @@ def networks(size: int = 28) -> tuple[Tensor, Tensor, ConvAutoencoder, Classifie
 def posterior_of(classifier: Classifier, samples: int = SAMPLES) -> HeadDropout:
     """The posterior, whose first masks are always the same."""
     return HeadDropout.of(classifier, samples, torch.Generator().manual_seed(0))
-
-
-def turns(variants: Mapping[str, Callable[[], object]], count: int) -> dict[str, float]:
-    """Median seconds of each variant; they take turns, and the first turn is a warm-up."""
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for turn in range(count + 1):
-        for name, variant in variants.items():
-            start = time.perf_counter()
-            variant()
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in seconds.items()}
 
 
 def step_of(
@@ -138,7 +123,7 @@ def plain() -> dict[str, float]:
         return target(images_BCHW, labels_B, autoencoder, posterior_of(classifier), **settings).images_BCHW
 
     masks = search_masks(images_BCHW, autoencoder, classifier)
-    seconds = turns({"ours": ours, "plain": lambda: plain_search(images_BCHW, autoencoder, classifier, masks)}, 3)
+    seconds = turns({"ours": ours, "plain": lambda: plain_search(images_BCHW, autoencoder, classifier, masks)}, 7)
     images_BCHW, autoencoder, classifier = images_BCHW.double(), autoencoder.double(), classifier.double()
     difference = (ours() - plain_search(images_BCHW, autoencoder, classifier, masks)).abs().max().item()
     return {"times_faster": round(seconds["plain"] / seconds["ours"], 1), "largest_difference": float(f"{difference:.1e}")}
@@ -208,7 +193,7 @@ def trainings() -> dict[str, float]:
 
 def by_size() -> dict[str, float]:
     """Milliseconds of a step for one image, by the side of the images in px."""
-    seconds = turns({str(size): step_of(size, SAMPLES) for size in SIZES}, 3)
+    seconds = turns({str(size): step_of(size, SAMPLES) for size in SIZES}, 7)
     return {name: round(1000 * value / BATCH, 3) for name, value in seconds.items()}
 
 
@@ -218,21 +203,13 @@ def by_count() -> dict[str, float]:
     return {name: round(value / seconds["0"], 2) for name, value in seconds.items() if name != "0"}
 
 
-def memory_of(chunk: int) -> float | None:
-    """Growth of the peak, in MB, in a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--memory-of", str(chunk)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return None if told == "None" else round(float(told), 1)
-
-
-def peak_growth(chunk: int | None) -> float | None:
+def memory_growth(chunk: int | None) -> float | None:
     """By how many MB a search of 64 images of 224 px raises the peak of resident memory."""
     images_BCHW, labels_B, autoencoder, classifier = networks(224)
-    target(images_BCHW[:2], labels_B[:2], autoencoder, posterior_of(classifier), steps=1)  # what libraries allocate once
-    before = peak()
-    target(images_BCHW, labels_B, autoencoder, posterior_of(classifier), steps=1, max_chunk=chunk)
-    after = peak()
-    return None if before is None or after is None else after - before
+    return peak_growth(
+        lambda: target(images_BCHW[:2], labels_B[:2], autoencoder, posterior_of(classifier), steps=1),
+        lambda: target(images_BCHW, labels_B, autoencoder, posterior_of(classifier), steps=1, max_chunk=chunk),
+    )
 
 
 def table(found: dict[str, Any]) -> str:

@@ -11,18 +11,15 @@ process's peak resident set (VmHWM, Linux) over one such step in a process of it
 """
 
 import argparse
-import re
-import subprocess
-import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
+from measure import memory_of, peak_growth, turns
 from torch import Tensor, nn
 
 from tsynd.classification import build_classifier
@@ -35,7 +32,7 @@ from tsynd.versions import device_name, versions
 SAMPLES = (8, 64, 256)
 BATCH, SIZE, CHUNK = 32, 28, 256
 # Turns of each variant, by K.
-TURNS = {8: 15, 64: 7, 256: 3}
+TURNS = {8: 15, 64: 7, 256: 7}
 
 Step = Callable[[Tensor], Tensor]
 
@@ -48,7 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.memory_of:
-        print(peak_growth(options.memory_of[0], int(options.memory_of[1])))
+        print(memory_growth(options.memory_of[0], int(options.memory_of[1])))
         return
     rows = [row for samples in SAMPLES for row in measured(samples)]
     found = {"batch": BATCH, "size": SIZE, "chunk": CHUNK, "device": device_name(torch.device("cpu")), "versions": versions()}
@@ -121,17 +118,12 @@ def measured(samples: int) -> list[dict[str, Any]]:
     """Rows of the table for one K: medians over turns that the variants take one after another."""
     images_BCHW = torch.rand(BATCH, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     compared = variants(samples)
-    seconds: dict[str, list[float]] = {name: [] for name in compared}
-    for turn in range(TURNS[samples] + 1):
-        for name, variant in compared.items():
-            # The short ones are repeated, so that a turn is long enough to be measured.
-            repeats = 10 if name in ("deterministic", "HeadDropout") else 1
-            start = time.perf_counter()
-            for _ in range(repeats):
-                step(variant, images_BCHW)
-            if turn:  # the first is a warm-up
-                seconds[name].append((time.perf_counter() - start) / repeats)
-    once = {name: median(values) for name, values in seconds.items()}
+    # The short ones are repeated, so that a turn is long enough to be measured.
+    once = turns(
+        {name: partial(step, variant, images_BCHW) for name, variant in compared.items()},
+        TURNS[samples],
+        {"deterministic": 10, "HeadDropout": 10},
+    )
     return [
         {
             "samples": samples,
@@ -139,34 +131,16 @@ def measured(samples: int) -> list[dict[str, Any]]:
             "milliseconds": round(1000 * once[name], 1),
             "of_deterministic": round(once[name] / once["deterministic"], 2),
             "of_loop": round(once[name] / once["loop of K passes"], 4),
-            "peak_megabytes": memory_of(name, samples),
+            "peak_megabytes": memory_of(__file__, name, samples),
         }
         for name in compared
     ]
 
 
-def memory_of(name: str, samples: int) -> float | None:
-    """Growth of the peak, in MB, in a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--memory-of", name, str(samples)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return None if told == "None" else round(float(told), 1)
-
-
-def peak_growth(name: str, samples: int) -> float | None:
+def memory_growth(name: str, samples: int) -> float | None:
     """By how many MB one step raises the peak of resident memory."""
-    variant, images_BCHW = variants(samples)[name], torch.rand(BATCH, 1, SIZE, SIZE)
-    step(variants(2)[name], images_BCHW[:2])  # what libraries allocate once
-    before = peak()
-    step(variant, images_BCHW)
-    after = peak()
-    return None if before is None or after is None else after - before
-
-
-def peak() -> float | None:
-    """This process's peak resident set, in MB (unlike ru_maxrss, it does not begin at that of the parent)."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) / 1000 if found else None
+    few, variant, images_BCHW = variants(2)[name], variants(samples)[name], torch.rand(BATCH, 1, SIZE, SIZE)
+    return peak_growth(lambda: step(few, images_BCHW[:2]), lambda: step(variant, images_BCHW))
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -7,7 +7,14 @@ __all__ = ["DataUnavailable", "TsyndError"]
 
 
 class TsyndError(ValueError):
-    """Bad input: the message restates it and says what would have been right."""
+    r"""Bad input: the message restates it and says what would have been right, in one line whatever the input.
+
+    >>> str(TsyndError("no such file: two\nlines.png"))
+    'no such file: two lines.png'
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
 
 
 class DataUnavailable(TsyndError):

@@ -1,6 +1,5 @@
 """A run's folder: what is in it, when it may be written to, and how a finished stage is found again."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from tsynd.arrays import open_npz
 from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError, differences
 from tsynd.files import write_json, write_npz
+from tsynd.plain import from_json
 from tsynd.targeting import Synthesis
 from tsynd.tensors import read_tensors, write_tensors
 
@@ -72,7 +73,7 @@ def read_json(path: Path) -> dict[str, Any]:
         TsyndError: when the file is missing or is not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise TsyndError(f"{path} is missing: {path.parent} is not a run's folder, or the run did not get that far") from error
     except (OSError, ValueError) as error:
@@ -96,7 +97,7 @@ def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     notes = read_tensors(path, "network")[1]
-    if missing := [name for name in needed if not isinstance(notes, dict) or name not in notes]:
+    if missing := [name for name in needed if name not in notes]:
         raise TsyndError(f"{path} is not the network of a run: its notes lack {', '.join(missing)}")
     return notes
 
@@ -147,7 +148,7 @@ def load_synthesis(path: Path) -> Synthesis | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             pictures: dict[str, Any] = {name: _from_file(arrays[key]) for name, key in _PICTURES.items()}
             labels_B = torch.from_numpy(arrays["train_labels"]).long()
             labels_B = labels_B.squeeze(1) if labels_B.ndim == 2 and labels_B.shape[1] == 1 else labels_B
@@ -168,7 +169,7 @@ def load_origin(path: Path) -> tuple[str, str] | None:
         TsyndError: when the file is damaged.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             name, fingerprint = (str(arrays[key]) if key in arrays else None for key in _ORIGIN)
     except Exception as error:
         raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
 from tsynd.files import whole
+from tsynd.plain import from_json
 
 # Training images that would take more bytes than this as floats are kept in 8 bits.
 LARGE = 2 * 10**9
@@ -33,7 +34,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     """
     try:
         with safe_open(path, framework="pt") as file:
-            notes = json.loads((file.metadata() or {})["tsynd"])
+            notes = from_json((file.metadata() or {})["tsynd"])
+            if not isinstance(notes, dict):
+                raise ValueError(f"its notes are {type(notes).__name__}, not `key: value` pairs")
             return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118 (not a dict)
     except FileNotFoundError as error:
         raise TsyndError(f"{path} is missing") from error

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from tsynd.errors import TsyndError
+from tsynd.plain import from_yaml
 
 
 def run(
@@ -91,5 +91,8 @@ def _changes(texts: list[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name or name in changes:
             raise TsyndError(f"--set must be NAME=VALUE, each name once, got {text!r}")
-        changes[name] = yaml.safe_load(value)
+        try:
+            changes[name] = from_yaml(value)
+        except ValueError as error:
+            raise TsyndError(f"--set {name} must have a number, a word, true or false, got {value!r}: {error}") from error
     return changes

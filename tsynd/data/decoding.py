@@ -60,7 +60,7 @@ def decode(files: list[Path], size: int, progress: Progress | None = None) -> De
     """
     entry = cache_entry("images", [size, [os.path.abspath(file) for file in files]])
     state = cache_entry("states", [DECODER_VERSION, [_facts(file) for file in files]]).name
-    if (found := _cached(entry / state)) is not None:
+    if (found := _cached(entry / state, len(files), size)) is not None:
         return found
     try:
         entry.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def decode(files: list[Path], size: int, progress: Progress | None = None) -> De
             return _decode(files, size, None, progress)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    return _cached(entry / state) or _decode(files, size, None, progress)
+    return _cached(entry / state, len(files), size) or _decode(files, size, None, progress)
 
 
 def in_parallel(
@@ -144,13 +144,15 @@ def _keep(decoded: Decoded, folder: Path) -> None:
     (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
 
 
-def _cached(folder: Path) -> Decoded | None:
+def _cached(folder: Path, count: int, size: int) -> Decoded | None:
     """What a folder of the cache holds, if it is there and whole. Changes to the array stay in memory."""
     try:
         notes: dict[str, Any] = json.loads((folder / NOTES).read_text(encoding="utf-8"))
         notes["failures"] = {int(position): text for position, text in notes["failures"].items()}
-        return Decoded(np.load(folder / PIXELS, mmap_mode="c"), **notes)
-    except (OSError, ValueError, KeyError, TypeError):
+        images = np.load(folder / PIXELS, mmap_mode="c")
+        whole = images.dtype == np.uint8 and images.shape in ((count, 1, size, size), (count, 3, size, size))
+        return Decoded(images, **notes) if whole else None
+    except Exception:  # numpy and json fail in many ways on what is damaged
         return None
 
 

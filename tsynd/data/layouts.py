@@ -156,7 +156,7 @@ def _table(path: Path) -> Listing:
             listing.problems.append(Problem("duplicate row", text, (name,)))
         else:
             lines[file] = line
-            if not file.is_file():
+            if not _is_file(file):
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
                 listing.items.append(Item(file, name, composed(label), row["group"] or None, SPLIT_NAMES.get(split)))
@@ -174,9 +174,14 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataUnavailable(f"no such file: {path}") from None
     except UnicodeDecodeError as error:
         raise TsyndError(f"{path} must be a text file in UTF-8, it is not at byte {error.start}") from error
+    except OSError as error:
+        raise TsyndError(f"{path} cannot be read: {error.strerror}") from error
     first = text.partition("\n")[0]
     table = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",")
-    names = [name.strip().lower() for name in next(table, [])]
+    try:
+        names = [name.strip().lower() for name in next(table, [])]
+    except csv.Error as error:
+        raise TsyndError(f"{path}, line 1 cannot be read as CSV ({error})") from error
     if lacking := [name for name in COLUMNS[:2] if name not in names]:
         found = ", ".join(map(repr, names)) or "nothing"
         columns = "the columns path and label, and may have group and split"
@@ -197,9 +202,17 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _file(folder: Path, name: str) -> Path:
     """The file that a table names, which may have been written on Windows."""
-    if "\\" in name and not (folder / name).exists():
+    if "\\" in name and not _is_file(folder / name):
         name = name.replace("\\", "/")
     return Path(os.path.normpath(folder / name))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; no name that can be written into a table is an error."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a character that no name may have
+        return False
 
 
 def _classes(items: list[Item]) -> tuple[str, ...]:

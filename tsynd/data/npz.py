@@ -1,16 +1,13 @@
 """Files in MedMNIST layout: six arrays, read by numpy without pickle and checked before anything is made of them."""
 
-import zipfile
-import zlib
-from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsynd.arrays import open_npz
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
 from tsynd.data.downloads import Progress, checksum
 from tsynd.data.unpacked import is_large, is_unpacked, mapped
@@ -83,8 +80,7 @@ def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict
     if not path.is_file():
         raise DataUnavailable(f"no such file: {path}")
     try:
-        # The file is opened here, since numpy leaves it open when it is no zip file.
-        with path.open("rb") as opened, closing(_npz(path, opened)) as file:
+        with open_npz(path) as file:
             missing = [name for name in names if name not in file.files]
             if missing:
                 raise TsyndError(f"{path} lacks {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}")
@@ -97,21 +93,12 @@ def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict
             return {name: _channels_first(f"{path}: {name}", file[name]) for name in names}
     except TsyndError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError) as error:
-        raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
-    except ValueError as error:
+    except Exception as error:  # zipfile, zlib, numpy and Python's own parser raise a different one for each kind of damage
         if "pickle" in str(error):
             raise TsyndError(
                 f"{path} is no .npz, or holds Python objects (a pickle), which are never opened: save plain uint8 arrays"
             ) from error
         raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
-
-
-def _npz(path: Path, opened: BinaryIO) -> np.lib.npyio.NpzFile:
-    file = np.load(opened, allow_pickle=False)
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise TsyndError(f"{path} is a single array, not an .npz of named arrays")
-    return file
 
 
 def _channels_first(name: str, array: np.ndarray) -> np.ndarray:

@@ -57,6 +57,8 @@ def read_picture(file: Path) -> Picture:
             another kind, is smaller than 8 px, or claims more pixels than Pillow's limit: this by its header, before anything
             is decoded.
     """
+    if file.exists() and not file.is_file():
+        raise TsyndError(f"{file} cannot be read as an image (it is a pipe or a device, no file)")
     try:
         with Image.open(file, formats=FORMATS) as image:
             _check_header(file, image)
@@ -98,6 +100,8 @@ def fit(picture: Picture, size: int) -> np.ndarray:
 
 def header_of(file: Path) -> str | None:
     """What kind of image a file is, by its content, such as "PNG"; None if it is none that is read here."""
+    if not file.is_file():
+        return None
     try:
         with quiet_pillow(), Image.open(file, formats=FORMATS) as image:
             return str(image.format)

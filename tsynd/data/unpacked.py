@@ -78,7 +78,7 @@ def mapped(path: Path, md5: str, check: Check, progress: Progress | None = None)
         labels = {f"{split}_labels": np.load(folder / f"{split}_labels.npy", allow_pickle=False) for split in SPLITS}
         # Mode "c": torch warns of arrays that cannot be written to.
         images = {f"{split}_images": np.load(folder / f"{split}_images.npy", mmap_mode="c") for split in SPLITS}
-    except (OSError, ValueError) as error:
+    except Exception as error:  # numpy raises a different one for each kind of damage
         raise TsyndError(f"{folder} is damaged ({error}): delete it, it will be made again") from error
     return labels | images
 

@@ -23,6 +23,7 @@ def margin_loss(
     logits = model(x)
     if logits.ndim != 2 or len(logits) != len(x):
         raise TsyndError(f"the model must return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}")
+    checked = checked or logits.is_meta  # where values cannot be looked at
     if labels.ndim == 2:
         return _of_several(logits, labels, checked)
     if not checked and int(labels.max()) >= logits.shape[1]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tsynd.arrays import open_npz
 from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError
 from tsynd.randomness import seed_for
@@ -69,7 +70,7 @@ class Answers:
         if key not in self._arrays:
             path = self.folder / RUNS / f"{key}.npz"
             try:
-                with np.load(path, allow_pickle=False) as file:
+                with open_npz(path) as file:
                     self._arrays[key] = {name: file[name] for name in file.files}
             except Exception as error:  # numpy raises a different one for each kind of damage
                 raise TsyndError(f"{path} cannot be read: {error}: run `tsynd study run` again") from error

@@ -19,16 +19,16 @@ A tier is every set with every seed and every arm. A *block* is a set, a number 
 images from the same start, on one machine.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tsynd.config import RunConfig
 from tsynd.errors import TsyndError, unknown
 from tsynd.files import digest
+from tsynd.plain import from_yaml
 from tsynd.study.columns import MEASURES, PRIMARIES
 from tsynd.training.arms import LATER
 
@@ -37,6 +37,8 @@ STUDY_KEYS = (*TEXTS, "primaries", "budget", "size", "evaluate", "changes", "tie
 TIER_KEYS = ("name", "sets", "seeds", "arms")
 SET_KEYS = ("data", "per_class")
 ARM_KEYS = ("name", "arm", "changes")
+# Of one tier; more are a slip of the keyboard.
+MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -151,11 +153,11 @@ def read_study(path: Path) -> Study:
         TsyndError: naming the file, the key and what would have been right.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = from_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise TsyndError(f"{path} is missing: name a study file, such as studies/smoke.yaml") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TsyndError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError) as error:
+        raise TsyndError(f"{path} cannot be read as YAML: {error}") from error
     try:
         return _study(found)
     except TsyndError as error:
@@ -170,7 +172,7 @@ def _study(found: object) -> Study:
     tiers = tuple(_tier(each, number) for number, each in enumerate(_list(given["tiers"], "tiers"), 1))
     primaries = tuple(_list(given.get("primaries", list(PRIMARIES)), "primaries"))
     for name in primaries:
-        if name not in MEASURES:
+        if not isinstance(name, str) or name not in MEASURES:
             raise unknown("measure", str(name), MEASURES)
     settings = {name: given[name] for name in ("question", "decision", "budget", "size", "evaluate") if name in given}
     changes = _mapping(given.get("changes", {}), "changes")
@@ -187,6 +189,8 @@ def _tier(found: object, number: int) -> Tier:
     for each in _list(given["arms"], "arms"):
         one = {"arm": each} if isinstance(each, str) else _mapping(each, "an arm", ARM_KEYS, needed=("arm",))
         name = one.get("name", one["arm"])
+        if not isinstance(name, str):
+            raise TsyndError(f"an arm must have a text as its name, got {name!r}")
         if name in arms:
             raise TsyndError(f"arm {name!r} stands twice in tier {number}: give one of them another name")
         arms[name] = one["arm"], _mapping(one.get("changes", {}), f"changes of arm {name!r}")
@@ -198,9 +202,11 @@ def _tier(found: object, number: int) -> Tier:
 
 def _seeds(found: object) -> list[int]:
     """`0-9`, one number, or a list of numbers."""
-    first, dash, last = str(found).partition("-")
-    if isinstance(found, str) and dash and first.isdigit() and last.isdigit() and int(first) <= int(last):
-        return list(range(int(first), int(last) + 1))
+    span = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,18})", found) if isinstance(found, str) else None
+    if span and (first := int(span[1])) <= (last := int(span[2])):
+        if last - first >= MOST_SEEDS:
+            raise TsyndError(f"seeds must be at most {MOST_SEEDS}, got {last - first + 1}: {found}")
+        return list(range(first, last + 1))
     seeds: list[Any] = found if isinstance(found, list) else [found]
     if not seeds or not all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
         raise TsyndError(f"seeds must be whole numbers >= 0, as 0-9 or [0, 1, 2], got {found!r}")

@@ -9,7 +9,6 @@ shared/, locks/     autoencoders that arms share, and who is at work: only while
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tsynd.config import METHOD_VERSION
 from tsynd.data import Split
 from tsynd.errors import TsyndError, differences
 from tsynd.files import write_json, write_npz, write_text
+from tsynd.plain import from_json, from_yaml
 from tsynd.runs import Run
 from tsynd.study.columns import COLUMNS, row, withheld
 from tsynd.study.plan import Planned, Study, without_later
@@ -82,7 +82,7 @@ def read_record(path: Path) -> dict[str, Any]:
         TsyndError: when it is damaged or is none.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TsyndError(f"{path} cannot be read as JSON: {error}") from error
     needed = ("key", "status", "data", "size", "per_class", "arm", "seed", "metrics", "error", "method_version")
@@ -182,9 +182,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         TsyndError: when the file is missing or damaged.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TsyndError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+        found = from_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TsyndError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(found, dict):
         raise TsyndError(f"{path} is not a study: it must hold `key: value` pairs")
     return found

@@ -3,6 +3,7 @@
 import json
 import shlex
 from html import escape
+from importlib import resources
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,28 +23,7 @@ the search found. Difference: targeted minus start."""
 FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
 image what the judge sees; ≠ where that is not the label. Difference: targeted minus start, one scale in every report. Nearest
 real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --quiet: #5b6675; --line: #d8dee6; --page: #ffffff; --card: #f4f6f9; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8ecf1; --quiet: #a7b1bf; --line: #38414d; --page: #14181d; --card: #1e242b; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--ink);
-       font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; }
-p { margin: .4rem 0 .8rem; max-width: 46rem; } .quiet { color: var(--quiet); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0; padding: 0; }
-.tiles div { background: var(--card); border-radius: .6rem; padding: .7rem .9rem; }
-.tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
-.tiles dd { font-size: 1.5rem; font-weight: 600; margin: 0; } .tiles dt { font-size: .85rem; color: var(--quiet); }
-img { width: 100%; height: auto; background: #fff; border-radius: .6rem; padding: .4rem; border: 1px solid var(--line); }
-figure { margin: .8rem 0; } figure .wide img { min-width: 40rem; } figcaption { font-size: .9rem; color: var(--quiet); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); } th:first-child { text-align: left; }
-td small { color: var(--quiet); white-space: nowrap; } th { font-weight: 500; } tbody th { min-width: 9rem; }
-thead th { color: var(--quiet); }
-pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; }
-.tables { display: flex; flex-wrap: wrap; gap: 1rem 3rem; }
-"""
+STYLE = (resources.files("tsynd.viz") / "report.css").read_text(encoding="utf-8")
 
 
 def write_report(path: Path, run: Run) -> None:
@@ -79,7 +59,8 @@ def render(run: Run, out: Path) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} – tsynd report</title>
-<style>{STYLE}</style>
+<style>
+{STYLE}</style>
 </head>
 <body>
 <main>

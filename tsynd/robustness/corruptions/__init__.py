@@ -154,7 +154,7 @@ def _check(images_BCHW: Tensor, name: str, colour: bool) -> None:
     if images_BCHW.ndim != 4 or len(images_BCHW) == 0 or not images_BCHW.is_floating_point() or shape[1] not in (1, 3):
         wanted = "float of shape (B, C, H, W) with B >= 1 and C = 1 or 3"
         raise TsyndError(f"images must be {wanted}, got {images_BCHW.dtype} of shape {shape}")
-    if not bool(((images_BCHW >= 0) & (images_BCHW <= 1)).all()):
+    if not images_BCHW.is_meta and not bool(((images_BCHW >= 0) & (images_BCHW <= 1)).all()):
         raise TsyndError(f"images must lie in [0, 1], got {float(images_BCHW.min()):.4g} to {float(images_BCHW.max()):.4g}")
     if colour and shape[1] == 1:
         raise TsyndError(f"corruption {name!r} changes colours, and these images are grey: it needs 3 channels, got 1")

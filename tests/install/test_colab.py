@@ -1,51 +1,38 @@
 """A simulated Colab: torch and numpy are there, tsynd is not; a notebook of the book is opened and run to its end.
 
-It makes an environment of its own and installs into it from a clone of this repository: some minutes, so `make test-colab` runs
-it and `make test` does not.
+It makes an environment of its own and installs into it from a clone of this repository: some minutes, so `make test-install`
+runs it and `make test` does not.
 """
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import front_matter
 import nbformat
 import pytest
-from nbclient import NotebookClient
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.install.fresh import PINS, ROOT, add_kernel, execute, inside, new_environment, run
+
 NOTEBOOK = ROOT / "notebooks" / "00_quickstart.ipynb"
-PINS = dict(line.strip().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 # What Colab brings and tsynd must leave alone; older than the newest, so that an upgrade would show. Torch is the tested one.
 BROUGHT = {"numpy": "2.1.3", "ipywidgets": "7.7.1", "pandas": "2.2.2"}
 # A stand-in for what only Colab has.
 STAND_IN = "from types import SimpleNamespace\n\nfiles = SimpleNamespace(upload=dict)\n"
 
-pytestmark = pytest.mark.colab
-
-
-def run(*command: str | Path) -> str:
-    """What a command prints; what it says on stderr when it fails."""
-    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
-    return done.stdout
+pytestmark = pytest.mark.install
 
 
 @pytest.fixture(scope="module")
 def colab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with torch, numpy, Jupyter's kernel and `google.colab`, without tsynd."""
     place = tmp_path_factory.mktemp("colab")
-    python = place / "venv" / "bin" / "python"
-    run(sys.executable, "-m", "venv", place / "venv")
-    run(python, "-m", "pip", "install", "--quiet", f"torch=={PINS['torch']}", f"numpy=={BROUGHT['numpy']}")
+    python = new_environment(place, f"numpy=={BROUGHT['numpy']}")
     run(python, "-m", "pip", "install", "--quiet", "ipykernel", *(f"{name}=={pin}" for name, pin in BROUGHT.items()))
     package = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()) / "google" / "colab"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(STAND_IN)
-    run(python, "-m", "ipykernel", "install", "--prefix", place, "--name", "colab")
+    add_kernel(python, place, "colab")
     return place
 
 
@@ -69,13 +56,8 @@ def executed(colab: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     notebook.cells.append(again)
     before = versions(colab)
     redirect = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{source.as_uri()}.insteadOf", "GIT_CONFIG_VALUE_0": repository}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (redirect | {"JUPYTER_PATH": str(colab / "share/jupyter"), "HOME": str(colab)}).items():
-            patch.setenv(name, value)
-        for name in ("PYTHONPATH", "VIRTUAL_ENV"):
-            patch.delenv(name, raising=False)
-        patch.setenv("PATH", f"{colab / 'venv/bin'}{os.pathsep}{os.environ['PATH']}")
-        NotebookClient(notebook, timeout=600, kernel_name="colab", resources={"metadata": {"path": str(colab)}}).execute()
+    with inside(colab / "venv/bin/python", colab, **redirect):
+        execute(notebook, colab, "colab")
     return {"before": before, "after": versions(colab), "setup": setup, "again": again}
 
 

@@ -1,0 +1,52 @@
+"""What all benchmarks share: variants that take turns, and the peak memory of one step in a process of its own."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+
+
+def turns(variants: Mapping[str, Callable[[], object]], count: int, repeats: Mapping[str, int] | None = None) -> dict[str, float]:
+    """Median seconds of each variant; they take turns, and the first turn is a warm-up.
+
+    Args:
+        variants: what is timed, by name.
+        count: turns that count.
+        repeats: calls in one turn, of variants that are too short to be timed alone.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for turn in range(count + 1):
+        for name, variant in variants.items():
+            times = (repeats or {}).get(name, 1)
+            start = time.perf_counter()
+            for _ in range(times):
+                variant()
+            if turn:
+                seconds[name].append((time.perf_counter() - start) / times)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def memory_of(script: str, *which: object) -> float | None:
+    """What `script --memory-of WHICH…` prints: MB, measured in a process of its own; None where the system does not tell."""
+    command = [sys.executable, script, "--memory-of", *map(str, which)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return None if told == "None" else round(float(told), 1)
+
+
+def peak_growth(small: Callable[[], object], whole: Callable[[], object]) -> float | None:
+    """By how many MB `whole` raises the peak of resident memory, after `small`, in which libraries allocate once."""
+    small()
+    before = peak()
+    whole()
+    after = peak()
+    return None if before is None or after is None else after - before
+
+
+def peak() -> float | None:
+    """This process's peak resident set, in MB (unlike ru_maxrss, it does not begin at that of the parent)."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1000 if found else None
