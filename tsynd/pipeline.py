@@ -16,10 +16,11 @@ from tsynd.classification import Classifier, build_classifier
 from tsynd.config import METHOD_VERSION, RunConfig, find_device
 from tsynd.data import Dataset, load
 from tsynd.decisions import given_images
+from tsynd.errors import TsyndError
 from tsynd.files import digest, write_json
 from tsynd.measuring import measure
 from tsynd.randomness import seed_for
-from tsynd.runs import Run, fingerprint
+from tsynd.runs import Run, fingerprint, history_of, losses
 from tsynd.sets import identity, origin
 from tsynd.targeting import Guard, Synthesis, on_cpu
 from tsynd.tensors import for_training, weights_hash
@@ -127,8 +128,10 @@ def _autoencoder(
     autoencoder = build_autoencoder(data.channels, data.size, seed_for(config.seed, "initialise autoencoder"))
     if path and (notes := store.load_notes(path, "seconds", "loss")):
         store.load_weights(path, autoencoder)
+        if not isinstance(notes["seconds"], int | float):
+            raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
         seconds["autoencoder"] = notes["seconds"]
-        return autoencoder.to(images_BCHW.device), notes["loss"]
+        return autoencoder.to(images_BCHW.device), losses(path, notes)
     with _clock(seconds, "autoencoder"):
         loss = train_autoencoder(
             autoencoder.to(images_BCHW.device),
@@ -171,7 +174,7 @@ def _classifier(
     complete = synthesis is not None or not (arm.objective or given)
     if folder and path and complete and (notes := store.load_notes(path, "history")):
         store.load_weights(path, classifier)
-        history = History(**notes["history"])
+        history = history_of(path, notes)
     else:
         history, synthesis = train_classifier(
             classifier.to(images_BCHW.device),

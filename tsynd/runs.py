@@ -13,11 +13,11 @@ from tsynd import store
 from tsynd.audit import Audit
 from tsynd.autoencoding import ConvAutoencoder
 from tsynd.classification import Classifier
-from tsynd.config import METHOD_VERSION
+from tsynd.config import METHOD_VERSION, RunConfig
 from tsynd.data import Dataset, load
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
-from tsynd.tensors import for_training
+from tsynd.tensors import for_training, weights_hash
 from tsynd.training import History, Recipe, parse_arm
 
 
@@ -46,8 +46,7 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """Every number of its training."""
-        known = {each.name for each in fields(Recipe)}
-        return Recipe(**{name: value for name, value in self.config["recipe"].items() if name in known})
+        return recipe_of(self.config)
 
     @property
     def device(self) -> torch.device:
@@ -71,6 +70,14 @@ class Run:
         return for_training(chosen.images, self.device), chosen.labels.to(self.device)
 
 
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
+    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
+    if not isinstance(recipe, dict):
+        raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
+    return Recipe(**{name: value for name, value in recipe.items() if name in known})
+
+
 def load_run(folder: str | Path) -> Run:
     """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
 
@@ -84,6 +91,12 @@ def load_run(folder: str | Path) -> Run:
     needed = {"data", "size", "per_class", "seed", "arm", "recipe", "data_fingerprint", "method_version"}
     if missing := needed - settings.keys():
         raise TsyndError(f"{folder / store.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
+    try:
+        size = settings["size"] if isinstance(settings["size"], int) else None
+        RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"])
+        recipe_of(settings)
+    except TsyndError as error:
+        raise TsyndError(f"{folder / store.CONFIG} is damaged: {error}") from error
     if settings["method_version"] != METHOD_VERSION:
         made = f"made with method version {settings['method_version']}, this tsynd has version {METHOD_VERSION}"
         raise TsyndError(f"the run in {folder} was {made}: run it again")
@@ -94,14 +107,48 @@ def load_run(folder: str | Path) -> Run:
     chosen = data.subset_index(settings["per_class"], settings["seed"])
     classifier = Classifier(data.channels, data.size, len(data.classes), multi_label=data.multi_label)
     store.load_weights(folder / store.CLASSIFIER, classifier)
+    if metrics.get("weights_hash") != weights_hash(classifier):
+        raise TsyndError(f"{folder / store.CLASSIFIER} is not the classifier that {store.METRICS} is about: run it again")
     notes = store.load_notes(folder / store.CLASSIFIER, "history") or {}
     autoencoder, loss = None, []
     if parse_arm(settings["arm"]).objective:
         autoencoder = ConvAutoencoder(data.channels, data.size)
         store.load_weights(folder / store.AUTOENCODER, autoencoder)
-        loss = (store.load_notes(folder / store.AUTOENCODER, "loss") or {})["loss"]
+        loss = losses(folder / store.AUTOENCODER, store.load_notes(folder / store.AUTOENCODER, "loss") or {})
     synthesis = store.load_synthesis(folder / store.SYNTHETIC)
-    return Run(settings, data, chosen, classifier, autoencoder, synthesis, History(**notes["history"]), loss, metrics)
+    history = history_of(folder / store.CLASSIFIER, notes)
+    return Run(settings, data, chosen, classifier, autoencoder, synthesis, history, loss, metrics)
+
+
+def history_of(path: Path, notes: Mapping[str, Any]) -> History:
+    """What a training recorded, from the notes of its classifier.
+
+    Raises:
+        TsyndError: naming the file, when it is not a history.
+    """
+    found = notes.get("history")
+    seconds = found.get("seconds") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(seconds, dict) or found.keys() != History().__dict__.keys():
+        raise TsyndError(f"{path} is damaged: its history must have {', '.join(History().__dict__)}")
+    if not all(_numbers(value) for name, value in found.items() if name != "seconds") or not _numbers(list(seconds.values())):
+        raise TsyndError(f"{path} is damaged: its history must be of numbers")
+    return History(**found)
+
+
+def losses(path: Path, notes: Mapping[str, Any]) -> list[float]:
+    """The loss of each step of an autoencoder, from its notes.
+
+    Raises:
+        TsyndError: naming the file, when these are no numbers.
+    """
+    found = notes.get("loss")
+    if not _numbers(found):
+        raise TsyndError(f"{path} is damaged: its loss must be a list of numbers")
+    return list(found)  # type: ignore[arg-type]
+
+
+def _numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def fingerprint(data: Dataset) -> str:

@@ -141,11 +141,12 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
     Raises:
         TsyndError: when they are other data than those the set was made from, or too few for its sources.
     """
-    card, config = card_path(path), path.parent / store.CONFIG
-    settings = store.read_json(card)["run"] if card.exists() else store.read_json(config) if config.exists() else {}
+    settings = _made_by(path)
     wanted = name or settings.get("data")
     if wanted is None:
         return None
+    if not isinstance(wanted, str):
+        raise TsyndError(f"the data that {path} was made from must be named by a text, got {wanted!r}")
     try:
         skip = settings.get("skip_unreadable", False)
         data = load(wanted, size=settings.get("size"), download=name is not None, skip_unreadable=skip)
@@ -153,7 +154,7 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
         if name is None:
             return None
         raise
-    if settings and fingerprint(data) != settings["data_fingerprint"]:
+    if settings and fingerprint(data) != settings.get("data_fingerprint"):
         raise TsyndError(f"{wanted} is not what {path} was made from: its fingerprint is {fingerprint(data)}")
     return data
 
@@ -169,15 +170,14 @@ def origin(path: Path) -> tuple[str, str] | None:
     """
     if (noted := store.load_origin(path)) is not None:
         return noted
-    card, config = card_path(path), path.parent / store.CONFIG
-    run = store.read_json(card).get("run") if card.exists() else store.read_json(config) if config.exists() else None
-    if not isinstance(run, dict) or "data_fingerprint" not in run:
-        return None
-    return str(run.get("data", "unnamed data")), str(run["data_fingerprint"])
+    run = _made_by(path)
+    return (str(run.get("data", "unnamed data")), str(run["data_fingerprint"])) if "data_fingerprint" in run else None
 
 
 def shown(synthesis: Synthesis, data: Dataset | None) -> tuple[tuple[str, ...], Tensor | None]:
     """Names of the classes, and the sources (B, C, H, W) in [0, 1]; without the data, numbers as names and None."""
+    if not len(synthesis):
+        raise TsyndError("a set must have images to be shown, got none")
     several = synthesis.labels_B.ndim == 2
     count = synthesis.labels_B.shape[1] if several else int(synthesis.labels_B.max()) + 1
     if data is None:
@@ -185,6 +185,21 @@ def shown(synthesis: Synthesis, data: Dataset | None) -> tuple[tuple[str, ...], 
     if several != data.multi_label or count > len(data.classes) or int(synthesis.source_B.max()) >= len(data.train):
         raise TsyndError(f"{data.name} does not have the classes and sources of these images: name the data they were made from")
     return data.classes, data.train.images[synthesis.source_B].float() / 255
+
+
+def _made_by(path: Path) -> dict[str, Any]:
+    """The configuration of the run that made a set: from its card, or from the run's folder; empty where neither says it.
+
+    Raises:
+        TsyndError: when one of these files is damaged.
+    """
+    card, config = card_path(path), path.parent / store.CONFIG
+    if not card.exists():
+        return store.read_json(config) if config.exists() else {}
+    run = store.read_json(card).get("run", {})
+    if not isinstance(run, dict):
+        raise TsyndError(f"{card} is not the card of a set: run must be `key: value` pairs, got {type(run).__name__}")
+    return run
 
 
 def card_path(path: Path) -> Path:

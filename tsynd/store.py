@@ -112,6 +112,8 @@ def load_weights(path: Path, network: nn.Module) -> None:
         network.load_state_dict(read_tensors(path, "network")[0])
     except RuntimeError as error:
         raise TsyndError(f"{path} holds the weights of another network: {str(error).splitlines()[0]}") from error
+    if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
+        raise TsyndError(f"{path} is damaged: it holds weights that are not finite numbers")
     network.eval()
 
 
@@ -150,15 +152,19 @@ def load_synthesis(path: Path) -> Synthesis | None:
     try:
         with open_npz(path) as arrays:
             pictures: dict[str, Any] = {name: _from_file(arrays[key]) for name, key in _PICTURES.items()}
-            labels_B = torch.from_numpy(arrays["train_labels"]).long()
+            labels_B = torch.from_numpy(_whole_numbers("train_labels", arrays["train_labels"]))
             labels_B = labels_B.squeeze(1) if labels_B.ndim == 2 and labels_B.shape[1] == 1 else labels_B
-            columns: dict[str, Any] = {name: torch.from_numpy(arrays[key]) for name, key in _COLUMNS.items()}
-            settings: dict[str, Any] = {name: kind(arrays[name]) for name, kind in _SETTINGS.items()}
-            seed = int(arrays["seed"]) if "seed" in arrays else None
+            columns: dict[str, Any] = {name: torch.from_numpy(_column(key, arrays[key])) for name, key in _COLUMNS.items()}
+            settings: dict[str, Any] = {name: _single(name, arrays[name], kind) for name, kind in _SETTINGS.items()}
+            seed = _single("seed", arrays["seed"], int) if "seed" in arrays else None
     except Exception as error:  # numpy raises a different one for each kind of damage
         raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
     if lengths := {len(values) for values in (*pictures.values(), labels_B, *columns.values())} - {len(labels_B)}:
         raise TsyndError(f"{path}: its arrays must have one row for each of {len(labels_B)} images, found {sorted(lengths)}")
+    for one, other in (("images_BCHW", "reconstructions_BCHW"), ("start_latents_BD", "latents_BD")):
+        first, second = ((pictures | columns)[name].shape for name in (one, other))
+        if first != second:
+            raise TsyndError(f"{path}: {one} and {other} must have the same shape, found {tuple(first)} and {tuple(second)}")
     return Synthesis(**pictures, labels_B=labels_B, **columns, **settings, seed=seed)
 
 
@@ -170,7 +176,7 @@ def load_origin(path: Path) -> tuple[str, str] | None:
     """
     try:
         with open_npz(path) as arrays:
-            name, fingerprint = (str(arrays[key]) if key in arrays else None for key in _ORIGIN)
+            name, fingerprint = (_single(key, arrays[key], str) if key in arrays else None for key in _ORIGIN)
     except Exception as error:
         raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
     return None if name is None or fingerprint is None else (name, fingerprint)
@@ -190,5 +196,37 @@ def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:
 def _from_file(images: np.ndarray) -> torch.Tensor:
     if images.dtype != np.uint8:
         raise TsyndError(f"images must be 8-bit (uint8, 0 to 255), got {images.dtype}")
+    if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))) or 0 in images.shape[1:]:
+        raise TsyndError(f"images must be (N, H, W), grey, or (N, H, W, 3), RGB, got {images.shape}")
     tensor = torch.from_numpy(images).float() / 255
     return tensor.unsqueeze(1) if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
+
+
+def _column(name: str, array: np.ndarray) -> np.ndarray:
+    """A column of a synthesis as it is in memory: latents (N, D), all others (N,); counts, truth values or finite numbers."""
+    dimensions, kind = (2 if "latents" in name else 1), {"source_index": "iu", "steps_taken": "iu", "stuck": "b"}.get(name, "f")
+    if array.ndim != dimensions or array.dtype.kind not in kind:
+        wanted = {"iu": "whole numbers", "b": "true or false", "f": "numbers"}[kind]
+        raise TsyndError(f"{name} must be {wanted} in {dimensions} dimension(s), got {array.dtype} of {array.shape}")
+    if kind == "f" and not np.isfinite(array).all():
+        raise TsyndError(f"{name} must be finite, found NaN or infinities")
+    return _whole_numbers(name, array) if kind == "iu" else array
+
+
+def _whole_numbers(name: str, array: np.ndarray) -> np.ndarray:
+    """Whole numbers from 0 on that 64 bits hold, (N,) or (N, L)."""
+    if array.dtype.kind not in "iu" or array.ndim not in (1, 2) or 0 in array.shape[1:]:
+        raise TsyndError(f"{name} must be whole numbers, (N,) or (N, L), got {array.dtype} of {array.shape}")
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) < 2**63:
+        raise TsyndError(f"{name} must be at least 0, found {array.min()} to {array.max()}")
+    return array.astype(np.int64)
+
+
+def _single(name: str, array: np.ndarray, kind: type) -> Any:
+    """One value of a type: a text, a truth value, a whole number from 0 on, or a finite number from 0 on."""
+    kinds = {str: "U", bool: "b", int: "iu", float: "fiu"}[kind]
+    if array.ndim or array.dtype.kind not in kinds:
+        raise TsyndError(f"{name} must be one value of type {kind.__name__}, got {array.dtype} of {array.shape}")
+    if kind in (int, float) and not (np.isfinite(array) and array >= 0):
+        raise TsyndError(f"{name} must be >= 0, got {array}")
+    return kind(array)

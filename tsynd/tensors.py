@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -40,7 +40,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
             return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118 (not a dict)
     except FileNotFoundError as error:
         raise TsyndError(f"{path} is missing") from error
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except Exception as error:  # SafetensorError, OSError, KeyError, ValueError, and what torch says of a type it does not know
         raise TsyndError(f"{path} is not a {kind} that tsynd wrote, or is damaged: {error}") from error
 
 

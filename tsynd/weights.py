@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -60,8 +59,17 @@ def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     shapes = [(name, tuple(given[name].shape), tuple(tensor.shape)) for name, tensor in wanted.items()]
     if wrong := [f"{name} is {found} in the file, {needed} in the network" for name, found, needed in shapes if found != needed]:
         raise TsyndError(f"{file} does not fit {type(network).__name__}: {_some(wrong)}")
+    odd = [name for name, tensor in given.items() if not _ordinary(tensor, wanted[name])]
+    if odd:
+        raise TsyndError(f"{file} must hold plain tensors of real numbers, found NaN or another kind in {_some(odd)}")
     network.load_state_dict(given)
     return network.eval()
+
+
+def _ordinary(tensor: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor is dense, on a device, of the numbers that are wanted (complex or not), and without NaN."""
+    dense = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
+    return dense and tensor.is_complex() <= wanted.is_complex() and not bool(tensor.to(wanted.dtype).isnan().any())
 
 
 def _read(file: Path) -> Any:
@@ -71,7 +79,7 @@ def _read(file: Path) -> Any:
     if file.suffix == ".safetensors":
         try:
             return load_file(file)
-        except (SafetensorError, OSError) as error:
+        except Exception as error:  # SafetensorError, OSError, and what torch says of a type that it does not know
             raise TsyndError(f"{file} is damaged, or no safetensors file: {error}") from error
     if file.suffix not in (".pt", ".pth", ".ckpt", ".bin"):
         raise TsyndError(f"weights must be a .safetensors, .pt, .pth, .ckpt or .bin file, got {file}")
