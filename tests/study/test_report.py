@@ -12,6 +12,10 @@ from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError
 from tsynd.files import write_npz, write_text
 from tsynd.study import write_report
+from tsynd.study.claims import PRIMARY, Claim
+from tsynd.study.comparisons import MEAN, Difference
+from tsynd.study.report import _adjust, _claims, _line
+from tsynd.study.statistics import Interval
 
 ARMS = {
     "none": 0.0, "reconstruction": 0.0, "random": 0.0, "sham": 0.0, "entropy": 0.0, "tsynd": 0.2, "mixup": 0.0, "pgd": 0.3,
@@ -116,6 +120,35 @@ def test_holm_is_over_the_measures_that_decide_together(reported: Path) -> None:
     assert [each["measure"] for each in group] == ["auroc", "augmented", "pgd_2_255"]
     smallest = min(group, key=lambda each: float(each["p"]))
     assert float(smallest["p_holm"]) == pytest.approx(min(1.0, 3 * float(smallest["p"])), abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "verdicts"),
+    [
+        ((0.01, 0.02, 0.04), ["supported", "supported", "supported"]),
+        ((0.02, 0.02, 0.04), ["undecided", "undecided", "undecided"]),  # the smallest times three is above .05
+        ((0.01, 0.03, 0.04), ["supported", "undecided", "undecided"]),
+    ],
+)
+def test_what_holm_does_not_let_pass_is_undecided(p_values: tuple[float, ...], verdicts: list[str]) -> None:
+    claim = Claim("toy", "Toys", "tsynd", ("none",), PRIMARY, every=True)
+    found = [
+        (claim, Difference("tsynd", "none", name, ("a", "20"), 9, Interval(0.1, 0.02, 0.2, p)))
+        for name, p in zip(PRIMARY, p_values, strict=True)
+    ]
+    lines = [_line(*each) for each in found]
+    assert {line["verdict"] for line in lines} == {"supported"}
+    _adjust(found, lines)
+    assert [line["verdict"] for line in lines] == verdicts
+
+
+@pytest.mark.parametrize(("others", "verdict"), [(("none",), "supported"), (("none", "random"), "undecided")])
+def test_a_claim_is_not_supported_while_a_comparison_is_missing(others: tuple[str, ...], verdict: str) -> None:
+    claim = Claim("toy", "Toys", "tsynd", others, ("auroc",))
+    found = [(claim, Difference("tsynd", "none", "auroc", (MEAN, "1"), 9, Interval(0.1, 0.02, 0.2, 0.01)))]
+    (told,) = _claims(found, [_line(*each) for each in found], [])
+    assert told["verdict"] == verdict
+    assert ("Not measured: AUROC against random." in told["sentence"]) == (verdict == "undecided")
 
 
 def test_one_run_on_a_machine_that_slept_does_not_spoil_the_cost(tmp_path: Path) -> None:

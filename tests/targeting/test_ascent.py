@@ -75,6 +75,14 @@ def test_the_best_code_on_the_way_is_kept_and_not_the_last() -> None:
     assert found.latents_BD[0, 0].item() == pytest.approx(0.6)
 
 
+def test_noise_does_not_carry_an_image_without_a_gradient_to_where_there_is_one() -> None:
+    """Twenty images on a plain, a hair beside a slope: noise would put half of them on it."""
+    toy = Toy(lambda x: torch.where(x[:, 0] < 0.5, x[:, 1], x[:, 1] * 0))
+    found = run_toy(toy, [[0.501, 0.5]] * 20, noise=1.0, generator=torch.Generator().manual_seed(0))
+    assert found.stuck_B.all()
+    assert (found.latent_displacement_B == 0).all()
+
+
 def test_who_stays_keeps_its_label_and_its_ball_when_others_leave() -> None:
     """The first image leaves at once; the second, of the other class, goes down, as far as its own ball reaches."""
 

@@ -1,4 +1,4 @@
-"""Options of a search: pixel space, descending, early leaving, the hard guard, chunks, bf16; and what is refused."""
+"""Options of a search: pixel space, the hard guard, chunks, bf16, several labels; and what is refused."""
 
 from typing import Any
 

@@ -159,17 +159,25 @@ def test_does_not_depend_on_the_other_images_of_the_batch() -> None:
     torch.testing.assert_close(both[0].images_BCHW[0], both[1].images_BCHW[0], atol=1e-5, rtol=0)
 
 
-def test_random_keeps_the_length_of_the_ascent_and_not_its_direction() -> None:
+@pytest.mark.parametrize("steps", [1, 5])
+def test_random_keeps_the_length_of_the_ascent_and_not_its_direction(steps: int) -> None:
     autoencoder, classifier = networks()
     found = {
         objective: target(
-            IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 16, seeded()), objective=objective, generator=seeded()
+            IMAGES,
+            LABELS,
+            autoencoder,
+            HeadDropout.of(classifier, 16, seeded()),
+            objective=objective,
+            steps=steps,
+            generator=seeded(),
         )
         for objective in ("mutual_information", "random")
     }
     torch.testing.assert_close(
         found["random"].latent_displacement_B, found["mutual_information"].latent_displacement_B, atol=1e-5, rtol=1e-4
     )
+    assert (found["random"].latent_displacement_B < 0.24).all() == (steps == 1)  # five steps reach the edge, one does not
     assert (found["random"].images_BCHW - found["mutual_information"].images_BCHW).abs().max() > 1e-3
 
 
