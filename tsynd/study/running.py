@@ -84,7 +84,7 @@ def seconds_left(todo: Sequence[Planned], records: Sequence[Mapping[str, Any]], 
 
     None when none has been measured.
     """
-    measured = [record for record in records if record["status"] == "done"]
+    measured = [record for record in records if record["status"] == "done" and isinstance(record.get("elapsed"), int | float)]
     if not measured:
         return None
     by: dict[tuple[str | None, str | None], list[float]] = {}
