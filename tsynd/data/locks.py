@@ -88,8 +88,12 @@ def _made(path: Path) -> bool:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"{os.getpid()} {host()}")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{os.getpid()} {host()}")
+    except OSError:  # a full disk, which has room for an empty file
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 
