@@ -1,12 +1,12 @@
 """Small valid files of every kind that is read, by name: what the tests then damage."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 import tsynd
@@ -83,8 +83,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """Weights of a network in both formats, and a checkpoint."""
     folder, network = tmp_path_factory.mktemp("weights"), nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
-    from safetensors.torch import save_file
-
     save_file(network.state_dict(), folder / "own.safetensors")
     torch.save(network.state_dict(), folder / "own.pt")
     state = {"step": 3, "list": [torch.zeros(2), {"a": torch.ones(3, dtype=torch.uint8)}], "weights": network.state_dict()}
