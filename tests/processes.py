@@ -23,8 +23,8 @@ from tsynd.files import write_text
 from tsynd.tensors import read_tensors
 
 CONTEXT = multiprocessing.get_context("forkserver")
-IMPORTS = ["tests.processes", "tsynd.pipeline", "tsynd.study", "tsynd.data.downloads", "joblib", "requests", "nbclient", "nbformat"]
-CONTEXT.set_forkserver_preload([*IMPORTS, "matplotlib.backends.backend_agg"])
+IMPORTS = ["tests.processes", "tsynd.pipeline", "tsynd.study", "tsynd.data.downloads", "joblib", "requests"]
+CONTEXT.set_forkserver_preload([*IMPORTS, "nbclient", "nbformat", "matplotlib.backends.backend_agg"])
 
 
 def begin(work: Callable[..., Any], *given: Any, said: Path, largest: int | None = None) -> ForkServerProcess:

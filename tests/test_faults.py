@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("resource", reason="kills processes as POSIX does")
 
 from tests import processes
-from tests.processes import begin, end, kill_after, moments, results, timed, whole_files
+from tests.processes import begin, kill_after, moments, results, timed, whole_files
 
 KILLS = int(os.environ.get("TSYND_KILLS", "20"))  # in all; shared out among what is killed
 TINY = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 4, "autoencoder_steps": 2}
@@ -48,7 +48,6 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
             break
     if seen:
         timed(processes.tsynd, *RUN, "--out", str(folder), said=said)
-    print(seconds, kills, attempt)
     assert results(folder) == expected
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (tmp_path / "whole").iterdir())
     assert said.read_text() == ""
