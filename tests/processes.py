@@ -33,7 +33,7 @@ IMPORTS = [
     "nbclient",
     "nbformat",
 ]
-CONTEXT.set_forkserver_preload([*IMPORTS, "matplotlib.backends.backend_agg"])
+CONTEXT.set_forkserver_preload(IMPORTS)
 
 
 def begin(work: Callable[..., Any], *given: Any, said: Path, largest: int | None = None) -> ForkServerProcess:

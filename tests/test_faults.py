@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,16 +14,17 @@ pytest.importorskip("resource", reason="needs signals and limits of POSIX")
 
 from tests import processes
 from tests.data.servers import QUICK, Answer, Server
-from tests.processes import arrays_of, begin, end, results, survives, timed, whole_files
+from tests.processes import arrays_of, begin, end, results, survives, timed
+from tests.study.toy import few
 from tests.test_run_notebooks import of_cells, write
 from tsynd.data.downloads import download
 from tsynd.study import read_records
 
 KILLS = int(os.environ.get("TSYND_KILLS", "20"))  # in all; shared out among what is killed
 TINY = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 2, "autoencoder_steps": 2}
-EVALUATION = {"draws": 1, "attack_steps": 1, "limit": 2}
+EVALUATION = {"draws": 1, "attack_steps": 1}
 RUN = ["run", "--data", "phantom:count=20", "--per-class", "8", "--budget", "smoke", "--device", "cpu", "--quiet"]
-RUN += [word for name, value in (TINY | EVALUATION).items() for word in ("--set", f"{name}={value}")]
+RUN += [word for name, value in (TINY | EVALUATION | {"limit": 2}).items() for word in ("--set", f"{name}={value}")]
 Begin = Callable[[Path], Any]
 
 
@@ -62,8 +62,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(one: tuple[Path, float], 
 
 
 def test_a_study_that_is_killed_goes_on_to_the_same_bits(one: tuple[Path, float], tmp_path: Path) -> None:
-    tiers = {"sets": [{"data": "phantom:count=20", "per_class": 8}], "seeds": "0-1", "arms": ["none", "guarded"]}
-    study = {"name": "tiny", "budget": "smoke", "changes": TINY | EVALUATION | {"steps": 6}, "tiers": [tiers]}
+    tiers = {"sets": [{"data": str(few(tmp_path)), "per_class": 8}], "seeds": "0-1", "arms": ["none", "guarded"]}
+    study = {"name": "tiny", "budget": "smoke", "changes": TINY | EVALUATION, "tiers": [tiers]}
     (tmp_path / "tiny.yaml").write_text(json.dumps(study))
     command = ["study", "run", str(tmp_path / "tiny.yaml"), "--quiet", "--jobs", "1" if KILLS <= 20 else "2", "--out"]
 
