@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,17 @@ from tsynd.files import write_text
 from tsynd.tensors import read_tensors
 
 CONTEXT = multiprocessing.get_context("forkserver")
-IMPORTS = ["tests.processes", "tsynd.pipeline", "tsynd.study", "tsynd.data.downloads", "joblib", "requests"]
-CONTEXT.set_forkserver_preload([*IMPORTS, "nbclient", "nbformat", "matplotlib.backends.backend_agg"])
+IMPORTS = [
+    "tests.processes",
+    "tsynd.pipeline",
+    "tsynd.study",
+    "tsynd.data.downloads",
+    "joblib",
+    "requests",
+    "nbclient",
+    "nbformat",
+]
+CONTEXT.set_forkserver_preload(IMPORTS)
 
 
 def begin(work: Callable[..., Any], *given: Any, said: Path, largest: int | None = None) -> ForkServerProcess:
@@ -46,7 +55,7 @@ def end(process: ForkServerProcess) -> int | None:
 
 
 def kill_after(process: ForkServerProcess, seconds: float) -> bool:
-    """SIGKILL to the whole group at that moment; False when the process had ended well before it."""
+    """SIGKILL to the whole group at that moment; False when the process had come to its end before it."""
     process.join(timeout=seconds)
     if process.exitcode is None and process.pid:
         try:
@@ -80,14 +89,35 @@ def tsynd(*arguments: str) -> None:
     main()
 
 
-def moments(count: int, seconds: float, name: str) -> Iterator[float]:
-    """Moments for kills, without end: random, the first `count` of them spread evenly over a duration."""
-    draw = random.Random(name)
-    parts = [(part + draw.random()) / count * seconds for part in range(count)]
-    draw.shuffle(parts)
-    yield from parts
-    while True:
-        yield draw.random() * seconds
+def survives(
+    count: int,
+    seconds: float,
+    begin_in: Callable[[Path], ForkServerProcess],
+    finished: Callable[[dict[str, bytes]], dict[str, bytes]],
+    check: Callable[[Path], None],
+    folder: Path,
+) -> None:
+    """Kill what `begin_in` begins in a folder, `count` times in all, and begin it again; in another folder when it is through.
+
+    The moments are random, spread evenly over `seconds`, what it takes from nothing to its end. finished: of a folder's files,
+    those that must stay as they are. check: what must hold of a folder in which it is through.
+    """
+    draw = random.Random(folder.name)
+    waits = [(part + draw.random()) / count * seconds for part in range(count)]
+    draw.shuffle(waits)
+    here, seen, kills, turn = folder / "0", dict[str, bytes](), 0, 0
+    while kills < count:
+        killed = kill_after(begin_in(here), waits[turn] if turn < count else draw.random() * seconds)
+        now = finished(whole_files(here))
+        assert {name: now.get(name) for name in seen} == seen, "what was finished is lost, or was done again"
+        kills, seen, turn = kills + killed, now, turn + 1
+        if not killed:
+            check(here)
+            here, seen = folder / str(turn), {}
+    assert end(begin_in(here)) == 0
+    now = finished(whole_files(here))
+    assert {name: now.get(name) for name in seen} == seen
+    check(here)
 
 
 def timed(work: Callable[..., Any], *given: Any, said: Path) -> float:
@@ -109,7 +139,7 @@ def whole_files(folder: Path) -> dict[str, bytes]:
 
 
 def _read(path: Path) -> None:
-    text = "" if path.suffix in (".npz", ".safetensors") else path.read_text(encoding="utf-8")
+    text = "" if path.suffix in (".npz", ".npy", ".safetensors") else path.read_text(encoding="utf-8")
     if path.suffix == ".npz":
         arrays_of(path)
     elif path.suffix == ".safetensors":
