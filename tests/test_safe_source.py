@@ -19,6 +19,7 @@ CALLS = {
 MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess"}
 ALLOWED = {
     ("weights.py", "pickle"),  # the error that torch raises when a file holds more than weights
+    ("study/blocks.py", "subprocess"),  # asks git for the commit, by a list of words
     ("data/decoding.py", "numpy.lib.format.open_memmap"),  # written there
     ("data/unpacked.py", "numpy.lib.format.open_memmap"),
 }
@@ -30,7 +31,7 @@ SAFE_WHEN = {
 DEFAULT_IS_SAFE = {"numpy.load"}
 
 RAISED = {
-    "TsyndError", "DataUnavailable", "NotYet", "unknown", "_too_large", "_no_dropout", "_no_log_probabilities",  # the package's own
+    "TsyndError", "DataUnavailable", "NotYet", "unknown", "_too_large", "_no_dropout", "_no_log_probabilities",  # ours
     "WrongBytes", "OSError", "EOFError", "ValueError",  # caught where a file is read, and told in the package's words
     "AttributeError", "NotImplementedError",  # of a module's names, and of methods that others write
     "KeyboardInterrupt", "typer.Exit",  # of the command line
@@ -42,10 +43,9 @@ def names_of(tree: ast.AST) -> dict[str, str]:
     found = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {
-                each.asname or each.name.partition(".")[0]: each.name if each.asname else each.name.partition(".")[0]
-                for each in node.names
-            }
+            for each in node.names:
+                first = each.name.partition(".")[0]
+                found[each.asname or first] = each.name if each.asname else first
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
     return found
@@ -73,7 +73,7 @@ def dangers(text: str, name: str = "x.py") -> list[str]:
         called, given = dotted(node.func, names), {each.arg: each.value for each in node.keywords}
         if called in CALLS or (isinstance(node.func, ast.Attribute) and node.func.attr in ("extractall", "extract")):
             found.append((node.lineno, called))
-        if "shell" in given or None in given and called.startswith("subprocess"):
+        if "shell" in given or (None in given and called.startswith("subprocess")):
             found.append((node.lineno, f"{called} with shell"))
         if called in SAFE_WHEN:
             option, value = SAFE_WHEN[called]
@@ -116,11 +116,8 @@ def test_every_exception_of_the_package_is_a_tsynd_error_or_known() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 classes[node.name] = [dotted(base, {}).rpartition(".")[2] for base in node.bases]
-    errors = {
-        name
-        for name, bases in classes.items()
-        if any(base.endswith(("Error", "Exception", "DataUnavailable", "NotYet")) for base in bases)
-    }
+    ends = ("Error", "Exception", "DataUnavailable", "NotYet")
+    errors = {name for name, bases in classes.items() if any(base.endswith(ends) for base in bases)}
     assert errors == {"TsyndError", "DataUnavailable", "NotYet", "WrongBytes"}
     assert classes["DataUnavailable"] == ["TsyndError"] and classes["TsyndError"] == ["ValueError"]
     assert classes["NotYet"] == ["Exception"], "what a checker of exercises says is no bad input"
@@ -149,4 +146,4 @@ def test_what_only_looks_like_one_is_not(text: str) -> None:
 
 def test_what_is_raised_is_seen() -> None:
     text = "try:\n    raise KeyError('x')\nexcept Exception as error:\n    raise error\nraise TypeError\nraise a.B(1)"
-    assert [name for _, name in raised(text)] == ["KeyError", "TypeError", "a.B"]
+    assert [name for _, name in raised(text)] == ["TypeError", "a.B", "KeyError"]
