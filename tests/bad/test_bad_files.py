@@ -19,6 +19,7 @@ from tests.bad.mutations import (
     Files,
     Reader,
     damages,
+    few,
     odd_arrays,
     odd_places,
     odd_value,
@@ -72,7 +73,7 @@ def a_run(folder: Path) -> None:
     run = tsynd.load_run(folder)
     found = tsynd.predict(run, run.data.test.images[:2])
     assert found.probabilities_BC.isfinite().all() and found.information_B.isfinite().all()
-    assert run.recipe.steps == 4
+    assert run.recipe.steps >= 0 and len(run.history.loss) == 4
     if run.synthesis is not None:
         valid_set(run.synthesis)
 
@@ -94,7 +95,7 @@ def a_set(path: Path) -> None:
 
 
 def to_train_on(folder: Path) -> None:
-    data = tsynd.load("phantom:count=20", size=16)
+    data = tsynd.load(folder / "own.npz")
     synthesis, _ = given_images(folder / "synthetic.npz", folder / "review.csv", data)
     assert len(synthesis) and int(synthesis.labels_B.max()) < 2
 
@@ -181,14 +182,14 @@ def test_damaged_checkpoint(weights: Files, damage: Damage) -> None:
 @pytest.mark.parametrize(
     "name", ["config.json", "metrics.json", "classifier.safetensors", "autoencoder.safetensors", "synthetic.npz"]
 )
-@quick
+@few
 @given(damage=damages)
 def test_damaged_run(run: Files, name: str, damage: Damage) -> None:
     refused_or_valid(run, name, damage, a_run)
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.json"])
-@quick
+@few
 @given(odd=odd_places)
 def test_odd_settings_of_a_run(run: Files, name: str, odd: tuple[float, object, bool]) -> None:
     changed = json.dumps(odd_value(json.loads(run[name]), *odd)).encode()
@@ -197,7 +198,7 @@ def test_odd_settings_of_a_run(run: Files, name: str, odd: tuple[float, object, 
 
 
 @pytest.mark.parametrize("name", ["classifier.safetensors", "autoencoder.safetensors"])
-@quick
+@few
 @given(odd=odd_places)
 def test_odd_notes_of_a_network(
     run: Files, tmp_path_factory: pytest.TempPathFactory, name: str, odd: tuple[float, object, bool]
@@ -211,19 +212,21 @@ def test_odd_notes_of_a_network(
     read_damaged(run | {name: path.read_bytes()}, a_run)
 
 
-@quick
+@few
 @given(damage=damages)
-def test_damaged_set(run: Files, damage: Damage) -> None:
+def test_damaged_set(run: Files, npz: Files, damage: Damage) -> None:
     refused_or_valid(run, "synthetic.npz", damage, of(a_set, "synthetic.npz"))
-    refused_or_valid(run, "synthetic.npz", damage, to_train_on)
+    refused_or_valid(run | npz, "synthetic.npz", damage, to_train_on)
 
 
-@quick
+@few
 @given(position=places, kind=st.sampled_from(sorted(ODD_ARRAYS)))
-def test_odd_arrays_in_a_set(run: Files, tmp_path_factory: pytest.TempPathFactory, position: float, kind: str) -> None:
+def test_odd_arrays_in_a_set(
+    run: Files, npz: Files, tmp_path_factory: pytest.TempPathFactory, position: float, kind: str
+) -> None:
     changed = odd_arrays(run["synthetic.npz"], position, kind, tmp_path_factory.mktemp("odd"))
     for read in (of(a_set, "synthetic.npz"), to_train_on, a_run):
-        read_damaged(run | {"synthetic.npz": changed}, read)
+        read_damaged(run | npz | {"synthetic.npz": changed}, read)
 
 
 @quick
@@ -232,7 +235,7 @@ def test_damaged_review(run: Files, damage: Damage) -> None:
     refused_or_valid(run, "review.csv", damage, a_review)
 
 
-@quick
+@few
 @given(damage=damages)
 def test_damaged_study_file(damage: Damage) -> None:
     refused_or_valid({"study.yaml": STUDY.encode()}, "study.yaml", damage, of(a_study, "study.yaml"))
