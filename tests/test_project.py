@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import tsynd
+from tsynd.training import ARMS
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"pytorch": "torch"}
@@ -108,6 +109,12 @@ def test_the_contents_list_every_notebook_and_only_files_that_exist() -> None:
     found = {path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("notebooks/*.ipynb")}
     found |= {path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("book/**/*.md")}
     assert sorted(chapters) == sorted(found)
+
+
+@pytest.mark.parametrize("name", ["book/running.md", "book/method.md"])
+def test_every_arm_is_named_on_the_pages_that_list_them(name: str) -> None:
+    spans = re.findall(r"`([^`\n]+)`", (ROOT / name).read_text(encoding="utf-8"))
+    assert set(ARMS) - {part for span in spans for part in span.split("+")} == set()
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
