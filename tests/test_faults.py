@@ -14,11 +14,11 @@ pytest.importorskip("resource", reason="needs signals and limits of POSIX")
 
 from tests import processes
 from tests.data.servers import QUICK, Answer, Server
-from tests.processes import arrays_of, begin, end, results, survives, timed
+from tests.processes import begin, end, results, survives, timed
 from tests.study.toy import few
+from tests.study.toy import results as study_results
 from tests.test_run_notebooks import of_cells, write
 from tsynd.data.downloads import download
-from tsynd.study import read_records
 
 KILLS = int(os.environ.get("TSYND_KILLS", "20"))  # in all; shared out among what is killed
 TINY = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 2, "autoencoder_steps": 2}
@@ -75,18 +75,12 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bits(one: tuple[Path, float]
         assert all(json.loads(files[name])["status"] == "done" for name in done)
         return {name: files[name] for name in files if name.replace(".npz", ".json") in done}
 
-    def found(folder: Path) -> dict[str, Any]:
-        metrics = {record["key"]: record["metrics"] for record in read_records(folder)}
-        for each in metrics.values():
-            assert each.pop("seconds")
-        return {key: (repr(each), arrays_of(folder / "runs" / f"{key}.npz")) for key, each in metrics.items()}
-
     def check(folder: Path) -> None:
-        assert found(folder) == expected
+        assert study_results(folder) == expected
         assert sorted(path.name for path in folder.rglob("*")) == names, "a kill left something behind"
 
     seconds = timed(processes.tsynd, *command, str(tmp_path / "whole"), said=tmp_path / "said")
-    expected, names = found(tmp_path / "whole"), sorted(path.name for path in (tmp_path / "whole").rglob("*"))
+    expected, names = study_results(tmp_path / "whole"), sorted(path.name for path in (tmp_path / "whole").rglob("*"))
     assert len(expected) == 4
     survives(share(5), seconds, begin_in, finished, check, tmp_path / "study")
     assert (tmp_path / "said").read_text() == ""

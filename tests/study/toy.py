@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tsynd.config import RunConfig
-from tsynd.study import blocks
+from tsynd.study import blocks, read_records
 from tsynd.study.plan import Study, Tier
 
 
@@ -32,6 +32,16 @@ def few(folder: Path) -> Path:
         arrays[f"{split}_labels"] = (np.arange(count) % 2)[:, None]
     np.savez(folder / "few.npz", allow_pickle=False, **arrays)
     return folder / "few.npz"
+
+
+def results(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """What the records of a study's folder say, without times: equal for equal studies, to the bit."""
+    found = {}
+    for record in read_records(folder):
+        metrics = {name: value for name, value in record["metrics"].items() if name != "seconds"}
+        with np.load(folder / "runs" / f"{record['key']}.npz") as answers:
+            found[record["key"]] = repr(metrics), {name: answers[name].tolist() for name in answers.files}
+    return found
 
 
 def answered(config: RunConfig) -> Any:
