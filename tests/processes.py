@@ -1,5 +1,6 @@
 """Commands in processes that start at once and may be killed at any moment: a server that has all imported forks them."""
 
+import errno
 import importlib
 import json
 import multiprocessing
@@ -87,6 +88,19 @@ def tsynd(*arguments: str) -> None:
     report.write_report = lambda path, run: write_text(path, "<html>" + "drawn " * 2000 + "</html>\n")
     sys.argv = ["tsynd", *arguments]
     main()
+
+
+def without(name: str, *arguments: str) -> None:
+    """The command line, on a disk that has no room for a file of this name."""
+    replace = Path.replace
+
+    def refuse(self: Path, target: Any) -> Path:
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(self, target)
+
+    Path.replace = refuse  # type: ignore[method-assign]
+    tsynd(*arguments)
 
 
 def survives(

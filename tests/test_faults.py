@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +17,19 @@ pytest.importorskip("resource", reason="needs signals and limits of POSIX")
 
 from tests import processes
 from tests.data.servers import QUICK, Answer, Server
-from tests.processes import begin, end, results, survives, timed
+from tests.processes import begin, end, results, survives, timed, whole_files
 from tests.study.toy import few
 from tests.study.toy import results as study_results
 from tests.test_run_notebooks import of_cells, write
 from tsynd.data.downloads import download
+from tsynd.study import read_records
 
 KILLS = int(os.environ.get("TSYND_KILLS", "20"))  # in all; shared out among what is killed
 TINY = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 2, "autoencoder_steps": 2}
 EVALUATION = {"draws": 1, "attack_steps": 1}
 RUN = ["run", "--data", "phantom:count=20", "--per-class", "8", "--budget", "smoke", "--device", "cpu", "--quiet"]
 RUN += [word for name, value in (TINY | EVALUATION | {"limit": 2}).items() for word in ("--set", f"{name}={value}")]
-Begin = Callable[[Path], Any]
+Work = Callable[..., Any]
 
 
 def share(of_20: int) -> int:
@@ -33,14 +37,27 @@ def share(of_20: int) -> int:
     return max(1, round(KILLS * of_20 / 20))
 
 
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """A run that nothing stopped, and the seconds that it took."""
+def study(folder: Path) -> list[str]:
+    """The command that runs a study of four runs; its file and its data are in the folder."""
+    tiers = {"sets": [{"data": str(few(folder)), "per_class": 8}], "seeds": "0-1", "arms": ["none", "guarded"]}
+    file = {"name": "tiny", "budget": "smoke", "changes": TINY | EVALUATION, "tiers": [tiers]}
+    (folder / "tiny.yaml").write_text(json.dumps(file))
+    return ["study", "run", str(folder / "tiny.yaml"), "--quiet"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ready(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All is imported where processes are forked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        folder = tmp_path_factory.mktemp("one")
-        timed(processes.tsynd, "--version", said=folder / "version")  # until all is imported
-        return folder / "run", timed(processes.tsynd, *RUN, "--out", str(folder / "run"), said=folder / "said")
+        timed(processes.tsynd, "--version", said=tmp_path_factory.mktemp("ready") / "said")
+
+
+@pytest.fixture(scope="module")
+def one(ready: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """A run that nothing stopped, and the seconds that it took."""
+    folder = tmp_path_factory.mktemp("one")
+    return folder / "run", timed(processes.tsynd, *RUN, "--out", str(folder / "run"), said=folder / "said")
 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(one: tuple[Path, float], tmp_path: Path) -> None:
@@ -61,11 +78,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(one: tuple[Path, float], 
     assert (tmp_path / "said").read_text() == ""
 
 
-def test_a_study_that_is_killed_goes_on_to_the_same_bits(one: tuple[Path, float], tmp_path: Path) -> None:
-    tiers = {"sets": [{"data": str(few(tmp_path)), "per_class": 8}], "seeds": "0-1", "arms": ["none", "guarded"]}
-    study = {"name": "tiny", "budget": "smoke", "changes": TINY | EVALUATION, "tiers": [tiers]}
-    (tmp_path / "tiny.yaml").write_text(json.dumps(study))
-    command = ["study", "run", str(tmp_path / "tiny.yaml"), "--quiet", "--jobs", "1" if KILLS <= 20 else "2", "--out"]
+def test_a_study_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    command = [*study(tmp_path), "--jobs", "1" if KILLS <= 20 else "2", "--out"]
 
     def begin_in(folder: Path) -> Any:
         return begin(processes.tsynd, *command, str(folder), said=tmp_path / "said")
@@ -151,3 +165,97 @@ def test_notebooks_that_are_killed_are_as_they_were_or_executed(tmp_path: Path) 
     executed = path.read_bytes()
     assert b"42" in executed and executed != stale
     survives(share(3), seconds, begin_in, finished, check, tmp_path / "book")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own, of so many bytes as `resize` says."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a small disk here")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def resize(disk: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", disk], check=True)
+
+
+def fails(message: str, *given: str, said: Path, largest: int | None = None, work: Work = processes.tsynd) -> None:
+    """A command fails with this one line."""
+    said.unlink(missing_ok=True)
+    assert end(begin(work, *given, said=said, largest=largest)) == 2
+    text = said.read_text()
+    assert text.count("\n") == 1 and message in text, text
+
+
+def test_a_run_on_a_disk_that_is_too_small_goes_on_when_there_is_room(
+    one: tuple[Path, float], disk: Path, tmp_path: Path
+) -> None:
+    out, seen = disk / "run", dict[str, bytes]()
+    (disk / "ballast").write_bytes(bytes(64 * 1024))
+    fails(f"--out {out} cannot be written: No space left on device", *RUN, "--out", str(out), said=tmp_path / "said")
+    (disk / "ballast").unlink()
+    for kilobytes, name in ((64, "autoencoder"), (1500, "checkpoint"), (3000, "checkpoint")):
+        resize(disk, f"size={kilobytes}k")
+        message = f"error: No space left on device: {out / name}.safetensors"
+        fails(message, *RUN, "--out", str(out), said=tmp_path / "said")
+        now = whole_files(out)
+        now.pop("checkpoint.safetensors", None)
+        assert {name: now.get(name) for name in seen} == seen
+        assert not [path for path in out.iterdir() if path.name.startswith(".")], "what there was no room for is still there"
+        seen = now
+    resize(disk, "size=8m")
+    timed(processes.tsynd, *RUN, "--out", str(out), said=tmp_path / "said")
+    assert results(out) == results(one[0])
+
+
+def test_a_run_that_cannot_write_one_of_its_files_goes_on_when_it_can(one: tuple[Path, float], tmp_path: Path) -> None:
+    out, said = tmp_path / "run", tmp_path / "said"
+    fails(f"--out {out} cannot be written: File too large", *RUN, "--out", str(out), said=said, largest=500)
+    fails(f"error: File too large: {out}/autoencoder.safetensors\n", *RUN, "--out", str(out), said=said, largest=100_000)
+    present = ["autoencoder.safetensors", "config.json"]
+    for name in ("synthetic.npz", "classifier.safetensors", "report.html", "metrics.json"):
+        fails(f"error: No space left on device: {out / name}\n", name, *RUN, "--out", str(out), said=said, work=processes.without)
+        assert sorted(whole_files(out).keys() - {"checkpoint.safetensors"}) == sorted(present)
+        present.append(name)
+    assert not [path for path in out.iterdir() if path.name.startswith(".")], "what there was no room for is still there"
+    timed(processes.tsynd, *RUN, "--out", str(out), said=tmp_path / "done")
+    assert results(out) == results(one[0])
+
+
+def test_a_full_disk_is_no_failure_of_a_study_s_runs(tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    command = [*study(tmp_path), "--out", str(out)]
+    fails(f"error: File too large: {out}/shared/", *command, said=tmp_path / "said", largest=100_000)
+    assert {record["status"] for record in read_records(out)} <= {"done"}
+    assert "runs.csv" in whole_files(out)
+
+
+@pytest.mark.parametrize("names", [RUN, None])
+def test_a_folder_that_may_not_be_written_to(names: list[str] | None, disk: Path, tmp_path: Path) -> None:
+    command, said = names or study(tmp_path), tmp_path / "said"
+    (disk / "file").touch()
+    fails("Not a directory", *command, "--out", str(disk / "file" / "out"), said=said)
+    fails(f"--out {disk / 'file'} is a file: name a folder", *command, "--out", str(disk / "file"), said=said)
+    resize(disk, "ro")
+    fails("Read-only file system", *command, "--out", str(disk / "out"), said=said)
+
+
+@pytest.mark.parametrize("jobs", [None, 1, 2])
+def test_ctrl_c_twice_is_one_line_and_nothing_is_lost(jobs: int | None, tmp_path: Path) -> None:
+    command = RUN if jobs is None else [*study(tmp_path), "--jobs", str(jobs)]
+    for pause in (0.0, 0.01, 0.05, 0.2):
+        out, said = tmp_path / f"out{pause}", tmp_path / f"said{pause}"
+        call = begin(processes.tsynd, *command, "--out", str(out), said=said)
+        begun = out / ("autoencoder.safetensors" if jobs is None else "locks")
+        while not begun.exists():
+            assert call.is_alive(), said.read_text()
+            time.sleep(0.01)
+        time.sleep(0.5 if jobs != 2 else 6.0)
+        for wait in (pause, 0):
+            os.killpg(call.pid, signal.SIGINT)
+            time.sleep(wait)
+        code = end(call)
+        print(jobs, pause, code, said.read_text(), list(whole_files(out)))
