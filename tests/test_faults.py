@@ -258,4 +258,3 @@ def test_ctrl_c_twice_is_one_line_and_nothing_is_lost(jobs: int | None, tmp_path
             os.killpg(call.pid, signal.SIGINT)
             time.sleep(wait)
         code = end(call)
-        print(jobs, pause, code, said.read_text(), list(whole_files(out)))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsynd.arguments import check_number, check_seed, check_tensors, check_whole
 from tsynd.errors import TsyndError, unknown
 from tsynd.randomness import seeded
 
@@ -31,6 +32,7 @@ def build_classifier(
     trunk_dropout: float = 0.0,
 ) -> "Classifier":
     """A freshly initialised classifier; the same seed gives the same weights, and torch's global state is untouched."""
+    check_seed(seed)
     with seeded(seed):
         return Classifier(
             channels, size, classes, architecture=architecture, multi_label=multi_label, trunk_dropout=trunk_dropout
@@ -68,7 +70,20 @@ def as_targets(labels: Tensor, classifier: "Classifier") -> Tensor:
 
 
 def classification_losses(logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: float = 0.0) -> Tensor:
-    """What `classification_loss` averages: the loss of each image, (B,) in nats."""
+    """What `classification_loss` averages: the loss of each image, (B,) in nats.
+
+    Raises:
+        TsyndError: when logits and targets are not floating-point (B, C) both, or the smoothing lies outside [0, 1].
+    """
+    check_tensors(logits=logits_BC, targets=targets_BC)
+    check_number(smoothing=smoothing)
+    if not 0 <= smoothing <= 1:
+        raise TsyndError(f"smoothing must be in [0, 1], got {smoothing}")
+    if logits_BC.ndim != 2 or logits_BC.shape != targets_BC.shape or not logits_BC.is_floating_point():
+        found = f"{logits_BC.dtype} of {tuple(logits_BC.shape)} and {tuple(targets_BC.shape)}"
+        raise TsyndError(f"logits and targets must be floating-point (B, C), got {found}")
+    if not multi_label and not targets_BC.is_floating_point():
+        raise TsyndError(f"targets must be probabilities (see `as_targets`), got {targets_BC.dtype}")
     if multi_label:
         even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
         return F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
@@ -136,6 +151,10 @@ class Classifier(nn.Module):
         multi_label: bool = False,
         trunk_dropout: float = 0.0,
     ) -> None:
+        check_whole(channels=channels, size=size, classes=classes)
+        check_number(trunk_dropout=trunk_dropout)
+        if channels < 1:
+            raise TsyndError(f"channels must be >= 1, got {channels}")
         if size < 16 or classes < (1 if multi_label else 2):
             fewest = "1 label" if multi_label else "2 classes"
             raise TsyndError(f"a classifier needs size >= 16 px and at least {fewest}, got size={size}, classes={classes}")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsynd.arguments import check_tensors
 from tsynd.errors import TsyndError
 
 __all__ = ["expected_entropy", "log_probabilities", "mutual_information", "predictive_entropy"]
@@ -131,6 +132,7 @@ def _entropy(log_probs: Tensor) -> Tensor:
 
 def _prepare(log_probs_BKC: Tensor, least_samples: int = 1) -> Tensor:
     """The checked input as (B, K, L, C), widened; L is 1 without labels, and -inf becomes a number whose exp is 0."""
+    check_tensors(log_probs=log_probs_BKC)
     shape, kind = tuple(log_probs_BKC.shape), log_probs_BKC.dtype
     fits = len(shape) == 3 or (len(shape) == 4 and shape[3] == 2)
     if not fits or not all(shape[1:]) or not log_probs_BKC.is_floating_point():

@@ -93,7 +93,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "uncertainty.predictive_entropy": (uncertainty.predictive_entropy, {"log_probs_BKC": log_probs()}),
     "uncertainty.expected_entropy": (uncertainty.expected_entropy, {"log_probs_BKC": log_probs()}),
     "posterior.HeadDropout.of": (
-        lambda **now: HeadDropout.of(classifier(), **now)(IMAGES), {"samples": 3, "dropout": 0.2, "max_chunk": 2}
+        lambda **now: HeadDropout.of(classifier(), **now)(IMAGES), {"samples": 3, "max_chunk": 2}
     ),
     "posterior.FullDropout": (
         lambda **now: posterior.FullDropout(nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(256, 2)), **now)(IMAGES),
@@ -132,7 +132,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         lambda images, **now: robustness.expected(classifier(), **now)(images), {"images": IMAGES, "draws": 2}
     ),
     "robustness.evaluate": (
-        lambda **now: robustness.evaluate(classifier(), task="binary", corruptions=(), **now).sections,
+        lambda **now: robustness.evaluate(classifier(), task="binary", corruptions=(), **now).to_json(),
         {"images": IMAGES, "labels": LABELS, "draws": 1, "attack_steps": 1, "limit": 4, "batch_size": 2, "eps": (0.0, 0.1), "seed": 0},
     ),
     "metrics.accuracy": (metrics.accuracy, {"probs_BC": PROBS, "labels_B": LABELS}),

@@ -1,11 +1,13 @@
 """The package's own autoencoders: a convolutional one with a cheap decoder, and its variational sibling."""
 
+import math
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsynd.arguments import check_number, check_seed, check_whole
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.errors import TsyndError, unknown
 from tsynd.randomness import normal, seeded
@@ -25,6 +27,7 @@ def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv") -
     """
     if kind not in KINDS:
         raise unknown("kind of autoencoder", kind, KINDS)
+    check_seed(seed)
     with seeded(seed):
         return KINDS[kind](channels, size)
 
@@ -47,6 +50,9 @@ class ConvAutoencoder(Standardised):
     """Noise that training adds to the codes if not told otherwise, relative to their overall standard deviation."""
 
     def __init__(self, channels: int, size: int) -> None:
+        check_whole(channels=channels, size=size)
+        if channels < 1:
+            raise TsyndError(f"channels must be >= 1, got {channels}")
         if size < 16:
             raise TsyndError(f"an autoencoder needs size >= 16 px, got {size}")
         super().__init__()
@@ -122,7 +128,8 @@ class VAE(ConvAutoencoder):
     latent_noise: ClassVar[float] = 0.0  # its own sampling is the noise
 
     def __init__(self, channels: int, size: int, beta: float = 1e-3) -> None:
-        if not beta >= 0:
+        check_number(beta=beta)
+        if not 0 <= beta < math.inf:
             raise TsyndError(f"beta must be >= 0, got {beta}")
         super().__init__(channels, size)
         self.beta = beta

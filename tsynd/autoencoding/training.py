@@ -1,11 +1,13 @@
 """Training an autoencoder: one loop for all kinds, so that they differ in what they decode and in what it costs."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsynd.arguments import check_number, check_tensors, check_whole
 from tsynd.autoencoding.networks import ConvAutoencoder
 from tsynd.autoencoding.standardised import check_range, check_training_images, owners
 from tsynd.errors import TsyndError
@@ -59,13 +61,18 @@ def train_autoencoder(
         TsyndError: for images or numbers out of range, a feature weight without features or features without weight, or
             an autoencoder in half precision.
     """
+    check_tensors(images=images_BCHW)
+    check_whole(steps=steps, batch_size=batch_size)
     check_training_images(images_BCHW, autoencoder.image_shape)
     if images_BCHW.is_floating_point():
         check_range(images_BCHW)
     latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
     numbers = {"latent_noise": latent_noise, "ssim_weight": ssim_weight, "feature_weight": feature_weight, "steps": steps}
+    check_number(**numbers, learning_rate=learning_rate)
+    if not 0 < learning_rate < math.inf:
+        raise TsyndError(f"learning_rate must be > 0, got {learning_rate}")
     for name, value in numbers.items():
-        if not value >= 0:
+        if not 0 <= value < math.inf:
             raise TsyndError(f"{name} must be >= 0, got {value}")
     if batch_size < 1:
         raise TsyndError(f"batch_size must be >= 1, got {batch_size}")
@@ -119,4 +126,9 @@ def ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:
     """
     from kornia.metrics import ssim as map_of
 
+    check_tensors(images=images_BCHW, others=others_BCHW)
+    for images in (images_BCHW, others_BCHW):
+        if images.ndim != 4 or not len(images) or not images.is_floating_point() or images.shape != images_BCHW.shape:
+            found = f"{tuple(images.shape)} of {images.dtype}"
+            raise TsyndError(f"ssim needs two float (B, C, H, W) of one shape, B at least 1, got {found}")
     return map_of(images_BCHW, others_BCHW, WINDOW).mean(dim=(1, 2, 3))

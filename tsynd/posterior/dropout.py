@@ -10,6 +10,7 @@ import difflib
 import torch
 from torch import Tensor, nn
 
+from tsynd.arguments import check_number, check_whole
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
@@ -37,6 +38,9 @@ class MaskedDropout:
         generator: torch.Generator | None,
         max_chunk: int | None,
     ) -> None:
+        check_whole(samples=samples)
+        if dropout is not None:
+            check_number(dropout=dropout)
         if samples < 2:
             raise TsyndError(f"samples must be >= 2, so that they can disagree, got {samples}")
         if dropout is not None and not 0 < dropout < 1:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from tsynd.arguments import check_tensors, check_whole
 from tsynd.errors import TsyndError
 from tsynd.modes import owner_of
 
@@ -33,6 +34,7 @@ class Posterior(Protocol):
 
 def checked_images(images_BCHW: Tensor) -> Tensor:
     """The images, if they are a float batch (B, C, H, W) that is not empty."""
+    check_tensors(images=images_BCHW)
     if images_BCHW.ndim != 4 or not images_BCHW.is_floating_point():
         shape = tuple(images_BCHW.shape)
         raise TsyndError(
@@ -45,6 +47,8 @@ def checked_images(images_BCHW: Tensor) -> Tensor:
 
 def checked_chunk(max_chunk: int | None) -> int | None:
     """The limit, if it is one."""
+    if max_chunk is not None:
+        check_whole(max_chunk=max_chunk)
     if max_chunk is not None and max_chunk < 1:
         raise TsyndError(f"max_chunk, the rows that pass through a network at a time, must be >= 1 or None, got {max_chunk}")
     return max_chunk

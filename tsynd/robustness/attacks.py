@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from tsynd.arguments import check_number, check_tensors, check_whole
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.randomness import uniform
@@ -62,7 +63,7 @@ def pgd(
     >>> bool((attacked - images).abs().max() <= 8 / 255 + 1e-6)
     True
     """
-    step_size = _checked_steps(steps, step_size, 2.5 * eps / max(1, steps))
+    step_size = _checked_steps(eps, steps, step_size, lambda: 2.5 * eps / steps)
     with attacking(model, images, labels, eps):
         if eps == 0:
             return images.detach().clone()
@@ -108,7 +109,7 @@ def apgd(
     >>> bool((apgd(model, images, labels, eps=8 / 255, steps=20) - images).abs().max() <= 8 / 255 + 1e-6)
     True
     """
-    step_size = _checked_steps(steps, step_size, 2 * eps)
+    step_size = _checked_steps(eps, steps, step_size, lambda: 2 * eps)
     with attacking(model, images, labels, eps):
         if eps == 0:
             return images.detach().clone()
@@ -185,13 +186,15 @@ def _ball(images: Tensor, eps: float, start: Tensor | None, generator: torch.Gen
     return lowest, highest, (images + eps * start.to(images)).clamp(lowest, highest)
 
 
-def _checked_steps(steps: int, step_size: float | None, default: float) -> float:
+def _checked_steps(eps: float, steps: int, step_size: float | None, default: Callable[[], float]) -> float:
     """The step size, if it and the number of steps are in range."""
+    check_whole(steps=steps)
+    check_number(eps=eps, **({} if step_size is None else {"step_size": step_size}))
     if steps < 1:
         raise TsyndError(f"steps must be >= 1, got {steps}")
     if step_size is not None and not step_size > 0:
         raise TsyndError(f"step_size must be > 0, got {step_size}")
-    return default if step_size is None else step_size
+    return default() if step_size is None else step_size
 
 
 def _checkpoints(steps: int) -> set[int]:
@@ -210,6 +213,8 @@ def attacking(model: Model, images: Tensor, labels: Tensor, eps: float) -> Itera
 
     Values are not looked at on the meta device.
     """
+    check_number(eps=eps)
+    check_tensors(images=images, labels=labels)
     if not 0 <= eps <= 1:
         raise TsyndError(f"eps must lie in [0, 1] (intensity; 8/255 is common), got {eps}")
     if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():

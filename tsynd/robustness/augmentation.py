@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsynd.arguments import check_number, check_tensors, check_whole
 from tsynd.errors import TsyndError
 from tsynd.randomness import uniform
 from tsynd.robustness.batches import batches, predict
@@ -45,10 +46,15 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name in ("rotation", "translation", "scale", "brightness", "contrast"):
-            low, high = getattr(self, name)
+            given = getattr(self, name)
+            if not isinstance(given, tuple | list) or len(given) != 2:
+                raise TsyndError(f"{name} must be (low, high), got {given!r}")
+            low, high = given
+            check_number(**{f"the low end of {name}": low, f"the high end of {name}": high})
             if not 0 <= low <= high or (name in ("scale", "contrast") and high >= 1):
                 below = " < 1" if name in ("scale", "contrast") else ""
                 raise TsyndError(f"{name} must be (low, high) with 0 <= low <= high{below}, got ({low}, {high})")
+        check_number(flip=self.flip)
         if not 0 <= self.flip <= 1:
             raise TsyndError(f"flip must be a probability in [0, 1], got {self.flip}")
 
@@ -85,6 +91,10 @@ def augment(images_BCHW: Tensor, ranges: Augmentation, generator: torch.Generato
     >>> bool((augment(images, Augmentation()) - images).abs().max() < 1e-5)  # no ranges: no change
     True
     """
+    check_tensors(images=images_BCHW)
+    if images_BCHW.ndim != 4 or 0 in images_BCHW.shape or not images_BCHW.is_floating_point():
+        found = f"{images_BCHW.dtype} of shape {tuple(images_BCHW.shape)}"
+        raise TsyndError(f"images must be float of shape (B, C, S, S) with B >= 1, got {found}")
     numbers_B7 = uniform((len(images_BCHW), NUMBERS_PER_IMAGE), generator, images_BCHW).to(images_BCHW.dtype)
     flip, *symmetric = numbers_B7.unbind(dim=1)
     rotation, right, down, scale, brightness, contrast = [2 * number - 1 for number in symmetric]
@@ -147,6 +157,7 @@ def test_time_augmentation(
     Raises:
         TsyndError: when `draws` < 1 or the set is empty.
     """
+    check_whole(draws=draws)
     if draws < 1:
         raise TsyndError(f"draws must be >= 1, got {draws}")
     clean_B = scores(predict(model, images, batch_size, device), labels_B).argmax(dim=-1)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_tensors, check_whole
 from tsynd.errors import TsyndError
 
 
@@ -22,6 +23,8 @@ def batches(images: Tensor, batch_size: int, device: torch.device | None = None)
     >>> [(where.start, batch.dtype) for where, batch in batches(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), 2)]
     [(0, torch.float32), (2, torch.float32)]
     """
+    check_tensors(images=images)
+    check_whole(batch_size=batch_size)
     if images.ndim != 4 or len(images) == 0:
         raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():

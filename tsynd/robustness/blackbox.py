@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_whole
 from tsynd.errors import TsyndError
 from tsynd.randomness import uniform
 from tsynd.robustness.attacks import Model, attacking
@@ -25,6 +26,7 @@ def random_squares(
 
     The other arguments, result and errors are those of `tsynd.robustness.pgd`.
     """
+    check_whole(queries=queries)
     if queries < 1:
         raise TsyndError(f"queries must be >= 1, got {queries}")
     with attacking(model, images, labels, eps), torch.no_grad():

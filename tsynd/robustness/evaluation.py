@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tsynd.arguments import check_tensors, check_whole
 from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
@@ -179,6 +180,11 @@ def _device(model: Model, images: Tensor) -> torch.device:
 
 
 def _check(images: Tensor, labels: Tensor, task: str, limit: int | None) -> None:
+    check_tensors(images=images, labels=labels)
+    if limit is not None:
+        check_whole(limit=limit)
+    if images.ndim != 4:
+        raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
     if len(images) == 0:
         raise TsyndError("there are no images to evaluate on")
     if images.is_floating_point() and not bool(((images >= 0) & (images <= 1)).all()):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_tensors
 from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError, unknown
 from tsynd.randomness import generator_for
@@ -33,6 +34,7 @@ __all__ = [
 
 def accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
     """Fraction of images whose most probable class is their label (binary: a threshold of .5)."""
+    _check_shapes(probs_BC, labels_B)
     return float(_confusion(probs_BC, labels_B).trace() / len(labels_B))
 
 
@@ -45,9 +47,11 @@ def balanced_accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
     >>> balanced_accuracy(probs, torch.tensor([0, 0, 1]))  # recalls 1 and 0; class 2 is absent
     0.5
     """
+    check_tensors(probabilities=probs_BC, labels=labels_B)
     if labels_B.ndim == 2:
         pairs = zip(probs_BC.unbind(1), labels_B.unbind(1), strict=True)
         return fmean(balanced_accuracy(of_label, is_B) for of_label, is_B in pairs)
+    _check_shapes(probs_BC, labels_B)
     counts_CC = _confusion(probs_BC, labels_B)
     present_C = counts_CC.sum(dim=1) > 0  # torchmetrics' macro average gives an absent class that is predicted a recall of 0
     return float((counts_CC.diag() / counts_CC.sum(dim=1))[present_C].mean())
@@ -62,6 +66,7 @@ def scores(logits: Tensor, labels: Tensor) -> Tensor:
     >>> scores(torch.tensor([[2.0, -1.0]]), torch.tensor([[1, 0]])).argmax(-1)
     tensor([[1, 0]])
     """
+    check_tensors(logits=logits, labels=labels)
     return logits if labels.ndim == 1 else log_probabilities(logits, multi_label=True)
 
 
@@ -70,6 +75,7 @@ def auroc(probs_BC: Tensor, labels_B: Tensor) -> float | None:
 
     None when all labels are the same. Hand and Till (2001) and MedMNIST v2 average one-vs-rest likewise.
     """
+    _check_shapes(probs_BC, labels_B)
     if len(labels_B.unique()) < 2:
         return None
     if probs_BC.shape[1] == 2:
@@ -85,6 +91,7 @@ def sensitivity_at_90_specificity(probs_BC: Tensor, labels_B: Tensor) -> float |
     """
     from torchmetrics.functional.classification import binary_sensitivity_at_specificity
 
+    _check_shapes(probs_BC, labels_B)
     if len(labels_B.unique()) < 2:
         return None
     sensitivity, _ = binary_sensitivity_at_specificity(_ranks(probs_BC[:, 1]), labels_B, min_specificity=0.9)
@@ -103,6 +110,7 @@ def quadratic_kappa(probs_BC: Tensor, labels_B: Tensor) -> float | None:
     """
     from torchmetrics.functional.classification import multiclass_cohen_kappa
 
+    _check_shapes(probs_BC, labels_B)
     kappa = float(multiclass_cohen_kappa(probs_BC, labels_B, num_classes=probs_BC.shape[1], weights="quadratic"))
     return None if math.isnan(kappa) else kappa
 
@@ -115,6 +123,12 @@ def error_auroc(uncertainty_B: Tensor, wrong_B: Tensor) -> float | None:
     >>> error_auroc(torch.tensor([0.1, 0.7, 0.2]), torch.tensor([False, True, False]))
     1.0
     """
+    check_tensors(uncertainty=uncertainty_B, wrong=wrong_B)
+    if uncertainty_B.ndim != 1 or uncertainty_B.shape != wrong_B.shape or wrong_B.dtype != torch.bool:
+        found = f"{tuple(uncertainty_B.shape)} and {wrong_B.dtype} of {tuple(wrong_B.shape)}"
+        raise TsyndError(f"uncertainty and wrong must have one shape (B,), and wrong be bool, got {found}")
+    if not uncertainty_B.is_floating_point() or bool(uncertainty_B.isnan().any()):
+        raise TsyndError(f"uncertainty must be floating-point without NaN, got {uncertainty_B.dtype}")
     if len(wrong_B.unique()) < 2:
         return None
     return _binary_auroc(uncertainty_B, wrong_B)
@@ -194,7 +208,24 @@ def _yes_or_no(probs_B: Tensor) -> Tensor:
     return torch.stack([1 - probs_B.double(), probs_B.double()], dim=1)
 
 
+def _check_shapes(scores_BC: Tensor, labels_B: Tensor) -> None:
+    """Refuse what are no scores of classes, without NaN, and no labels among them."""
+    check_tensors(probabilities=scores_BC, labels=labels_B)
+    if scores_BC.ndim != 2 or scores_BC.shape[1] < 2 or len(scores_BC) == 0 or not scores_BC.is_floating_point():
+        found = f"{scores_BC.dtype} of {tuple(scores_BC.shape)}"
+        raise TsyndError(f"probabilities must be floating-point (B, C) with B >= 1 and C >= 2, got {found}")
+    if labels_B.shape != scores_BC.shape[:1] or labels_B.dtype != torch.int64:
+        found = f"{labels_B.dtype} of shape {tuple(labels_B.shape)}"
+        raise TsyndError(f"labels must be int64 of shape ({len(scores_BC)},), got {found}")
+    if int(labels_B.min()) < 0 or int(labels_B.max()) >= scores_BC.shape[1]:
+        found = f"{int(labels_B.min())} .. {int(labels_B.max())}"
+        raise TsyndError(f"labels must lie in 0 .. {scores_BC.shape[1] - 1}, got {found}")
+    if bool(scores_BC.isnan().any()):
+        raise TsyndError("probabilities must not be NaN")
+
+
 def _check(probs_BC: Tensor, labels_B: Tensor) -> None:
+    check_tensors(probabilities=probs_BC, labels=labels_B)
     if probs_BC.ndim != 2 or probs_BC.shape[1] < 2 or len(probs_BC) == 0:
         raise TsyndError(f"probabilities must have shape (B, C) with B >= 1 and C >= 2, got {tuple(probs_BC.shape)}")
     if labels_B.shape != probs_BC.shape[:1] or labels_B.dtype != torch.int64:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t  # type: ignore[import-untyped]
 
+from tsynd.arguments import check_number, check_whole
 from tsynd.errors import TsyndError
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 
 RESAMPLES = 2000
+MOST_RESAMPLES = 10**6
 LEVEL = 0.95
 SMALLEST = 0.01  # an effect whose interval ends below it is not worth having
 
@@ -48,6 +50,7 @@ class Interval:
 
 def resampled_images(labels_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: int = RESAMPLES) -> Array:
     """How often each image counts in each resample: (R, N), drawn with replacement within each class, for all seeds alike."""
+    _check_counts(2, resamples)
     counts_RN = np.zeros((resamples, len(labels_N)))
     for label in np.unique(labels_N):
         places = np.flatnonzero(labels_N == label)
@@ -60,9 +63,18 @@ def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: int =
 
     Drawn with replacement, and then pulled away from 1 by `widening`: a percentile interval of few seeds is too narrow.
     """
+    _check_counts(seeds, resamples)
     counts_RS = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
     found: Array = 1.0 + widening(seeds) * (counts_RS - 1.0)
     return found
+
+
+def _check_counts(seeds: int, resamples: int) -> None:
+    check_whole(seeds=seeds, resamples=resamples)
+    if seeds < 2:
+        raise TsyndError(f"an interval needs at least 2 seeds, got {seeds}")
+    if not 1 <= resamples <= MOST_RESAMPLES:
+        raise TsyndError(f"resamples must be between 1 and {MOST_RESAMPLES}, got {resamples}")
 
 
 def widening(seeds: int) -> float:
@@ -74,6 +86,7 @@ def widening(seeds: int) -> float:
     >>> round(widening(10), 3), round(widening(1000), 3)
     (1.217, 1.002)
     """
+    check_whole(seeds=seeds)
     if seeds < 2:
         raise TsyndError(f"an interval needs at least 2 seeds, got {seeds}")
     share = (1 + LEVEL) / 2
@@ -96,6 +109,9 @@ def interval(mean: float, resampled_R: Array) -> Interval:
 
     The p-value counts the observed one as a resample, so that it is never 0 (Davison and Hinkley 1997, section 4.2).
     """
+    check_number(mean=mean)
+    if not np.size(resampled_R) or not np.isfinite(resampled_R).all():
+        raise TsyndError(f"resampled means must be finite, at least one, got {np.size(resampled_R)} of them")
     low, high = np.quantile(resampled_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     fewer = min(int((resampled_R <= 0).sum()), int((resampled_R >= 0).sum()))
     return Interval(float(mean), float(low), float(high), min(1.0, 2 * (fewer + 1) / (len(resampled_R) + 1)))
@@ -123,6 +139,9 @@ def verdict(low: float, high: float) -> str:
     >>> verdict(0.002, 0.03), verdict(-0.02, 0.008), verdict(-0.02, 0.03)
     ('supported', 'not supported', 'undecided')
     """
+    check_number(low=low, high=high)
+    if not low <= high:
+        raise TsyndError(f"an interval has low <= high, got {low} and {high}")
     if low > 0:
         return "supported"
     return "not supported" if high < SMALLEST else "undecided"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_number
 from tsynd.errors import TsyndError, unknown
 from tsynd.uncertainty import LOWEST_LOG_PROB, mutual_information, predictive_entropy
 
@@ -40,6 +41,7 @@ class Guard:
 
     def __post_init__(self) -> None:
         for name, value in {"weight": self.weight, "bound": self.bound}.items():
+            check_number(**{f"the guard's {name}": value})
             if not (value >= 0 and math.isfinite(value)):
                 raise TsyndError(f"the guard's {name} must be a number >= 0, got {value}")
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from tsynd.arguments import check_number, check_tensors, check_whole
 from tsynd.errors import TsyndError, unknown
 from tsynd.modes import frozen
 from tsynd.posterior import Posterior
@@ -179,14 +180,18 @@ def _check_numbers(
     for name, value in {**lengths, "steps": steps}.items():
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
             raise TsyndError(f"{name} must be >= 0, got {value}")
+        check_number(**{name: value})
     for name, count, least in (("steps", steps, 0), ("patience", patience, 1), ("max_chunk", max_chunk, 1)):
         if count is not None and (not isinstance(count, int) or count < least):
             raise TsyndError(f"{name} must be a whole number >= {least}{' or None' if least else ''}, got {count}")
+        if count is not None:
+            check_whole(**{name: count})
     if autocast is not None and not isinstance(autocast, torch.dtype):
         raise TsyndError(f"autocast must be a type such as torch.bfloat16, or None, got {autocast!r}")
 
 
 def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, source_B: Tensor | None) -> None:
+    check_tensors(images=images_BCHW, labels=labels_B)
     checked_images(images_BCHW)
     if images_BCHW.dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}: autocast= makes the networks narrower")

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from tsynd.arguments import check_whole
 from tsynd.errors import TsyndError, unknown
 from tsynd.training.sources import SOURCES
 
@@ -135,6 +136,7 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise TsyndError(f"{name} must be a whole number >= {least}, got {value!r}")
+            check_whole(**{name: value})
         for name, highest in _HIGHEST.items():
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value < math.inf or (highest is not None and value > highest):

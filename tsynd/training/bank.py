@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsynd.arguments import check_number, check_tensors, check_whole
 from tsynd.classification import Classifier
+from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout, Posterior
 from tsynd.randomness import generator_for
@@ -37,6 +39,16 @@ def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness
     tensor([[1.0000, 0.0000],
             [0.7500, 0.2500]])
     """
+    check_tensors(labels=labels_B, information=information_B)
+    check_whole(classes=classes)
+    check_number(softness=softness)
+    if not information_B.is_floating_point():
+        raise TsyndError(f"information must be floating-point, got {information_B.dtype}")
+    if labels_B.ndim not in (1, 2) or labels_B.shape[:1] != information_B.shape or labels_B.dtype != torch.int64:
+        found = f"{labels_B.dtype} of {tuple(labels_B.shape)} and {tuple(information_B.shape)}"
+        raise TsyndError(f"soft targets need int64 labels (B,) or (B, L) and information (B,), got {found}")
+    if classes < 2 and labels_B.ndim == 1:
+        raise TsyndError(f"classes must be >= 2, got {classes}")
     if labels_B.ndim == 2:
         weight_B1 = (softness * information_B / (classes * math.log(2))).clamp(0, 1)[:, None]
         return (1 - weight_B1) * labels_B + weight_B1 / 2

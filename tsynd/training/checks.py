@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_tensors
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
@@ -17,6 +18,7 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
             labels of another shape or type, or outside the classes; and for either on another device.
     """
     expected_device = classifier.mean.device
+    check_tensors(images_BCHW=images_BCHW, labels_B=labels_B)
     for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
         if tensor.device != expected_device:
             raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")

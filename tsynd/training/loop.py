@@ -1,5 +1,6 @@
 """The training loop, one for every arm."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tsynd.arguments import check_number, check_seed, check_tensors, check_whole
 from tsynd.classification import Classifier, as_targets, normalise_to
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
@@ -68,6 +70,8 @@ def train_classifier(
     check_synthetic(classifier, arm, recipe, synthetic)
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
+    check_seed(seed)
+    check_whole(checkpoint_every=checkpoint_every)
     if checkpoint_every < 1:
         raise TsyndError(f"checkpoint_every must be >= 1, got {checkpoint_every}")
     file = Path(checkpoint) if checkpoint is not None else None
@@ -139,6 +143,14 @@ def mixup(images_BCHW: Tensor, targets_BC: Tensor, alpha: float, generator: torc
 
     One weight for each pair, from Beta(alpha, alpha).
     """
+    check_tensors(images=images_BCHW, targets=targets_BC)
+    check_number(alpha=alpha)
+    if not 0 < alpha < math.inf:
+        raise TsyndError(f"alpha must be > 0, got {alpha}")
+    floats = images_BCHW.is_floating_point() and targets_BC.is_floating_point()
+    if images_BCHW.ndim != 4 or targets_BC.ndim != 2 or len(images_BCHW) != len(targets_BC) or not floats:
+        found = f"{images_BCHW.dtype} of {tuple(images_BCHW.shape)} and {targets_BC.dtype} of {tuple(targets_BC.shape)}"
+        raise TsyndError(f"mixup needs float images (B, C, H, W) and targets (B, C), got {found}")
     order = torch.randperm(len(images_BCHW), generator=generator).to(images_BCHW.device)
     concentration = torch.full((len(images_BCHW), 2), alpha)
     weight_B = torch._sample_dirichlet(concentration, generator)[:, 0].to(images_BCHW)

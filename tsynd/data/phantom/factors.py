@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_whole
 from tsynd.errors import TsyndError, unknown
 from tsynd.randomness import normal, uniform
 
@@ -71,6 +72,9 @@ def sample_factors(count: int, generator: torch.Generator | None = None, **given
     >>> sample_factors(2, torch.Generator().manual_seed(0), aspect=1.2).aspect
     tensor([1.2000, 1.2000])
     """
+    check_whole(count=count)
+    if count < 0:
+        raise TsyndError(f"count must be >= 0, got {count}")
     check_generator(generator)
     like = torch.empty(0)
     unit = uniform((7, count), generator, like)

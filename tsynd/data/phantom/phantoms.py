@@ -6,6 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_seed, check_whole
 from tsynd.data.dataset import Dataset, Split
 from tsynd.data.phantom.factors import Factors, sample_factors
 from tsynd.data.phantom.rendering import lesion_masks, render
@@ -60,6 +61,8 @@ def phantom(
     >>> phantom(count=10).train
     PhantomSplit(20 images of 1 x 28 x 28)
     """
+    check_seed(seed)
+    check_whole(count=count, size=size)
     if count < 1:
         raise TsyndError(f"phantom option 'count' must be at least 1 image per class, got {count}")
     check_classes(classes)
@@ -102,6 +105,10 @@ def draw_split(
 ) -> PhantomSplit:
     """Draw phantoms with `per_class` of each class, in mixed order, less a withheld subgroup; arguments as in `phantom`."""
     # Of lesions that are not borderline each class has at least a third (4 classes: a sixth): this is more than enough.
+    check_whole(per_class=per_class, size=size)
+    check_classes(classes)
+    if per_class < 1:
+        raise TsyndError(f"per_class must be >= 1, got {per_class}")
     drawn = sample_factors(3 * classes * per_class + 64, generator)
     drawn = drawn[~borderline(drawn, classes)]
     if withheld is not None:

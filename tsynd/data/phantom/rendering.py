@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsynd.arguments import check_whole
 from tsynd.data.dataset import SMALLEST
 from tsynd.data.phantom.factors import LOBES, Factors, check_factors, check_generator
 from tsynd.errors import TsyndError
@@ -65,6 +66,7 @@ def render(factors: Factors, size: int, generator: torch.Generator | None = None
 
 
 def _check(factors: Factors, size: int, generator: torch.Generator | None) -> None:
+    check_whole(size=size)
     if size < SMALLEST:
         raise TsyndError(f"phantoms must be at least {SMALLEST} px, got size {size}")
     check_factors(factors)

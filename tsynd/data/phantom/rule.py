@@ -75,5 +75,5 @@ def subgroup(factors: Factors, name: str) -> Tensor:
 
 def check_classes(classes: int) -> None:
     """Raise a TsyndError unless there is a rule for so many classes."""
-    if classes not in CLASSES:
-        raise TsyndError(f"phantom option 'classes' must be 2, 3 or 4, got {classes}")
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes not in CLASSES:
+        raise TsyndError(f"phantom option 'classes' must be 2, 3 or 4, got {classes!r}")

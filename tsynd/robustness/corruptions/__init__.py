@@ -6,11 +6,13 @@ side, so that a severity means the same at 28 px and at 224 px.
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_tensors
 from tsynd.errors import TsyndError, unknown
 from tsynd.robustness.corruptions.blur import defocus_blur, jpeg, motion_blur, pixelate
 from tsynd.robustness.corruptions.intensity import brightness, contrast, gamma, saturation, stain
@@ -47,7 +49,8 @@ def corrupt(images_BCHW: Tensor, name: str, severity: int, generator: torch.Gene
     """
     if name not in CORRUPTIONS:
         raise unknown("corruption", name, CORRUPTIONS)
-    if severity not in range(1, 6):
+    check_tensors(images=images_BCHW)
+    if isinstance(severity, bool) or not isinstance(severity, Integral) or severity not in range(1, 6):
         raise TsyndError(f"severity must be 1, 2, 3, 4 or 5, got {severity!r}")
     corruption = CORRUPTIONS[name]
     _check(images_BCHW, name, corruption.colour)

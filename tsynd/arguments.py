@@ -1,0 +1,54 @@
+"""Arguments of the right kind: whole numbers, real numbers, tensors. What range they lie in, each function checks itself."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from torch import Tensor
+
+from tsynd.errors import TsyndError
+
+# No count here is larger, and no length: what is, is a slip, and would take for ever or overflow.
+MOST, LONGEST = 10**9, 1e15
+
+
+def check_whole(**named: Any) -> None:
+    """Refuse what is no whole number, by its name; True and 2.0 are none, NumPy's integers are.
+
+    >>> check_whole(steps=20)
+    >>> check_whole(steps=0.5)
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: steps must be a whole number, got 0.5
+    """
+    for name, value in named.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise TsyndError(f"{name} must be a whole number, got {value!r}")
+        if abs(value) > MOST:
+            raise TsyndError(f"{name} must be at most {MOST}, got {value:.3g}")
+
+
+def check_number(**named: Any) -> None:
+    """Refuse what is no number, by its name; NaN and infinities are for the range to refuse."""
+    for name, value in named.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TsyndError(f"{name} must be a number, got {value!r}")
+        if LONGEST < abs(value) < math.inf:
+            raise TsyndError(f"{name} must be at most {LONGEST:g}, got {value:.3g}")
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse what is no whole number of at most 64 bits."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+        raise TsyndError(f"seed must be a whole number of at most 64 bits, got {seed!r}")
+
+
+def check_tensors(**named: Any) -> None:
+    """Refuse what is no tensor, by its name: a list, an array of NumPy's, None.
+
+    >>> check_tensors(images=[0.5])
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: images must be a tensor, got list: torch.as_tensor makes one
+    """
+    for name, value in named.items():
+        if not isinstance(value, Tensor):
+            raise TsyndError(f"{name} must be a tensor, got {type(value).__name__}: torch.as_tensor makes one")
