@@ -15,7 +15,6 @@ from tests.robustness.toys import images_and_labels, small_network, trained
 from tsynd.errors import TsyndError
 from tsynd.robustness.attacks import apgd, fgsm, pgd
 
-
 # Every attack, as briefly as it can be called; what must hold of all of them is asked of all of them.
 ATTACKS: dict[str, Callable[..., Tensor]] = {
     "pgd": partial(pgd, steps=3),
