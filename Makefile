@@ -51,13 +51,7 @@ test: test-units test-notebooks ## the unit tests, then every notebook: do its o
 test-units: $(READY) ## the unit tests and the examples in docstrings
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not gpu and not install' -rs
 
-test-bench: $(READY) ## speed and memory against floors and peers, into results/; half an hour, on a machine that does nothing else
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
-
-mutants: $(READY) ## break formulas one at a time: do the unit tests notice? Some minutes; verdicts in results/mutants
-	$(BIN)/python tools/check_mutants.py --out results/mutants
-
-notebooks: $(READY) ## run every notebook and compare with its committed outputs
+test-notebooks: $(READY) ## run every notebook and compare with its committed outputs
 	@[ -n "$(NOTEBOOKS)" ] || { echo "error: no notebook in notebooks/" >&2; exit 1; }
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with tools/nbval_sanitize.cfg -rs $(NOTEBOOKS)
@@ -67,6 +61,12 @@ test-install: $(READY) ## a simulated Colab, and the built wheel where nothing e
 
 test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 	$(BIN)/pytest -m gpu -rs
+
+bench: $(READY) ## speed and memory against floors and peers, into results/; half an hour, on a machine that does nothing else
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+mutants: $(READY) ## break formulas one at a time: do the unit tests notice? Some minutes; verdicts in results/mutants
+	$(BIN)/python tools/check_mutants.py --out results/mutants
 
 notebooks: $(READY) ## re-execute every notebook, write it in canonical form, and the pages that follow from them
 	$(BIN)/python tools/run_notebooks.py

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import check_mutants
 import pytest
@@ -90,7 +91,7 @@ def test_tests_that_say_nothing_are_not_taken_for_a_verdict(toy: Path, test: str
         ({"broken": "  /  len(values)"}, "nothing is broken, the module means the same as before"),
     ],
 )
-def test_a_mutant_that_is_none_is_refused(toy: Path, change: dict[str, str], message: str) -> None:
+def test_a_mutant_that_is_none_is_refused(toy: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(TsyndError) as caught:
         broken(toy, replace(CAUGHT, **change))
     assert message in str(caught.value)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.study.test_faults import EVALUATION, TINY, few, results
+from tests.study.toy import few, results
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.classification import build_classifier, classification_loss
 from tsynd.posterior import Ensemble, FullDropout, HeadDropout, Posterior
@@ -27,6 +27,7 @@ from tsynd.uncertainty import mutual_information
 META = torch.device("meta")
 LOOKED_AT = {"jpeg", "shot_noise"}  # kornia looks whether values lie in [0, 1]; Poisson numbers are drawn on the CPU, by value
 LITTLE: dict[str, Any] = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 4}
+CHANGES = LITTLE | {"autoencoder_steps": 4, "draws": 1, "attack_steps": 1}
 
 
 def generator() -> torch.Generator:
@@ -44,11 +45,8 @@ def in_a_process(folder: Path, config: dict[str, Any], **environment: str) -> by
 
 def test_another_process_writes_the_same_metrics(tmp_path: Path) -> None:
     """Whatever the order of hashing, and wherever the folder is."""
-    changes = TINY | EVALUATION
-    names = {"draws", "attack_steps"}
-    recipe = {name: value for name, value in changes.items() if name not in names}
     config = {"data": str(few(tmp_path)), "arm": "guarded+mixup", "budget": "smoke", "device": "cpu", "per_class": 8}
-    config["changes"] = recipe | {name: changes[name] for name in names}
+    config["changes"] = CHANGES
     first = in_a_process(tmp_path / "first", config, PYTHONHASHSEED="1")
     assert first == in_a_process(tmp_path / "elsewhere" / "second", config, PYTHONHASHSEED="2")
     assert first != in_a_process(tmp_path / "third", config | {"seed": 1}, PYTHONHASHSEED="1")
@@ -57,7 +55,7 @@ def test_another_process_writes_the_same_metrics(tmp_path: Path) -> None:
 def test_any_number_of_processes_gives_the_same_study(tmp_path: Path) -> None:
     arms: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in ("mixup+pgd", "guarded")}
     tier = Tier("all", ((str(few(tmp_path)), 8),), (0, 1), arms)
-    study = Study("toy", (tier,), budget="smoke", changes=TINY | EVALUATION)
+    study = Study("toy", (tier,), budget="smoke", changes=CHANGES)
     for jobs in (1, 2):
         assert run_study(study, tmp_path / str(jobs), jobs=jobs)["done"] == 4
     assert results(tmp_path / "1") == results(tmp_path / "2")

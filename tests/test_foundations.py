@@ -1,5 +1,8 @@
 """Whole files, named random streams, networks that come back as they were, devices."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from tsynd.config import find_device
 from tsynd.errors import TsyndError, unknown
 from tsynd.files import whole, write_json, write_text
 from tsynd.modes import frozen
+from tsynd.processes import ended
 from tsynd.randomness import generator_for, normal, seed_for, seeded, uniform
 
 
@@ -20,6 +24,31 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         raise RuntimeError
     assert (tmp_path / "deep" / "a.txt").read_text() == "old"
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.txt"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_is_at_is_not(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from tsynd.files import whole; w = whole(pathlib.Path(sys.argv[1])); w.__enter__(); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path / "a.npz"], check=False).returncode == 9
+    (left,) = tmp_path.iterdir()
+    with whole(tmp_path / "b.txt") as temporary:
+        assert not left.exists()
+        write_text(tmp_path / "c.txt", "other")
+        assert temporary.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.txt", "c.txt"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc, as Linux has it")
+def test_a_dead_process_that_nobody_asked_after_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read()  # its end: it is over, and not waited for
+        while (state := Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0]) != "Z":
+            assert state in "RSD"
+        assert ended(process.pid)
+    assert ended(process.pid)
+    assert not ended(os.getpid())
 
 
 def test_json_without_a_name_for_nan_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:

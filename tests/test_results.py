@@ -7,12 +7,15 @@ from typing import Any
 
 import autoencoders
 import bench_loading
+import bench_scaling
 import bench_targeting
+import bench_training
 import dose_response_report
 import dropout_rate
 import estimator
 import estimator_report
 import oracle
+import other_machine
 import pandas as pd
 import perfect_decoder_report
 import phantom_claim
@@ -46,6 +49,7 @@ ALL = Path(__file__).resolve().parent.parent / "results"
         ("perfect-decoder", perfect_decoder_report, "sets"),
         ("dose-response", dose_response_report, None),
         ("refresh", refresh, None),
+        ("other-machine", other_machine, "arms"),
     ],
 )
 def test_tables_in_the_book_are_current(name: str, study: ModuleType, part: str | None) -> None:
@@ -88,9 +92,16 @@ def test_the_table_of_what_targeting_costs_is_current() -> None:
     assert abs(Recipe().matched_steps - found["training"]["guarded"]) < 0.1  # what none-matched is given
 
 
-def test_the_table_of_how_images_are_loaded_is_current() -> None:
-    found = json.loads((ALL / "bench-loading" / "summary.json").read_text())
-    assert (ALL / "bench-loading" / "table.md").read_text(encoding="utf-8") == bench_loading.table(found)
+@pytest.mark.parametrize(
+    ("name", "benchmark"), [("loading", bench_loading), ("training", bench_training), ("scaling", bench_scaling)]
+)
+def test_the_tables_of_what_things_cost_are_current(name: str, benchmark: ModuleType) -> None:
+    found = json.loads((ALL / f"bench-{name}" / "summary.json").read_text())
+    assert (ALL / f"bench-{name}" / "table.md").read_text(encoding="utf-8") == benchmark.table(found)
+
+
+def test_an_import_costs_what_that_of_torch_costs() -> None:
+    assert json.loads((ALL / "bench-training" / "summary.json").read_text())["import"]["tsynd"] <= 1.2
 
 
 def test_the_claim_rests_on_ten_seeds_or_more() -> None:

@@ -178,7 +178,7 @@ def read_rows(folder: Path) -> dict[Mutant, dict[str, Any]]:
     """What a summary says of each mutant; nothing, when there is none yet."""
     path = folder / "summary.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["mutants"] if path.exists() else []
-    return {Mutant(*(each[name] for name in ("module", "text", "broken", "why")), tuple(each["tests"])): each for each in rows}
+    return {Mutant(each["module"], each["text"], each["broken"], each["why"], tuple(each["tests"])): each for each in rows}
 
 
 def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:

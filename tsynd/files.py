@@ -1,8 +1,13 @@
-"""Files that appear whole or not at all: written under a temporary name beside the target, then renamed."""
+"""Files that appear whole or not at all: written under a temporary name beside the target, then renamed.
+
+A process that is killed leaves its temporary file, whose name says who it was: the next file that is written into the folder
+on the same machine removes it.
+"""
 
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tsynd.errors import TsyndError
+from tsynd.processes import ended, host
 
 
 @contextmanager
@@ -27,7 +33,8 @@ def whole(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    _sweep(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_signature()}{os.getpid()}-{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -36,6 +43,10 @@ def whole(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # that of a write on a full disk names no file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -79,6 +90,19 @@ def check_new(path: Path, ending: str, force: bool = False) -> None:
         raise TsyndError(f"--out {path} is a folder: name a file")
     if path.exists() and not force:
         raise TsyndError(f"--out {path} exists: use --force to replace it")
+
+
+def _signature() -> str:
+    """How the names of this machine's temporary files begin; the number of the process follows."""
+    return f".tsynd-{host()[:32]}-"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files of processes of this machine that are no more."""
+    ours = re.compile(re.escape(_signature()) + r"(\d+)-")
+    for name in os.listdir(folder):
+        if (found := ours.match(name)) and ended(int(found[1])):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
@@ -23,7 +23,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
     """Write tensors as safetensors, whole or not at all, with notes as JSON in the file's header."""
     copies = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     with whole(path) as temporary:  # copies, since the format refuses tensors that share memory
-        save_file(copies, temporary, metadata={"tsynd": json.dumps(notes)})
+        temporary.write_bytes(save(copies, {"tsynd": json.dumps(notes)}))  # not save_file: a full disk is not its OSError
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

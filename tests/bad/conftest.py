@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 import tsynd
@@ -62,16 +63,24 @@ def pictures() -> Files:
         name = f"{'cat' if number % 2 else 'dog'}/{number:02d}.{kind.lower()}"
         files[name] = buffer.getvalue()
         rows.append(f"{name},{name[:3]},p{number // 2},{'train' if number < 12 else 'val' if number < 16 else 'test'}")
-    return files | {"labels.csv": "\n".join([*rows, ""]).encode()}
+    return Files(files | {"labels.csv": "\n".join([*rows, ""]).encode()})
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Files:
+def data_file(npz: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the finished run was trained on."""
+    path = tmp_path_factory.mktemp("data") / "own.npz"
+    path.write_bytes(npz["own.npz"])
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(data_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Files:
     """The folder of a finished run, with a review of its synthetic images."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(configuration.BUDGETS, "smoke", Budget(TINY, Evaluation(draws=1, attack_steps=1, limit=4)))
-        tsynd.run(RunConfig("phantom:count=20", per_class=8, budget="smoke", device="cpu", size=16), folder, audited=False)
+        tsynd.run(RunConfig(str(data_file), per_class=3, budget="smoke", device="cpu"), folder, audited=False)
     (folder / "report.html").unlink()
     synthesis = read_set(folder / "synthetic.npz")
     made = {0: Decision("accept", None, "A", "2026-01-01"), 1: Decision("relabel", 1 - int(synthesis.labels_B[1]))}
@@ -83,8 +92,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """Weights of a network in both formats, and a checkpoint."""
     folder, network = tmp_path_factory.mktemp("weights"), nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
-    from safetensors.torch import save_file
-
     save_file(network.state_dict(), folder / "own.safetensors")
     torch.save(network.state_dict(), folder / "own.pt")
     state = {"step": 3, "list": [torch.zeros(2), {"a": torch.ones(3, dtype=torch.uint8)}], "weights": network.state_dict()}

@@ -17,18 +17,27 @@ from hypothesis import strategies as st
 from tsynd.errors import TsyndError
 from tsynd.files import write_npz
 
-Files = dict[str, bytes]
 Damage = Callable[[bytes], bytes]
 Reader = Callable[[Path], object]
+
+
+class Files(dict[str, bytes]):
+    """The content of files by name; a failing test shows the names."""
+
+    def __repr__(self) -> str:
+        return f"Files({', '.join(self)})"
+
 
 SECONDS = 30
 """A reader that takes longer hangs: all of these files are small."""
 
 quick = settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(quick, max_examples=12)
+"""For readers that take longer."""
 
 TOKENS = (
-    b"NaN", b"-1", b"1e999", b"99999999999999999999999", b"../../x", b"/etc/x", b"C:\\x", b"\x00", b"\xff\xfe", b"\n", b"[" * 3000,
-    b'"', b"{", b",", b";", b"&a [*a]", b"!!python/object/apply:os.getcwd []",
+    b"NaN", b"-1", b"1e999", b"99999999999999999999999", b"../../x", b"/etc/x", b"C:\\x", b"\x00", b"\xff\xfe", b"\n",
+    b"[" * 3000, b'"', b"{", b",", b";", b"&a [*a]", b"!!python/object/apply:os.getcwd []",
 )  # fmt: skip
 FOREIGN = {
     "nothing": b"",
@@ -161,7 +170,7 @@ def odd_arrays(content: bytes, position: float, kind: str, scratch: Path) -> byt
 
 def contents(folder: Path) -> Files:
     """Every file below a folder, by its name."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return Files((path.relative_to(folder).as_posix(), path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def read_damaged(files: Mapping[str, bytes], read: Reader, *, writes: bool = False) -> str | None:

@@ -134,6 +134,16 @@ def test_the_lock_of_a_dead_process_is_removed(
         get(server, tmp_path, "ok")
 
 
+def test_the_lock_of_a_process_that_was_killed_before_it_named_itself(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    with locks.at_once(lock) as beat:
+        assert beat is None, "its owner may be about to write"
+    os.utime(lock, (time.time() - 10, time.time() - 10))
+    with locks.at_once(lock) as beat:
+        assert beat is not None
+
+
 def test_a_lock_that_lives_is_waited_for(tmp_path: Path) -> None:
     order: list[str] = []
 

@@ -1,19 +1,15 @@
-"""What a study survives: killed workers, a killed call, a cluster that loses a worker."""
+"""What a study survives: killed workers, a cluster that loses one (a call that is killed: `tests/test_faults.py`)."""
 
 import importlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from tests.study.toy import study
+from tests.study.toy import few, study
 from tsynd.study import read_records, run_study
 from tsynd.study import running as running_module
 from tsynd.study.blocks import run_block
@@ -45,16 +41,6 @@ def dangerous(tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(running_module, "run_block", in_worker)
 
 
-def few(folder: Path) -> Path:
-    """A set of few images: 12 a class to train on, 4 to test on."""
-    random, arrays = np.random.default_rng(0), dict[str, np.ndarray]()
-    for split, count in (("train", 24), ("val", 4), ("test", 8)):
-        arrays[f"{split}_images"] = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        arrays[f"{split}_labels"] = (np.arange(count) % 2)[:, None]
-    np.savez(folder / "few.npz", allow_pickle=False, **arrays)
-    return folder / "few.npz"
-
-
 def arms(**changed: Any) -> Study:
     return study(sets=(("phantom", 20),), without=["far"], more={"mixup": ("mixup", {}), "sham": ("sham", {})}, **changed)
 
@@ -69,44 +55,6 @@ def test_a_worker_that_is_killed_is_recorded_and_the_others_go_on(tmp_path: Path
     log = (tmp_path / "log").read_text().splitlines()
     assert log.count("guarded 1") == 2  # once with others, once alone
     assert max(log.count(line) for line in log) == 2
-
-
-def test_a_call_that_is_killed_loses_nothing_that_was_finished(tmp_path: Path) -> None:
-    """SIGKILL at several moments, until it is through; then the same numbers as in one go."""
-    tiers = {"sets": [{"data": str(few(tmp_path)), "per_class": 8}], "seeds": "0-1", "arms": ["none", "guarded", "mixup"]}
-    file = tmp_path / "tiny.yaml"
-    file.write_text(json.dumps({"name": "tiny", "budget": "smoke", "changes": TINY | EVALUATION, "tiers": [tiers]}))
-    command = [sys.executable, "-c", "from tsynd.cli import main; main()", "study", "run", str(file), "--quiet", "--out"]
-
-    kills, seen = 0, dict[str, bytes]()
-    while True:
-        call = subprocess.Popen([*command, str(tmp_path / "killed")], start_new_session=True)
-        try:
-            assert call.wait(timeout=4 + 1.3 * kills) == 0
-            break
-        except subprocess.TimeoutExpired:
-            os.killpg(call.pid, signal.SIGKILL)
-            call.wait()
-            kills += 1
-        now = {path.name: path.read_bytes() for path in (tmp_path / "killed/runs").glob("[!.]*.json")}
-        assert {name: now.get(name) for name in seen} == seen, "a finished run was lost or run again"
-        assert all(json.loads(text)["status"] == "done" for text in now.values())
-        seen = now
-        assert kills < 40
-    assert kills > 0
-    subprocess.run([*command, str(tmp_path / "whole")], check=True)
-    assert results(tmp_path / "killed") == results(tmp_path / "whole")
-    assert len(results(tmp_path / "whole")) == 6
-
-
-def results(folder: Path) -> dict[str, Any]:
-    """Metrics without times, and answers."""
-    found = {}
-    for record in read_records(folder):
-        metrics = {name: value for name, value in record["metrics"].items() if name != "seconds"}
-        with np.load(folder / "runs" / f"{record['key']}.npz") as answers:
-            found[record["key"]] = json.dumps(metrics), {name: answers[name].tolist() for name in answers.files}
-    return found
 
 
 def test_arms_of_a_block_share_one_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,16 @@
 """Studies that take no time: a run that only pretends, and small files."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from tsynd.config import RunConfig
-from tsynd.study import blocks
+from tsynd.study import blocks, read_records
 from tsynd.study.plan import Study, Tier
 
 
@@ -20,6 +22,26 @@ def study(**changed: Any) -> Study:
     for name in changed.pop("without", ()):
         del tier.arms[name]  # type: ignore[attr-defined]
     return Study("toy", (tier,), **{"budget": "smoke", **changed})
+
+
+def few(folder: Path) -> Path:
+    """A set of few images: 12 a class to train on, 4 to test on."""
+    random, arrays = np.random.default_rng(0), dict[str, np.ndarray]()
+    for split, count in (("train", 24), ("val", 4), ("test", 8)):
+        arrays[f"{split}_images"] = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        arrays[f"{split}_labels"] = (np.arange(count) % 2)[:, None]
+    np.savez(folder / "few.npz", allow_pickle=False, **arrays)
+    return folder / "few.npz"
+
+
+def results(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """What the records of a study's folder say, without times: equal for equal studies, to the bit."""
+    found = {}
+    for record in read_records(folder):
+        metrics = {name: value for name, value in record["metrics"].items() if name != "seconds"}
+        with np.load(folder / "runs" / f"{record['key']}.npz") as answers:
+            found[record["key"]] = repr(metrics), {name: answers[name].tolist() for name in answers.files}
+    return found
 
 
 def answered(config: RunConfig) -> Any:

@@ -2,13 +2,15 @@
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tsynd.processes import ended, host
+
 POLL = 0.2  # seconds between two looks at another's lock
 STALE = 120.0  # seconds without a sign of life, after which a lock's owner is taken for dead
+NAMED = 5.0  # seconds after which a lock without its owner's name is taken for one whose owner was killed as it made it
 
 Beat = Callable[[], None]
 """Called now and then by who holds a lock: a sign of life."""
@@ -86,8 +88,12 @@ def _made(path: Path) -> bool:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"{os.getpid()} {socket.gethostname()}")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{os.getpid()} {host()}")
+    except OSError:  # a full disk, which has room for an empty file
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 
@@ -106,14 +112,12 @@ def _age(path: Path) -> float:
 
 
 def orphaned(path: Path) -> bool:
-    """Whether the owner was a process of this machine that is no more."""
+    """Whether the owner was a process of this machine that is no more, or one that was killed before it wrote its name."""
     try:
-        number, _, host = path.read_text(encoding="utf-8").partition(" ")
-        if os.name != "posix" or host != socket.gethostname():
-            return False
-        os.kill(int(number), 0)  # signal 0 asks and does nothing
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError):  # gone, not yet written, or another user's
+        text = path.read_text(encoding="utf-8")
+        if not text:
+            return _age(path) > NAMED
+        number, _, here = text.partition(" ")
+        return here == host() and ended(int(number))
+    except (OSError, ValueError):  # gone, or not a lock of ours
         return False
-    return False

@@ -1,7 +1,6 @@
 """What a worker does: all arms of one set, size and seed, one after the other."""
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from tsynd.data.locks import Beat, at_once
 from tsynd.errors import DataUnavailable
 from tsynd.files import digest, write_text
 from tsynd.pipeline import run
+from tsynd.processes import host
 from tsynd.study.plan import Planned
 from tsynd.study.records import LOCKS, SHARED, finished, write_done, write_undone
 from tsynd.versions import processor, versions
@@ -47,7 +47,7 @@ def run_block(folder: Path, block: Sequence[Planned], attempt: str) -> None:
 def _run(folder: Path, planned: Planned, attempt: str, beat: Beat) -> None:
     started, mark = time.perf_counter(), running(folder, planned)
     facts: dict[str, Any] = {"cpu": processor(), "versions": versions(), "commit": _commit(), "attempt": attempt}
-    write_text(mark, f"{os.getpid()} {socket.gethostname()}")
+    write_text(mark, f"{os.getpid()} {host()}")
     try:
         found = run(planned.config, progress=lambda *_: beat(), shared=folder / SHARED, audited=False)
     except DataUnavailable as error:

@@ -107,10 +107,9 @@ def _wrong(record: Mapping[str, Any], key: str) -> str | None:
         checks = [(check["name"], check["passed"]) for check in record["metrics"].get("checks") or ()]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         return f"its metrics lack {error}"
-    if odd := [
-        name for name in (*MEASURES, "seconds") if not isinstance(cells[name], int | float | None) or cells[name] != cells[name]
-    ]:
-        return f"its {odd[0]} is {cells[odd[0]]!r}"
+    for name in (*MEASURES, "seconds"):
+        if not isinstance(cells[name], int | float | None) or cells[name] != cells[name]:  # NaN is not itself
+            return f"its {name} is {cells[name]!r}"
     return None if all(isinstance(name, str) for name, _ in checks) else "its checks have no names"
 
 
