@@ -44,7 +44,7 @@ def test_list_says_what_there_is_and_what_is_here(command: Command, tmp_path: Pa
     code, out, error = command("list")
     lines = [line.split("  ") for line in out.splitlines()]
     lines = [[cell.strip() for cell in line if cell] for line in lines]
-    assert (code, error, len(lines)) == (0, "", 14)
+    assert (code, error, len(lines)) == (0, "", len(REGISTRY) + 2)  # a head, and the phantoms
     assert {line[0] for line in lines[1:]} == {*REGISTRY, "phantom"}
     (chest,) = [line for line in lines if line[0] == "chestmnist"]
     assert chest == [
