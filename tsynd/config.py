@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 
+from tsynd.arguments import check_whole
 from tsynd.errors import TsyndError, unknown
 from tsynd.training import Recipe, parse_arm
 
@@ -36,6 +37,8 @@ class Evaluation:
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
             if value is not None and value < 1:
                 raise TsyndError(f"{name} must be >= 1, got {value}")
+            if value is not None:
+                check_whole(**{name: value})
         if not isinstance(self.strong, bool):
             raise TsyndError(f"strong must be true or false, got {self.strong!r}")
 
@@ -116,6 +119,8 @@ class RunConfig:
             raise unknown("split", self.evaluate, ["test", "val"])
         if isinstance(self.per_class, int) and self.per_class < 1:
             raise TsyndError(f"per_class must be >= 1 or all, got {self.per_class}")
+        if isinstance(self.per_class, int):
+            check_whole(per_class=self.per_class)
         if self.size is not None and not 16 <= self.size <= 1024:
             raise TsyndError(f"size must be between 16 and 1024 px, got {self.size}")
         if self.seed < 0:

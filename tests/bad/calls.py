@@ -85,7 +85,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "autoencoding.build_autoencoder": (build_autoencoder, {"channels": 1, "size": 16, "seed": 0}),
     "autoencoding.ssim": (ssim, {"images_BCHW": IMAGES, "others_BCHW": IMAGES}),
-    "classification.build_classifier": (build_classifier, {"channels": 1, "size": 16, "classes": 2, "seed": 0, "trunk_dropout": 0.1}),
+    "classification.build_classifier": (
+        build_classifier, {"channels": 1, "size": 16, "classes": 2, "seed": 0, "trunk_dropout": 0.1},
+    ),
     "classification.classification_loss": (
         classification_loss, {"logits_BC": PROBS.log(), "targets_BC": PROBS, "smoothing": 0.1},
     ),
@@ -115,8 +117,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "training.trivial_augment": (trivial_augment, {"images_BCHW": IMAGES}),
     "Evaluation": (tsynd.Evaluation, {"draws": 1, "attack_steps": 1, "limit": 1, "strong": False}),
     "RunConfig": (tsynd.RunConfig, {"data": "phantom", "arm": "none", "per_class": 1, "size": 28, "seed": 0}),
-    "data.load": (tsynd.load, {"name": "phantom", "size": 16, "seed": 0, "count": 20, "classes": 2}),
-    "data.phantom.phantom": (phantom.phantom, {"seed": 0, "count": 20, "size": 16, "classes": 2}),
+    "data.load": (tsynd.load, {"name": "phantom", "size": 16, "seed": 0, "count": 2, "classes": 2}),
+    "data.phantom.phantom": (phantom.phantom, {"seed": 0, "count": 2, "size": 16, "classes": 2}),
     "data.phantom.draw_split": (phantom.draw_split, {"per_class": 2, "size": 16, "classes": 2}),
     "data.phantom.sample_factors": (phantom.sample_factors, {"count": 2}),
     "Dataset.subset": (lambda **now: data().subset(**now), {"per_class": 2, "seed": 0}),
@@ -133,7 +135,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "robustness.evaluate": (
         lambda **now: robustness.evaluate(classifier(), task="binary", corruptions=(), **now).to_json(),
-        {"images": IMAGES, "labels": LABELS, "draws": 1, "attack_steps": 1, "limit": 4, "batch_size": 2, "eps": (0.0, 0.1), "seed": 0},
+        {"images": IMAGES, "labels": LABELS, "draws": 1, "attack_steps": 1, "limit": 4, "batch_size": 2, "eps": (0.0, 0.1),
+         "seed": 0},
     ),
     "metrics.accuracy": (metrics.accuracy, {"probs_BC": PROBS, "labels_B": LABELS}),
     "metrics.auroc": (metrics.auroc, {"probs_BC": PROBS, "labels_B": LABELS}),

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tsynd.arguments import check_whole
+from tsynd.arguments import check_number, check_whole
 from tsynd.errors import TsyndError, unknown
 from tsynd.training.sources import SOURCES
 
@@ -141,6 +141,7 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value < math.inf or (highest is not None and value > highest):
                 raise TsyndError(f"{name} must be {'>= 0' if highest is None else f'in [0, {highest}]'}, got {value!r}")
+            check_number(**{name: value})
         if not isinstance(self.guard_hard, bool):
             raise TsyndError(f"guard_hard must be true or false, got {self.guard_hard!r}")
         if self.mixup_alpha == 0:
