@@ -23,8 +23,8 @@ def check_whole(**named: Any) -> None:
     for name, value in named.items():
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise TsyndError(f"{name} must be a whole number, got {value!r}")
-        if abs(value) > MOST:
-            raise TsyndError(f"{name} must be at most {MOST}, got {value:.3g}")
+        if abs(int(value)) > MOST:
+            raise TsyndError(f"{name} must be at most {MOST}, got {value}")
 
 
 def check_number(**named: Any) -> None:
@@ -32,13 +32,13 @@ def check_number(**named: Any) -> None:
     for name, value in named.items():
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TsyndError(f"{name} must be a number, got {value!r}")
-        if LONGEST < abs(value) < math.inf:
-            raise TsyndError(f"{name} must be at most {LONGEST:g}, got {value:.3g}")
+        if LONGEST < abs(float(value)) < math.inf:
+            raise TsyndError(f"{name} must be at most {LONGEST:g}, got {value}")
 
 
 def check_seed(seed: Any) -> None:
     """Refuse what is no whole number of at most 64 bits."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= int(seed) < 2**63:
         raise TsyndError(f"seed must be a whole number of at most 64 bits, got {seed!r}")
 
 

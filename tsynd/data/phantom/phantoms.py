@@ -121,9 +121,9 @@ def draw_split(
             raise TsyndError(f"withheld={withheld!r} leaves class {CLASSES[classes][label]!r} {few} where {per_class} are wanted")
     chosen = torch.cat([(labels == label).nonzero().flatten()[:per_class] for label in range(classes)]).sort().values
     factors = drawn[chosen]
-    parts = [render(factors[start : start + BATCH], size, generator) for start in range(0, len(factors), BATCH)]
+    drawn_parts = (render(factors[start : start + BATCH], size, generator) for start in range(0, len(factors), BATCH))
     return PhantomSplit(
-        (torch.cat(parts) * 255).round().to(torch.uint8),
+        torch.cat([(part * 255).round().to(torch.uint8) for part in drawn_parts]),  # of a large set, never all as floats
         labels[chosen],
         subgroups={name: subgroup(factors, name) for name in SUBGROUPS},
         factors=factors,
