@@ -23,8 +23,8 @@ def check_whole(**named: Any) -> None:
     for name, value in named.items():
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise TsyndError(f"{name} must be a whole number, got {value!r}")
-        if abs(int(value)) > MOST:
-            raise TsyndError(f"{name} must be at most {MOST}, got {value}")
+        if not -MOST <= (number := int(value)) <= MOST:
+            raise TsyndError(f"{name} must be at most {MOST}, got {_short(number)}")
 
 
 def check_number(**named: Any) -> None:
@@ -32,14 +32,15 @@ def check_number(**named: Any) -> None:
     for name, value in named.items():
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TsyndError(f"{name} must be a number, got {value!r}")
-        if LONGEST < abs(float(value)) < math.inf:
-            raise TsyndError(f"{name} must be at most {LONGEST:g}, got {value}")
+        number: Any = value  # whole numbers of any length are compared as they are
+        if LONGEST < abs(number) < math.inf:
+            raise TsyndError(f"{name} must be at most {LONGEST:g}, got {_short(number)}")
 
 
 def check_seed(seed: Any) -> None:
     """Refuse what is no whole number of at most 64 bits."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= int(seed) < 2**63:
-        raise TsyndError(f"seed must be a whole number of at most 64 bits, got {seed!r}")
+        raise TsyndError(f"seed must be a whole number of at most 64 bits, got {_short(seed)}")
 
 
 def check_tensors(**named: Any) -> None:
@@ -52,3 +53,10 @@ def check_tensors(**named: Any) -> None:
     for name, value in named.items():
         if not isinstance(value, Tensor):
             raise TsyndError(f"{name} must be a tensor, got {type(value).__name__}: torch.as_tensor makes one")
+
+
+def _short(value: Any) -> str:
+    """A value for a message; of whole numbers too long for one, how long they are."""
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return f"one of {value.bit_length()} bits"
+    return f"{value:.3g}" if isinstance(value, int | float) else repr(value)

@@ -13,8 +13,8 @@ class TsyndError(ValueError):
     'no such file: two lines.png'
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())
 
 
 class DataUnavailable(TsyndError):

@@ -11,7 +11,7 @@ from torch import nn
 import tsynd
 from tsynd import posterior, robustness, targeting, uncertainty
 from tsynd.autoencoding import build_autoencoder, ssim, train_autoencoder
-from tsynd.classification import build_classifier, classification_loss
+from tsynd.classification import Classifier, build_classifier, classification_loss
 from tsynd.data import Dataset, Split, phantom
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import metrics
@@ -25,7 +25,7 @@ QUICK = Recipe(steps=2, batch_size=4, refresh_every=1, refresh_count=2, capacity
 
 
 @cache
-def classifier() -> nn.Module:
+def classifier() -> Classifier:
     return build_classifier(1, 16, 2, seed=0).eval()
 
 

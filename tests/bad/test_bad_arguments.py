@@ -118,6 +118,12 @@ def test_the_checks_take_what_is_right() -> None:
     check_tensors(a=torch.zeros(0))
 
 
+@pytest.mark.parametrize("check", [check_whole, check_number, lambda seed: check_seed(seed)])
+def test_a_number_of_very_many_digits(check: Callable[..., None]) -> None:
+    with pytest.raises(TsyndError, match="got one of 16610 bits"):
+        check(seed=10**5000)
+
+
 @pytest.mark.parametrize("value", [True, 2.0, "1", None, torch.tensor(1)])
 def test_what_is_no_whole_number(value: object) -> None:
     with pytest.raises(TsyndError, match="steps must be a whole number, got"):

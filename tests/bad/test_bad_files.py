@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -132,8 +133,8 @@ def of_answers(name: str) -> Reader:
     return read
 
 
-def refused_or_valid(files: Files, name: str, damage: Damage, read: Reader, *, writes: bool = False) -> None:
-    read_damaged(files | {name: damage(files[name])}, read, writes=writes)
+def refused_or_valid(files: Mapping[str, bytes], name: str, damage: Damage, read: Reader, *, writes: bool = False) -> None:
+    read_damaged({**files, name: damage(files[name])}, read, writes=writes)
 
 
 @pytest.mark.parametrize("name", ["npz", "npz checked"])
