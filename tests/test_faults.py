@@ -1,5 +1,6 @@
 """What a run, a study, a download and a notebook survive: SIGKILL at any moment, a full disk, no memory, Ctrl-C twice."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -248,19 +249,33 @@ def test_a_folder_that_may_not_be_written_to(names: list[str] | None, disk: Path
     fails("Read-only file system", *command, "--out", str(disk / "out"), said=said)
 
 
-@pytest.mark.parametrize("jobs", [None, 1, 2])
-def test_ctrl_c_twice_is_one_line_and_nothing_is_lost(jobs: int | None, tmp_path: Path) -> None:
-    command = RUN if jobs is None else [*study(tmp_path), "--jobs", str(jobs)]
-    for pause in (0.0, 0.01, 0.05, 0.2):
-        out, said = tmp_path / f"out{pause}", tmp_path / f"said{pause}"
-        call = begin(processes.tsynd, *command, "--out", str(out), said=said)
-        begun = out / ("autoencoder.safetensors" if jobs is None else "locks")
-        while not begun.exists():
-            assert call.is_alive(), said.read_text()
-            time.sleep(0.01)
-        time.sleep(0.5 if jobs != 2 else 6.0)
-        for wait in (pause, 0):
-            os.killpg(call.pid, signal.SIGINT)
-            time.sleep(wait)
-        code = end(call)
-        print(jobs, pause, code, said.read_text(), list(whole_files(out)))
+def interrupted(ready: Path, *command: str, said: Path) -> None:
+    """Ctrl-C, and again and again while it shuts down, once the file or folder `ready` is there: one line."""
+    call = begin(processes.tsynd, *command, said=said)
+    while not ready.exists():
+        assert call.is_alive(), said.read_text()
+        time.sleep(0.01)
+    for _ in range(10):
+        with contextlib.suppress(ProcessLookupError):  # it is over
+            os.killpg(call.pid or 0, signal.SIGINT)
+        time.sleep(0.005)
+    assert end(call) == 130
+    assert said.read_text() == "error: interrupted: the same command goes on where it stopped\n"
+
+
+def test_ctrl_c_twice_in_a_run_is_one_line_and_it_goes_on_to_the_same_bits(one: tuple[Path, float], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    interrupted(out / "checkpoint.safetensors", *RUN, "--out", str(out), said=tmp_path / "said")
+    left = whole_files(out)
+    assert left.keys() >= {"autoencoder.safetensors", "checkpoint.safetensors"} and "metrics.json" not in left
+    timed(processes.tsynd, *RUN, "--out", str(out), said=tmp_path / "done")
+    assert results(out) == results(one[0])
+
+
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.skipif(KILLS <= 20, reason="TSYND_KILLS is not set"))])
+def test_ctrl_c_twice_in_a_study_is_one_line_and_leaves_a_whole_table(jobs: str, tmp_path: Path) -> None:
+    out, command = tmp_path / "study", [*study(tmp_path), "--jobs", jobs]
+    interrupted(out / "shared", *command, "--out", str(out), said=tmp_path / "said")
+    assert whole_files(out).keys() >= {"runs.csv", "study.yaml"}
+    assert {record["status"] for record in read_records(out)} <= {"done"}
+    assert not list((out / "locks").glob("*")), "who is interrupted puts his locks away"
