@@ -83,6 +83,8 @@ def _call(work: Callable[..., Any], given: tuple[Any, ...], said: str, environme
 
 def tsynd(*arguments: str) -> None:
     """The command line, with a checkpoint every other step, and a report that takes no time to draw."""
+    pipeline: Any
+    report: Any
     pipeline, report = importlib.import_module("tsynd.pipeline"), importlib.import_module("tsynd.viz.report")
     pipeline.CHECKPOINT_EVERY = 2
     report.write_report = lambda path, run: write_text(path, "<html>" + "drawn " * 2000 + "</html>\n")
@@ -99,7 +101,7 @@ def without(name: str, *arguments: str) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return replace(self, target)
 
-    Path.replace = refuse  # type: ignore[method-assign]
+    Path.replace = refuse  # type: ignore[assignment, method-assign]
     tsynd(*arguments)
 
 
