@@ -18,13 +18,12 @@ pytest.importorskip("resource", reason="needs signals and limits of POSIX")
 
 from tests import processes
 from tests.data.servers import QUICK, Answer, Server
-from tests.processes import arrays_of, begin, end, results, survives, timed, whole_files
+from tests.processes import FEW, KILLS, arrays_of, begin, end, results, survives, timed, whole_files
 from tests.study.toy import few
 from tests.test_run_notebooks import of_cells, write
 from tsynd.data.downloads import download
 from tsynd.study import read_records
 
-KILLS = int(os.environ.get("TSYND_KILLS", "20"))  # in all; shared out among what is killed
 TINY = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 2, "autoencoder_steps": 2}
 EVALUATION = {"draws": 1, "attack_steps": 1}
 RUN = ["run", "--data", "phantom:count=20", "--per-class", "8", "--budget", "smoke", "--device", "cpu", "--quiet"]
@@ -34,7 +33,7 @@ Work = Callable[..., Any]
 
 def share(of_20: int) -> int:
     """So many of 20 kills, and as large a part of more."""
-    return max(1, round(KILLS * of_20 / 20))
+    return max(1, round(KILLS * of_20 / FEW))
 
 
 def study(folder: Path) -> list[str]:
@@ -74,12 +73,12 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(one: tuple[Path, float], 
         assert results(folder) == expected
         assert sorted(path.name for path in folder.iterdir()) == names, "a kill left something behind"
 
-    survives(share(5), seconds, begin_in, finished, check, tmp_path / "run")
+    survives(share(4), seconds, begin_in, finished, check, tmp_path / "run")
     assert (tmp_path / "said").read_text() == ""
 
 
 def test_a_study_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    command = [*study(tmp_path), "--jobs", "1" if KILLS <= 20 else "2", "--out"]
+    command = [*study(tmp_path), "--jobs", "1" if KILLS <= FEW else "2", "--out"]
 
     def begin_in(folder: Path) -> Any:
         return begin(processes.tsynd, *command, str(folder), said=tmp_path / "said")
@@ -170,7 +169,7 @@ def test_notebooks_that_are_killed_are_as_they_were_or_executed(tmp_path: Path) 
     seconds = timed(run_notebooks, path.parent, said=tmp_path / "said")
     executed = path.read_bytes()
     assert b"42" in executed and executed != stale
-    survives(share(3), seconds, begin_in, finished, check, tmp_path / "book")
+    survives(share(4), seconds, begin_in, finished, check, tmp_path / "book")
 
 
 @pytest.fixture
@@ -272,7 +271,9 @@ def test_ctrl_c_twice_in_a_run_is_one_line_and_it_goes_on_to_the_same_bits(one: 
     assert results(out) == results(one[0])
 
 
-@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.skipif(KILLS <= 20, reason="TSYND_KILLS is not set"))])
+@pytest.mark.parametrize(
+    "jobs", ["1", pytest.param("2", marks=pytest.mark.skipif(KILLS <= FEW, reason="TSYND_KILLS is not set"))]
+)
 def test_ctrl_c_twice_in_a_study_is_one_line_and_leaves_a_whole_table(jobs: str, tmp_path: Path) -> None:
     out, command = tmp_path / "study", [*study(tmp_path), "--jobs", jobs]
     interrupted(out / "shared", *command, "--out", str(out), said=tmp_path / "said")
