@@ -101,7 +101,7 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None
     seconds = timed(processes.tsynd, *command, str(tmp_path / "whole"), said=tmp_path / "said")
     expected, names = found(tmp_path / "whole"), sorted(path.name for path in (tmp_path / "whole").rglob("*"))
     assert len(expected) == 4
-    survives(share(5), seconds, begin_in, finished, check, tmp_path / "study")
+    survives(share(4), seconds, begin_in, finished, check, tmp_path / "study")
     assert (tmp_path / "said").read_text() == ""
 
 
@@ -136,7 +136,7 @@ def test_a_download_that_is_killed_is_made_anew_and_leaves_nothing(server: Serve
     whole = tmp_path / "whole" / "file.npy"
     seconds = timed(download, [address], whole, md5, None, QUICK, said=tmp_path / "said")
     assert whole.read_bytes() == server.content
-    survives(share(7), seconds, begin_in, finished, check, tmp_path / "download")
+    survives(share(8), seconds, begin_in, finished, check, tmp_path / "download")
 
 
 def run_notebooks(folder: Path) -> None:
@@ -221,10 +221,10 @@ def test_a_run_that_cannot_write_one_of_its_files_goes_on_when_it_can(one: tuple
     fails(f"--out {out} cannot be written: File too large", *RUN, "--out", str(out), said=said, largest=500)
     fails(f"error: File too large: {out}/autoencoder.safetensors\n", *RUN, "--out", str(out), said=said, largest=100_000)
     present = ["autoencoder.safetensors", "config.json"]
-    for name in ("synthetic.npz", "classifier.safetensors", "metrics.json"):
+    for name in ("synthetic.npz", "metrics.json"):
         fails(f"error: No space left on device: {out / name}\n", name, *RUN, "--out", str(out), said=said, work=processes.without)
         assert sorted(whole_files(out).keys() - {"checkpoint.safetensors", "report.html"}) == sorted(present)
-        present.append(name)
+        present += [name, "classifier.safetensors"]
     assert not [path for path in out.iterdir() if path.name.startswith(".")], "what there was no room for is still there"
     timed(processes.tsynd, *RUN, "--out", str(out), said=tmp_path / "done")
     assert results(out) == results(one[0])
@@ -271,12 +271,14 @@ def test_ctrl_c_twice_in_a_run_is_one_line_and_it_goes_on_to_the_same_bits(one: 
     assert results(out) == results(one[0])
 
 
-@pytest.mark.parametrize(
-    "jobs", ["1", pytest.param("2", marks=pytest.mark.skipif(KILLS <= FEW, reason="TSYND_KILLS is not set"))]
-)
-def test_ctrl_c_twice_in_a_study_is_one_line_and_leaves_a_whole_table(jobs: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", ["1"] if KILLS <= FEW else ["1", "2"])
+def test_ctrl_c_twice_in_a_study_is_one_line_and_it_goes_on(jobs: str, tmp_path: Path) -> None:
     out, command = tmp_path / "study", [*study(tmp_path), "--jobs", jobs]
     interrupted(out / "shared", *command, "--out", str(out), said=tmp_path / "said")
-    assert whole_files(out).keys() >= {"runs.csv", "study.yaml"}
+    before = whole_files(out)
+    assert "study.yaml" in before
     assert {record["status"] for record in read_records(out)} <= {"done"}
-    assert not list((out / "locks").glob("*")), "who is interrupted puts his locks away"
+    timed(processes.tsynd, *command, "--out", str(out), said=tmp_path / "done")
+    after = whole_files(out)
+    assert all(after[name] == before[name] for name in before if name.endswith(".json"))
+    assert len(after["runs.csv"].splitlines()) == 5
