@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,45 @@ def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) ->
     assert left == {"autoencoder.safetensors", "config.json"}
 
 
+@pytest.fixture
+def own_interrupts() -> Iterator[None]:
+    """The command line may ignore Ctrl-C when it ends; the tests that follow may not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("own_interrupts")
+def test_a_second_ctrl_c_does_not_spoil_the_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    def again(text: str) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return text
+
+    monkeypatch.setattr("sys.argv", ["tsynd", "run"])
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(cli, "plain", again)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted: the same command goes on where it stopped\n"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_out_of_memory_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", full)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: out of memory: use a smaller --size or fewer images\n"
+
+
+@pytest.mark.usefixtures("own_interrupts")
 @pytest.mark.parametrize("name", ["run", "synthesize"])
 def test_only_a_run_is_said_to_go_on(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(**_: object) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.study.toy import few, study
+from tests.study.toy import few, pretend, study
 from tsynd.study import read_records, run_study
 from tsynd.study import running as running_module
 from tsynd.study.blocks import run_block
@@ -55,6 +55,23 @@ def test_a_worker_that_is_killed_is_recorded_and_the_others_go_on(tmp_path: Path
     log = (tmp_path / "log").read_text().splitlines()
     assert log.count("guarded 1") == 2  # once with others, once alone
     assert max(log.count(line) for line in log) == 2
+
+
+def test_a_run_without_memory_is_recorded_in_one_line_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [MemoryError(), RuntimeError("[enforce fail]\n  can't allocate memory")]
+    pretend(monkeypatch, lambda config: plant(errors) if config.arm == "guarded" else None)
+    assert run_study(arms(), tmp_path) == {"done": 6, "failed": 2, "missing": 0}
+    failed = {record["error"] for record in read_records(tmp_path) if record["status"] == "failed"}
+    assert failed == {"MemoryError", "RuntimeError: [enforce fail] can't allocate memory"}
+    assert len((tmp_path / "runs.csv").read_text().splitlines()) == 9
+    pretend(monkeypatch, lambda config: None)
+    assert run_study(arms(), tmp_path) == {"done": 8, "failed": 0, "missing": 0}
+
+
+def plant(errors: list[Exception]) -> None:
+    raise errors.pop()
 
 
 def test_arms_of_a_block_share_one_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

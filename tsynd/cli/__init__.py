@@ -1,5 +1,6 @@
 """The command line: `tsynd run` and what comes after it. Errors are one plain line on stderr with exit code 2."""
 
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -31,6 +32,7 @@ def main() -> None:
     except TsyndError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: a second Ctrl-C would only add a traceback
         resumed = "run" in sys.argv[1:3]  # the others write nothing until they are done
         _fail("interrupted" + (": the same command goes on where it stopped" if resumed else ""), INTERRUPTED)
     except (MemoryError, RuntimeError) as error:

@@ -55,7 +55,7 @@ def _run(folder: Path, planned: Planned, attempt: str, beat: Beat) -> None:
     except OSError:
         raise
     except Exception as error:  # whatever it is, the other runs go on
-        write_undone(folder, planned, "failed", f"{type(error).__name__}: {error}", facts)
+        write_undone(folder, planned, "failed", " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":"), facts)
     else:
         write_done(folder, planned, found, facts | {"elapsed": round(time.perf_counter() - started, 1)})
     finally:
