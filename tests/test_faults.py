@@ -249,9 +249,10 @@ def interrupted(ready: Path, *command: str, said: Path) -> None:
     while not ready.exists():
         assert call.is_alive(), said.read_text()
         time.sleep(0.01)
+    assert call.pid is not None
     for _ in range(10):
         with contextlib.suppress(ProcessLookupError):  # it is over
-            os.killpg(call.pid or 0, signal.SIGINT)
+            os.killpg(call.pid, signal.SIGINT)
         time.sleep(0.005)
     assert end(call) == 130
     assert said.read_text() == "error: interrupted: the same command goes on where it stopped\n"
