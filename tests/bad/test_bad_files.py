@@ -74,7 +74,7 @@ def a_run(folder: Path) -> None:
     run = tsynd.load_run(folder)
     found = tsynd.predict(run, run.data.test.images[:2])
     assert found.probabilities_BC.isfinite().all() and found.information_B.isfinite().all()
-    assert run.recipe.steps >= 0 and len(run.history.loss) == 4
+    assert run.recipe.steps >= 0 and all(isinstance(loss, int | float) for loss in run.history.loss)
     if run.synthesis is not None:
         valid_set(run.synthesis)
 

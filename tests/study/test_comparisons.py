@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tsynd.config import METHOD_VERSION
+from tests.study.toy import answered
+from tsynd.config import METHOD_VERSION, RunConfig
 from tsynd.files import write_npz, write_text
 from tsynd.study.comparisons import MEAN, Answers, Difference, main_sizes
 
@@ -18,11 +19,11 @@ def write_run(folder: Path, data: str, arm: str, seed: int, right: float | np.nd
     """A run that is done, with the share of draws in which each image is right; `right` may be one for all images."""
     key = f"{data}-{arm}-{seed}"
     probs = np.full((len(LABELS), 2), 0.5, np.float32)
-    write_npz(folder / "runs" / f"{key}.npz", labels=LABELS, probs=probs, **{MEASURE: np.broadcast_to(right, LABELS.shape)})
+    shares = dict.fromkeys(("augmented", "corrupted", MEASURE), np.broadcast_to(right, LABELS.shape))
+    write_npz(folder / "runs" / f"{key}.npz", labels=LABELS, probs=probs, **shares)
     what = {"key": key, "status": "done", "data": data, "size": 28, "per_class": 20, "arm": arm, "seed": seed}
-    write_text(
-        folder / "runs" / f"{key}.json", json.dumps(what | {"metrics": {}, "error": None, "method_version": METHOD_VERSION})
-    )
+    what |= {"metrics": answered(RunConfig("phantom", seed=seed)).metrics, "error": None, "method_version": METHOD_VERSION}
+    write_text(folder / "runs" / f"{key}.json", json.dumps(what))
 
 
 def difference(folder: Path, data: str) -> Difference:
