@@ -22,7 +22,7 @@ from tsynd.study import read_study
 from tsynd.study.comparisons import Answers
 from tsynd.training import load_checkpoint
 
-MEMORY = 100 * 10**6
+MEMORY = 50 * 10**6
 
 
 def refused(read: Callable[[], object]) -> str:
@@ -62,22 +62,22 @@ def swollen(path: Path, name: str, before: bytes, megabytes: int) -> None:
 def test_a_zip_bomb(npz: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, large: bool) -> None:
     if large:
         monkeypatch.setattr(unpacked, "LARGE", 1000)
-    swollen(tmp_path / "own.npz", name, npz["own.npz"], 150)
+    swollen(tmp_path / "own.npz", name, npz["own.npz"], 70)
     assert (tmp_path / "own.npz").stat().st_size < 10**6
-    assert "would unpack to 1500" in refused(lambda: tsynd.load(tmp_path / "own.npz"))
+    assert "would unpack to 700" in refused(lambda: tsynd.load(tmp_path / "own.npz"))
     assert not unpacked.unpacked_folder("x").parent.exists()
 
 
 def test_a_zip_bomb_of_synthetic_images_or_answers(run: Files, study: Files, tmp_path: Path) -> None:
-    swollen(tmp_path / "set.npz", "train_images.npy", run["synthetic.npz"], 150)
-    assert "would unpack to 1500" in refused(lambda: read_set(tmp_path / "set.npz"))
+    swollen(tmp_path / "set.npz", "train_images.npy", run["synthetic.npz"], 70)
+    assert "would unpack to 700" in refused(lambda: read_set(tmp_path / "set.npz"))
     for name, content in study.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     name = next(name for name in study if name.endswith(".npz"))
-    swollen(tmp_path / name, "probs.npy", study[name], 150)
+    swollen(tmp_path / name, "probs.npy", study[name], 70)
     key = Path(name).stem
-    assert "would unpack to 1500" in refused(lambda: Answers(tmp_path).arrays(key))
+    assert "would unpack to 700" in refused(lambda: Answers(tmp_path).arrays(key))
 
 
 @pytest.mark.parametrize("shape", [(10**13, 16, 16), (2**62, 2**62), (-1, 16), (10**30,), (0, -5)])
@@ -109,7 +109,7 @@ def test_a_png_whose_texts_are_a_bomb(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 0, 0, 0, 0))
-        content += chunk(b"zTXt", b"a\x00\x00" + zlib.compress(bytes(150 * 10**6)))
+        content += chunk(b"zTXt", b"a\x00\x00" + zlib.compress(bytes(70 * 10**6)))
         content += chunk(b"IDAT", zlib.compress(bytes(17 * 16)))
         for number in range(12):
             (tmp_path / name / f"{number}.png").write_bytes(content + chunk(b"IEND", b""))
@@ -152,7 +152,7 @@ LAUGHS = "\n".join(["l0: &l0 [lol, lol]"] + [f"l{n}: &l{n} [{', '.join([f'*l{n -
         LAUGHS.replace("l29: ", "seeds: "),
         "name: toy\ntiers: &a [*a]",
         "&a {name: toy, tiers: [*a]}",
-        "[" * 100_000,
+        "[" * 400,
         "? " * 5000,
         "name: " + "9" * 5000,
         "name: 0x" + "f" * 50_000,
