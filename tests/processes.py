@@ -52,7 +52,7 @@ def begin(work: Callable[..., Any], *given: Any, said: Path, largest: int | None
 
 def end(process: ForkServerProcess) -> int | None:
     """Wait for the end; the exit code."""
-    process.join(timeout=120)
+    process.join(timeout=600)  # if it hangs
     code = process.exitcode
     process.close()
     return code
