@@ -29,7 +29,7 @@ class Files(dict[str, bytes]):
 
 
 SECONDS = 30
-"""A reader that takes longer hangs: all of these files are small."""
+"""Of work: a reader that takes longer hangs, since all of these files are small."""
 
 quick = settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 few = settings(quick, max_examples=12)
@@ -197,15 +197,18 @@ def read_damaged(files: Mapping[str, bytes], read: Reader, *, writes: bool = Fal
 
 @contextmanager
 def no_longer_than(seconds: float) -> Iterator[None]:
-    """Fail in place of hanging."""
+    """Fail in place of hanging: after so many seconds of work, or a hundred times as many of anything, waiting too."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise AssertionError(f"still at it after {seconds} s")
+        raise AssertionError(f"still at it after {seconds} s of work, or waiting for what never comes")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, seconds), (signal.ITIMER_REAL, signal.SIGALRM, 100 * seconds))
+    before = [signal.signal(number, stop) for _, number, _ in timers]
+    for timer, _, limit in timers:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (timer, number, _), handler in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
