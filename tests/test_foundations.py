@@ -15,6 +15,7 @@ from tsynd.files import whole, write_json, write_text
 from tsynd.modes import frozen
 from tsynd.processes import ended
 from tsynd.randomness import generator_for, normal, seed_for, seeded, uniform
+from tsynd.versions import device_name
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -101,3 +102,9 @@ def test_devices_are_found_or_refused_in_one_line() -> None:
 
 def test_unknown_names_without_a_near_one_list_what_is_known() -> None:
     assert str(unknown("arm", "zzz", ["none", "mixup"])) == "unknown arm 'zzz': (known: none, mixup)"
+
+
+def test_a_device_is_named_as_precisely_as_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tsynd.versions.processor", lambda: "A chip")
+    assert device_name(torch.device("cpu")) == f"cpu: A chip, {torch.get_num_threads()} thread(s)"
+    assert device_name(torch.device("meta")) == "meta"

@@ -21,7 +21,7 @@ def device_name(device: torch.device) -> str:
     """The device's own name: of the GPU, or of the processor with the number of threads in use."""
     if device.type == "cpu":
         return f"cpu: {processor()}, {torch.get_num_threads()} thread(s)"
-    if device.type == torch.device(0).type and torch.cuda.is_available():
+    if torch.cuda.is_available() and device.type == torch.device(0).type:  # device(0) is none without an accelerator
         return f"{device}: {torch.cuda.get_device_name(device)}"
     return str(device)
 
