@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tsynd import cli
+from tsynd.errors import TsyndError
 
 TINY = ["--data", "phantom:count=30", "--per-class", "20", "--budget", "smoke", "--device", "cpu"]
 
@@ -169,6 +170,38 @@ def test_only_a_run_is_said_to_go_on(name: str, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(SystemExit):
         cli.main()
     assert ("goes on where it stopped" in capsys.readouterr().err) == (name == "run")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "a.npz"), "error: No space left on device: a.npz\n"),
+        (OSError("planted"), "error: planted: no file named\n"),
+        (MemoryError(), "error: out of memory: use a smaller --size or fewer images\n"),
+        (RuntimeError("CUDA out of memory"), "error: out of memory: use a smaller --size or fewer images\n"),
+        (TsyndError("a\nb\x1b[31m"), r"error: a b\x1b[31m" + "\n"),
+    ],
+)
+def test_what_a_machine_lacks_is_said_in_one_line(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == line
+
+
+def test_a_defect_is_not_hidden_behind_a_plain_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(RuntimeError, match="planted"):
+        cli.main()
 
 
 def test_a_file_s_name_cannot_break_the_line(tmp_path: Path) -> None:
