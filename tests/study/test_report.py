@@ -151,6 +151,15 @@ def test_a_claim_is_not_supported_while_a_comparison_is_missing(others: tuple[st
     assert ("Not measured: AUROC against random." in told["sentence"]) == (verdict == "undecided")
 
 
+@pytest.mark.parametrize(("low", "verdict"), [(0.02, "supported"), (-0.02, "undecided")])
+def test_a_claim_is_supported_when_every_comparison_is(low: float, verdict: str) -> None:
+    claim = Claim("toy", "Toys", "tsynd", ("none", "random"), ("auroc",))
+    intervals = {"none": Interval(0.1, 0.02, 0.2, 0.01), "random": Interval(0.1, low, 0.2, 0.01)}
+    found = [(claim, Difference("tsynd", other, "auroc", (MEAN, "1"), 9, each)) for other, each in intervals.items()]
+    (told,) = _claims(found, [_line(*each) for each in found], [])
+    assert told["verdict"] == verdict
+
+
 def test_one_run_on_a_machine_that_slept_does_not_spoil_the_cost(tmp_path: Path) -> None:
     folder = simulate(tmp_path, sets=("a",), seeds=5, images=20)
     path = folder / "runs" / "a-3-mixup.json"
