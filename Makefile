@@ -62,7 +62,7 @@ test-install: $(READY) ## a simulated Colab, and the built wheel where nothing e
 test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 	$(BIN)/pytest -m gpu -rs
 
-bench: $(READY) ## speed and memory against floors and peers, into results/; half an hour, on a machine that does nothing else
+bench: $(READY) ## speed and memory against floors and peers, into results/, on a machine that does nothing else
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 mutants: $(READY) ## break formulas one at a time: do the unit tests notice? Some minutes; verdicts in results/mutants

@@ -11,22 +11,18 @@ decoded: images are random pixels in memory. Before anything is timed, images au
 `--out` gets `summary.json` and `table.md`.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from measure import turns
+from measure import options, turns, write
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from tsynd.files import write_json, write_text
 from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.tensors import as_float
-from tsynd.versions import device_name, versions
 
 BATCH, TURNS = 64, 9
 COUNTS = {28: 2048, 64: 1024, 224: 128}
@@ -37,17 +33,11 @@ Epoch = Callable[[], Iterator[Tensor]]
 
 def main() -> None:
     """Measure, and write what was found."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("results/bench-loading"), help="where the results go")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    given = options(__doc__, "bench-loading")
     found: dict[str, Any] = {"batch": BATCH, "turns": TURNS, "images": {str(size): count for size, count in COUNTS.items()}}
     found["ratio"] = {str(size): ratios(size, count) for size, count in COUNTS.items()}
     print(found["ratio"], file=sys.stderr, flush=True)
-    found |= {"device": device_name(torch.device("cpu")), "versions": versions()}
-    write_json(options.out / "summary.json", found)
-    write_text(options.out / "table.md", table(found))
-    print(f"written to {options.out}")
+    write(given.out, found, table(found))
 
 
 class EachImage(Dataset[Tensor]):

@@ -11,30 +11,27 @@ data sets of corrupted images are made. Variants take turns, and a ratio is that
 pip install foolbox pyautoattack, and pip install --no-deps torchattacks.
 """
 
-import argparse
 import io
 import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
+from measure import options, write
 from PIL import Image, ImageEnhance
 from scipy.ndimage import convolve  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 import tsynd
 from tsynd import examples
-from tsynd.files import write_json, write_text
 from tsynd.randomness import generator_for, seeded
 from tsynd.robustness import CORRUPTIONS, apgd, corrupt, pgd
 from tsynd.robustness.corruptions.blur import _disc
-from tsynd.versions import device_name, versions
 
 EPS, BATCH, TURNS, SEVERITY = 2 / 255, 100, 15, 3
 PEERS = ("foolbox", "pyautoattack", "torchattacks")
@@ -43,10 +40,7 @@ Attack = Callable[[Tensor, Tensor], Tensor]
 
 def main() -> None:
     """Measure and write what was found."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("results/bench-robustness"), help="where the results go")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    given = options(__doc__, "bench-robustness")
     model = examples.phantom().classifier
     test = tsynd.load("phantom", count=150).test
     images, labels = test.images.float() / 255, test.labels
@@ -57,15 +51,12 @@ def main() -> None:
         "eps": EPS,
         "batch": len(images),
         "severity": SEVERITY,
-        "device": device_name(torch.device("cpu")),
-        "versions": versions(),
         "peers": {name: version(name) if find_spec(name) else None for name in PEERS},
         "attacks": attacked(model, images, labels),
         "corruptions": corrupted(images),
     }
-    write_json(options.out / "summary.json", found)
-    write_text(options.out / "table.md", table(found))
-    print(f"written to {options.out}; not installed: {', '.join(name for name in PEERS if not find_spec(name)) or 'none'}")
+    print(f"not installed: {', '.join(name for name in PEERS if not find_spec(name)) or 'none'}")
+    write(given.out, found, table(found))
 
 
 def attacks(model: nn.Module) -> dict[tuple[str, str], Attack]:

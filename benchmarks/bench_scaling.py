@@ -11,7 +11,6 @@ by two processes. K from 8 to 512 is in bench_targeting.py. Variants take turns,
 `--out` gets `summary.json` and `table.md`.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -21,17 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import memory_of, peak_growth, turns
+from measure import memory_of, options, peak_growth, turns, write
 from torch import Tensor
 
 from tsynd.autoencoding import build_autoencoder
 from tsynd.classification import build_classifier
 from tsynd.data.phantom.phantoms import draw_split
-from tsynd.files import write_json, write_npz, write_text
+from tsynd.files import write_npz
 from tsynd.study import run_study
 from tsynd.study.plan import Study, Tier
 from tsynd.training import Recipe, parse_arm, train_classifier
-from tsynd.versions import device_name, versions
 
 COUNTS, SIZES, PROCESSES = (100, 1_000, 10_000, 100_000), (28, 64, 128, 224), (1, 2)
 STEPS, FEW_STEPS, TURNS, RUNS = 40, 10, 7, 8
@@ -39,13 +37,9 @@ STEPS, FEW_STEPS, TURNS, RUNS = 40, 10, 7, 8
 
 def main() -> None:
     """Measure and write what was found; with --memory-of, only that of one set, for the process above."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("results/bench-scaling"), help="where the results go")
-    parser.add_argument("--memory-of", type=int, metavar="COUNT", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.memory_of is not None:
-        print(memory_growth(options.memory_of))
+    given = options(__doc__, "bench-scaling", type=int, metavar="COUNT")
+    if given.memory_of is not None:
+        print(memory_growth(given.memory_of))
         return
     found: dict[str, Any] = {"steps": STEPS, "few_steps": FEW_STEPS, "turns": TURNS, "runs": RUNS}
     for name, part in {"drawing": by_drawing, "set": by_set, "size": by_size, "processes": by_processes}.items():
@@ -53,10 +47,7 @@ def main() -> None:
         print(name, found[name], file=sys.stderr, flush=True)
     found["memory"] = {str(count): memory_of(__file__, count) for count in COUNTS}
     found["bytes"] = {str(count): round(count * 28 * 28 / 1e6, 1) for count in COUNTS}
-    found |= {"device": device_name(torch.device("cpu")), "versions": versions()}
-    write_json(options.out / "summary.json", found)
-    write_text(options.out / "table.md", table(found))
-    print(f"written to {options.out}")
+    write(given.out, found, table(found))
 
 
 def drawn(count: int) -> tuple[Tensor, Tensor]:

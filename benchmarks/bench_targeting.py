@@ -11,29 +11,25 @@ process of its own.
 `--out` gets `summary.json` and `table.md`.
 """
 
-import argparse
 import contextlib
 import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from measure import memory_of, peak_growth, turns
+from measure import memory_of, options, peak_growth, turns, write
 from torch import Tensor, nn
 
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder
 from tsynd.classification import Classifier, build_classifier
-from tsynd.files import write_json, write_text
 from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
 from tsynd.randomness import uniform
 from tsynd.targeting import OBJECTIVES, target
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.uncertainty import log_probabilities, mutual_information, predictive_entropy
-from tsynd.versions import device_name, versions
 
 BATCH, SAMPLES, STEPS, RADIUS = 64, 64, 5, 0.25
 SIZES, COUNTS = (28, 64, 128, 224), (8, 16, 32, 64, 128, 256, 512)
@@ -43,23 +39,16 @@ TURNS, TRAININGS = 9, 7
 
 def main() -> None:
     """Measure and write what was found; with --memory-of, only that of one chunk size, for the process above."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("results/bench-targeting"), help="where the results go")
-    parser.add_argument("--memory-of", type=int, metavar="CHUNK", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.memory_of is not None:
-        print(memory_growth(options.memory_of or None))
+    given = options(__doc__, "bench-targeting", type=int, metavar="CHUNK")
+    if given.memory_of is not None:
+        print(memory_growth(given.memory_of or None))
         return
     found: dict[str, Any] = {"batch": BATCH, "samples": SAMPLES, "steps": STEPS}
     for name, part in {"step": steps, "plain": plain, "training": trainings, "size": by_size, "count": by_count}.items():
         found[name] = part()
         print(name, found[name], file=sys.stderr, flush=True)
     found["memory"] = {str(chunk): memory_of(__file__, chunk) for chunk in (0, CHUNK)}
-    found |= {"device": device_name(torch.device("cpu")), "versions": versions()}
-    write_json(options.out / "summary.json", found)
-    write_text(options.out / "table.md", table(found))
-    print(f"written to {options.out}")
+    write(given.out, found, table(found))
 
 
 def networks(size: int = 28) -> tuple[Tensor, Tensor, ConvAutoencoder, Classifier]:

@@ -12,26 +12,22 @@ growth of the peak resident set (VmHWM, Linux) in a process of its own.
 `--out` gets `summary.json` and `table.md`.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from measure import memory_of, peak_growth, turns
+from measure import memory_of, options, peak_growth, turns, write
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.classification import build_classifier
-from tsynd.files import write_json, write_text
 from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.training import Recipe, parse_arm, train_classifier
-from tsynd.versions import device_name, versions
 
 COUNT, BATCH, STEPS, TURNS = 120, 64, 40, 9
 IMPORTS = {
@@ -44,23 +40,16 @@ IMPORTS = {
 
 def main() -> None:
     """Measure and write what was found; with --memory-of, only that of one training, for the process above."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("results/bench-training"), help="where the results go")
-    parser.add_argument("--memory-of", nargs=2, metavar=("NETWORK", "SIZE"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.memory_of:
-        print(memory_growth(options.memory_of[0], int(options.memory_of[1])))
+    given = options(__doc__, "bench-training", nargs=2, metavar=("NETWORK", "SIZE"))
+    if given.memory_of:
+        print(memory_growth(given.memory_of[0], int(given.memory_of[1])))
         return
     found: dict[str, Any] = {"batch": BATCH, "steps": STEPS, "turns": TURNS, "import": imports()}
     found["classifier"], found["autoencoder"] = classifiers(), autoencoders()
     found["memory"] = {
         f"{network} {size}": memory_of(__file__, network, size) for network in ("classifier", "autoencoder") for size in (28, 224)
     }
-    found |= {"device": device_name(torch.device("cpu")), "versions": versions()}
-    write_json(options.out / "summary.json", found)
-    write_text(options.out / "table.md", table(found))
-    print(f"written to {options.out}")
+    write(given.out, found, table(found))
 
 
 def imports() -> dict[str, float]:

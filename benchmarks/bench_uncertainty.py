@@ -10,24 +10,20 @@ process's peak resident set (VmHWM, Linux) over one such step in a process of it
 `--out` gets `summary.json` and `table.md`. Without baal installed (pip install baal) its rows are missing.
 """
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
-from measure import memory_of, peak_growth, turns
+from measure import memory_of, options, peak_growth, turns, write
 from torch import Tensor, nn
 
 from tsynd.classification import build_classifier
-from tsynd.files import write_json, write_text
 from tsynd.modes import frozen
 from tsynd.posterior import FullDropout, HeadDropout
 from tsynd.uncertainty import log_probabilities, mutual_information, predictive_entropy
-from tsynd.versions import device_name, versions
 
 SAMPLES = (8, 64, 256)
 BATCH, SIZE, CHUNK = 32, 28, 256
@@ -39,22 +35,15 @@ Step = Callable[[Tensor], Tensor]
 
 def main() -> None:
     """Measure and write what was found; with --memory-of, only that of one variant, for the process above."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("results/bench-uncertainty"), help="where the results go")
-    parser.add_argument("--memory-of", nargs=2, metavar=("VARIANT", "K"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.memory_of:
-        print(memory_growth(options.memory_of[0], int(options.memory_of[1])))
+    given = options(__doc__, "bench-uncertainty", nargs=2, metavar=("VARIANT", "K"))
+    if given.memory_of:
+        print(memory_growth(given.memory_of[0], int(given.memory_of[1])))
         return
     rows = [row for samples in SAMPLES for row in measured(samples)]
-    found = {"batch": BATCH, "size": SIZE, "chunk": CHUNK, "device": device_name(torch.device("cpu")), "versions": versions()}
-    found["baal"] = version("baal") if find_spec("baal") else None
-    write_json(options.out / "summary.json", found | {"rows": rows})
-    write_text(options.out / "table.md", table(rows))
-    if not find_spec("baal"):
+    found = {"batch": BATCH, "size": SIZE, "chunk": CHUNK, "baal": version("baal") if find_spec("baal") else None, "rows": rows}
+    if found["baal"] is None:
         print("baal is not installed: its rows are missing")
-    print(f"written to {options.out}")
+    write(given.out, found, table(rows))
 
 
 def variants(samples: int) -> dict[str, Step]:

@@ -1,5 +1,6 @@
-"""What all benchmarks share: variants that take turns, and the peak memory of one step in a process of its own."""
+"""What all benchmarks share: their command line, variants that take turns, memory in a process of its own, what is written."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -7,6 +8,35 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
+from typing import Any
+
+import torch
+
+from tsynd.files import write_json, write_text
+from tsynd.versions import device_name, versions
+
+
+def options(doc: str | None, name: str, **memory_of: Any) -> argparse.Namespace:
+    """The command line of a benchmark, on one thread: `--out`, and, if there is any, `--memory-of` as argparse takes it.
+
+    Args:
+        doc: the benchmark's docstring, whose first line is its help.
+        name: the folder in results/.
+        memory_of: how many values of which kind tell a process of its own what to measure.
+    """
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("results") / name, help="where the results go")
+    if memory_of:
+        parser.add_argument("--memory-of", help=argparse.SUPPRESS, **memory_of)
+    torch.set_num_threads(1)
+    return parser.parse_args()
+
+
+def write(out: Path, found: dict[str, Any], table: str) -> None:
+    """Write what was found, with the machine and the versions, and its table."""
+    write_json(out / "summary.json", found | {"device": device_name(torch.device("cpu")), "versions": versions()})
+    write_text(out / "table.md", table)
+    print(f"written to {out}")
 
 
 def turns(variants: Mapping[str, Callable[[], object]], count: int, repeats: Mapping[str, int] | None = None) -> dict[str, float]:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 pytest.importorskip("resource", reason="needs signals and limits of POSIX")
 
 from tests import processes
-from tests.data.servers import QUICK, Answer, Server
+from tests.data.servers import QUICK, Server, running
 from tests.processes import FEW, KILLS, begin, end, results, survives, timed, whole_files
 from tests.study.toy import few
 from tests.study.toy import results as study_results
@@ -102,14 +101,9 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Answer) as server:
+    with running() as server:
         server.content = os.urandom(4_000_000)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield server
-        server.over.set()
-        server.shutdown()
-        thread.join()
 
 
 def test_a_download_that_is_killed_is_made_anew_and_leaves_nothing(server: Server, tmp_path: Path) -> None:

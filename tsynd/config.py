@@ -35,10 +35,10 @@ class Evaluation:
             value = getattr(self, name)
             if (value is None and name != "limit") or not isinstance(value, int | None) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
-            if value is not None and value < 1:
-                raise TsyndError(f"{name} must be >= 1, got {value}")
             if value is not None:
                 check_whole(**{name: value})
+                if value < 1:
+                    raise TsyndError(f"{name} must be >= 1, got {value}")
         if not isinstance(self.strong, bool):
             raise TsyndError(f"strong must be true or false, got {self.strong!r}")
 
@@ -117,10 +117,10 @@ class RunConfig:
             raise unknown("budget", self.budget, BUDGETS)
         if self.evaluate not in ("test", "val"):
             raise unknown("split", self.evaluate, ["test", "val"])
-        if isinstance(self.per_class, int) and self.per_class < 1:
-            raise TsyndError(f"per_class must be >= 1 or all, got {self.per_class}")
         if isinstance(self.per_class, int):
             check_whole(per_class=self.per_class)
+            if self.per_class < 1:
+                raise TsyndError(f"per_class must be >= 1 or all, got {self.per_class}")
         if self.size is not None and not 16 <= self.size <= 1024:
             raise TsyndError(f"size must be between 16 and 1024 px, got {self.size}")
         if self.seed < 0:

@@ -1,14 +1,13 @@
 """Small data made in the test: splits, files in MedMNIST layout, the folder of real files."""
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.data.servers import Answer, Server
+from tests.data.servers import Server, running
 
 
 @pytest.fixture
@@ -34,10 +33,5 @@ def real() -> Path:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server on this machine that behaves as its addresses say."""
-    with Server(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running() as server:
         yield server
-        server.over.set()
-        server.shutdown()
-        thread.join()

@@ -1,6 +1,8 @@
 """A server that behaves badly in the ways that real ones do."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tsynd.data.downloads import Patience
@@ -55,3 +57,15 @@ class Answer(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server that answers until the block ends."""
+    with Server(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()

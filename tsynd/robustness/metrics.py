@@ -34,7 +34,7 @@ __all__ = [
 
 def accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
     """Fraction of images whose most probable class is their label (binary: a threshold of .5)."""
-    _check_shapes(probs_BC, labels_B)
+    _check_scores(probs_BC, labels_B)
     return float(_confusion(probs_BC, labels_B).trace() / len(labels_B))
 
 
@@ -51,7 +51,7 @@ def balanced_accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
     if labels_B.ndim == 2:
         pairs = zip(probs_BC.unbind(1), labels_B.unbind(1), strict=True)
         return fmean(balanced_accuracy(of_label, is_B) for of_label, is_B in pairs)
-    _check_shapes(probs_BC, labels_B)
+    _check_scores(probs_BC, labels_B)
     counts_CC = _confusion(probs_BC, labels_B)
     present_C = counts_CC.sum(dim=1) > 0  # torchmetrics' macro average gives an absent class that is predicted a recall of 0
     return float((counts_CC.diag() / counts_CC.sum(dim=1))[present_C].mean())
@@ -75,7 +75,7 @@ def auroc(probs_BC: Tensor, labels_B: Tensor) -> float | None:
 
     None when all labels are the same. Hand and Till (2001) and MedMNIST v2 average one-vs-rest likewise.
     """
-    _check_shapes(probs_BC, labels_B)
+    _check_scores(probs_BC, labels_B)
     if len(labels_B.unique()) < 2:
         return None
     if probs_BC.shape[1] == 2:
@@ -91,7 +91,7 @@ def sensitivity_at_90_specificity(probs_BC: Tensor, labels_B: Tensor) -> float |
     """
     from torchmetrics.functional.classification import binary_sensitivity_at_specificity
 
-    _check_shapes(probs_BC, labels_B)
+    _check_scores(probs_BC, labels_B)
     if len(labels_B.unique()) < 2:
         return None
     sensitivity, _ = binary_sensitivity_at_specificity(_ranks(probs_BC[:, 1]), labels_B, min_specificity=0.9)
@@ -110,7 +110,7 @@ def quadratic_kappa(probs_BC: Tensor, labels_B: Tensor) -> float | None:
     """
     from torchmetrics.functional.classification import multiclass_cohen_kappa
 
-    _check_shapes(probs_BC, labels_B)
+    _check_scores(probs_BC, labels_B)
     kappa = float(multiclass_cohen_kappa(probs_BC, labels_B, num_classes=probs_BC.shape[1], weights="quadratic"))
     return None if math.isnan(kappa) else kappa
 
@@ -208,34 +208,31 @@ def _yes_or_no(probs_B: Tensor) -> Tensor:
     return torch.stack([1 - probs_B.double(), probs_B.double()], dim=1)
 
 
+def _check_scores(scores_BC: Tensor, labels_B: Tensor) -> None:
+    """Refuse what are no scores of classes, or have NaN, and what are no labels among these classes."""
+    _check_shapes(scores_BC, labels_B)
+    if bool(scores_BC.isnan().any()):
+        raise TsyndError("probabilities must not be NaN")
+
+
+def _check(probs_BC: Tensor, labels_B: Tensor) -> None:
+    """Refuse what are no probabilities of classes, and what are no labels among these classes."""
+    _check_shapes(probs_BC, labels_B)
+    if not bool((probs_BC >= 0).all()) or not bool(((probs_BC.sum(dim=1) - 1).abs() < 1e-3).all()):
+        raise TsyndError("probabilities must be >= 0 and sum to one in each row; NaN or logits were given instead")
+
+
 def _check_shapes(scores_BC: Tensor, labels_B: Tensor) -> None:
-    """Refuse what are no scores of classes, without NaN, and no labels among them."""
     check_tensors(probabilities=scores_BC, labels=labels_B)
     if scores_BC.ndim != 2 or scores_BC.shape[1] < 2 or len(scores_BC) == 0 or not scores_BC.is_floating_point():
         found = f"{scores_BC.dtype} of {tuple(scores_BC.shape)}"
-        raise TsyndError(f"probabilities must be floating-point (B, C) with B >= 1 and C >= 2, got {found}")
+        raise TsyndError(f"probabilities must be float of shape (B, C) with B >= 1 and C >= 2, got {found}")
     if labels_B.shape != scores_BC.shape[:1] or labels_B.dtype != torch.int64:
         found = f"{labels_B.dtype} of shape {tuple(labels_B.shape)}"
         raise TsyndError(f"labels must be int64 of shape ({len(scores_BC)},), got {found}")
     if int(labels_B.min()) < 0 or int(labels_B.max()) >= scores_BC.shape[1]:
         found = f"{int(labels_B.min())} .. {int(labels_B.max())}"
         raise TsyndError(f"labels must lie in 0 .. {scores_BC.shape[1] - 1}, got {found}")
-    if bool(scores_BC.isnan().any()):
-        raise TsyndError("probabilities must not be NaN")
-
-
-def _check(probs_BC: Tensor, labels_B: Tensor) -> None:
-    check_tensors(probabilities=probs_BC, labels=labels_B)
-    if probs_BC.ndim != 2 or probs_BC.shape[1] < 2 or len(probs_BC) == 0:
-        raise TsyndError(f"probabilities must have shape (B, C) with B >= 1 and C >= 2, got {tuple(probs_BC.shape)}")
-    if labels_B.shape != probs_BC.shape[:1] or labels_B.dtype != torch.int64:
-        expected, got = len(probs_BC), f"{labels_B.dtype} of shape {tuple(labels_B.shape)}"
-        raise TsyndError(f"labels must be int64 of shape ({expected},), got {got}")
-    if int(labels_B.min()) < 0 or int(labels_B.max()) >= probs_BC.shape[1]:
-        lowest, highest = int(labels_B.min()), int(labels_B.max())
-        raise TsyndError(f"labels must lie in 0 .. {probs_BC.shape[1] - 1}, got {lowest} .. {highest}")
-    if not bool((probs_BC >= 0).all()) or not bool(((probs_BC.sum(dim=1) - 1).abs() < 1e-3).all()):
-        raise TsyndError("probabilities must be >= 0 and sum to one in each row; NaN or logits were given instead")
 
 
 def _check_multi_label(probs_BL: Tensor, labels_BL: Tensor) -> None:

@@ -50,7 +50,7 @@ class Interval:
 
 def resampled_images(labels_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: int = RESAMPLES) -> Array:
     """How often each image counts in each resample: (R, N), drawn with replacement within each class, for all seeds alike."""
-    _check_counts(2, resamples)
+    _check_resamples(resamples)
     counts_RN = np.zeros((resamples, len(labels_N)))
     for label in np.unique(labels_N):
         places = np.flatnonzero(labels_N == label)
@@ -63,16 +63,15 @@ def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: int =
 
     Drawn with replacement, and then pulled away from 1 by `widening`: a percentile interval of few seeds is too narrow.
     """
-    _check_counts(seeds, resamples)
+    wider = widening(seeds)
+    _check_resamples(resamples)
     counts_RS = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
-    found: Array = 1.0 + widening(seeds) * (counts_RS - 1.0)
+    found: Array = 1.0 + wider * (counts_RS - 1.0)
     return found
 
 
-def _check_counts(seeds: int, resamples: int) -> None:
-    check_whole(seeds=seeds, resamples=resamples)
-    if seeds < 2:
-        raise TsyndError(f"an interval needs at least 2 seeds, got {seeds}")
+def _check_resamples(resamples: int) -> None:
+    check_whole(resamples=resamples)
     if not 1 <= resamples <= MOST_RESAMPLES:
         raise TsyndError(f"resamples must be between 1 and {MOST_RESAMPLES}, got {resamples}")
 
