@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from typing import Annotated, NoReturn
 
 import typer
@@ -23,6 +24,15 @@ INTERRUPTED = 130
 
 def main() -> None:
     """The entry point: one handler for every error that a user can cause."""
+    ending = False
+
+    def interrupt(*_: object) -> None:
+        if not ending:  # a second Ctrl-C would only add a traceback
+            raise KeyboardInterrupt
+
+    # One that is ignored, as in the background of a shell script, stays so.
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer catches Ctrl-C by itself
@@ -32,7 +42,7 @@ def main() -> None:
     except TsyndError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: a second Ctrl-C would only add a traceback
+        ending = True  # at once: between the exception and any call there is no place for another signal
         resumed = "run" in sys.argv[1:3]  # the others write nothing until they are done
         _fail("interrupted" + (": the same command goes on where it stopped" if resumed else ""), INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
