@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 
@@ -11,9 +12,12 @@ import tsynd
 from tsynd import config as configuration
 from tsynd.config import Budget, Evaluation, RunConfig
 from tsynd.runs import Run
+from tsynd.study.comparisons import Difference
+from tsynd.study.statistics import Interval
 from tsynd.training import Recipe
 from tsynd.viz import figures
 from tsynd.viz.report import command, render
+from tsynd.viz.study import forest
 from tsynd.viz.style import save
 
 
@@ -45,6 +49,19 @@ def test_figures_leave_matplotlib_as_it_was_and_are_the_same_twice(run: Run, tmp
     assert dict(matplotlib.rcParams) == before
     for kind in ("svg", "png"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def test_a_row_of_differences_names_both_arms_where_they_are_compared_with_different_ones() -> None:
+    place, found = ("phantom", "20"), Interval(0.1, -0.1, 0.3, 0.2)
+    pairs = [Difference(*pair, "auroc", place, 3, found) for pair in (("tsynd", "none"), ("tsynd", "entropy"))]
+    for shown, labels, told in (
+        (pairs[:1], ["tsynd"], "difference to none"),
+        (pairs, ["tsynd − none", "tsynd − entropy"], "difference"),
+    ):
+        axis = forest(shown).axes[0]
+        assert [label.get_text() for label in axis.get_yticklabels()] == labels
+        assert axis.get_xlabel() == told
+        assert np.array_equal(axis.lines[0].get_xdata(), [0.1] * len(shown))
 
 
 @pytest.mark.parametrize("draw", [figures.pairs, figures.information, figures.curves])

@@ -20,11 +20,16 @@ def short(data: str) -> str:
 
 @styled
 def forest(differences: Sequence["Difference"]) -> Figure:
-    """Every arm minus another, a panel a measure: a point and its interval for each set, arms from top to bottom."""
+    """Every arm minus another, a panel a measure: a point and its interval for each set, arms from top to bottom.
+
+    Where arms are compared with different ones, a row names both.
+    """
     figure = Picture(figsize=(9, 4))
     if not differences:
         return figure
-    arms = list(dict.fromkeys(each.arm for each in differences))
+    others = {each.other for each in differences}
+    names = [each.arm if len(others) == 1 else f"{each.arm} − {each.other}" for each in differences]
+    arms = list(dict.fromkeys(names))
     measures = list(dict.fromkeys(each.measure for each in differences))
     places = list(dict.fromkeys(each.place for each in differences))
     figure.set_size_inches(9, 0.34 * len(arms) + 0.09 * len(arms) * len(places) + 1.2)
@@ -32,15 +37,19 @@ def forest(differences: Sequence["Difference"]) -> Figure:
     for axis, name in zip(panels, measures, strict=True):
         for number, place in enumerate(places):
             offset = (number - (len(places) - 1) / 2) * 0.8 / len(places)
-            here = [each for each in differences if each.measure == name and each.place == place]
-            rows = [arms.index(each.arm) + offset for each in here]
-            low = [each.found.mean - each.found.low for each in here]
-            high = [each.found.high - each.found.mean for each in here]
-            means, colour, marker = [each.found.mean for each in here], COLOURS[number % 8], MARKERS[number % 8]
+            rows = [
+                (arms.index(row) + offset, each.found)
+                for row, each in zip(names, differences, strict=True)
+                if each.measure == name and each.place == place
+            ]
+            low, high = [found.mean - found.low for _, found in rows], [found.high - found.mean for _, found in rows]
+            means, heights = [found.mean for _, found in rows], [row for row, _ in rows]
+            colour, marker = COLOURS[number % 8], MARKERS[number % 8]
             label = f"{short(place[0])}, {place[1]} per class"
-            axis.errorbar(means, rows, xerr=[low, high], fmt=marker, color=colour, ms=4, lw=1, label=label)
+            axis.errorbar(means, heights, xerr=[low, high], fmt=marker, color=colour, ms=4, lw=1, label=label)
         axis.axvline(0, color="0.3", lw=1)
-        axis.set(title=TITLES.get(name, name), xlabel=f"difference to {differences[0].other}")
+        xlabel = f"difference to {differences[0].other}" if len(others) == 1 else "difference"
+        axis.set(title=TITLES.get(name, name), xlabel=xlabel)
     panels[0].set_yticks(range(len(arms)), arms)
     panels[0].invert_yaxis()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
