@@ -20,11 +20,13 @@ from tsynd.files import write_text
 from tsynd.study.columns import PRIMARIES
 from tsynd.study.comparisons import MEAN, Answers, Difference, main_sizes
 from tsynd.study.records import STUDY, read_yaml
+from tsynd.study.statistics import holm
 from tsynd.study.wording import NAMES, with_interval
 from tsynd.viz.study import forest
 from tsynd.viz.style import save
 
-MEASURES = (*PRIMARIES, "nll", "subgroup")
+SHOWN = (*PRIMARIES, "nll")
+MEASURES = (*SHOWN, "subgroup")
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,12 @@ def rows(found: Sequence[tuple[Part, Difference]]) -> pd.DataFrame:
 
 def table(found: pd.DataFrame) -> str:
     """Markdown: a row a comparison, its means over sets; in bold where the interval does not contain 0."""
-    lines = [f"| what is changed | | {' | '.join(NAMES[name] for name in PRIMARIES)} |", "|:--|:--|" + "--:|" * len(PRIMARIES)]
+    lines = [f"| what is changed | | {' | '.join(NAMES[name] for name in SHOWN)} |", "|:--|:--|" + "--:|" * len(SHOWN)]
     means = found[found["data"] == MEAN].set_index(["arm", "other", "measure"])
     for part in PARTS:
-        cells = [_cell(means.loc[key]) if (key := (part.arm, part.other, name)) in means.index else "" for name in PRIMARIES]
+        cells = [_cell(means.loc[key]) if (key := (part.arm, part.other, name)) in means.index else "" for name in SHOWN]
         lines.append(f"| {part.question} | `{part.arm}` − `{part.other}` | {' | '.join(cells)} |")
-    decisive = _decisive(means[means.index.get_level_values("measure").isin(PRIMARIES)])
+    decisive = _decisive(means[means.index.get_level_values("measure").isin(SHOWN)])
     return "\n".join([*lines, "", decisive, ""])
 
 
@@ -107,10 +109,20 @@ def _cell(row: Any) -> str:
 
 
 def _decisive(means: pd.DataFrame) -> str:
-    """How many intervals do not contain 0, and how many of so many would not by chance alone."""
+    """How many intervals do not contain 0, how many of so many would not by chance alone, and which survive a correction."""
     clear, chance = int(((means["low"] > 0) | (means["high"] < 0)).sum()), 0.05 * len(means)
-    told = f"In bold: {clear} of {len(means)} intervals, which do not contain 0."
-    return f"{told} If no change did anything, about {chance:.0f} would not, by chance alone."
+    kept = []
+    for name in SHOWN:
+        of_measure = means.xs(name, level="measure")
+        adjusted = holm(of_measure["p"].tolist())
+        pairs = [pair for pair, p in zip(of_measure.index, adjusted, strict=True) if p <= 0.05]
+        kept += [f"`{arm}` − `{other}` ({NAMES[name]})" for arm, other in pairs]
+    told = [
+        f"In bold: {clear} of {len(means)} intervals, which do not contain 0.",
+        f"If no change did anything, about {chance:.0f} would not, by chance alone.",
+        f"After Holm's correction over the {len(PARTS)} rows, what is left is {', '.join(kept) or 'none'}.",
+    ]
+    return "\n".join(told)
 
 
 def searches(records: Sequence[dict[str, Any]]) -> str:
