@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "architecture.md"
-LONGEST = 300  # lines of a module, unless its first line says why
+LONGEST = 300  # lines of a module
 
 
 def rows(heading: str) -> list[str]:
@@ -75,7 +75,7 @@ def test_every_folder_is_explained() -> None:
     assert folders == listed
 
 
-def test_no_module_is_long_without_a_reason() -> None:
+def test_no_module_is_long() -> None:
     folders = ("tsynd", "tools", "studies", "benchmarks")
     long = {path: len(path.read_text(encoding="utf-8").splitlines()) for name in folders for path in (ROOT / name).rglob("*.py")}
     assert not {path: lines for path, lines in long.items() if lines > LONGEST}
