@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from shared import interval, read_csv
+from shared import interval, read_csv, spread
 
 from tsynd.files import write_json, write_text
 from tsynd.versions import versions
@@ -114,11 +114,6 @@ def table(summary: dict[str, Any]) -> str:
                 lines.append(f"| {arm} | {searched(means_of)} |")
         lines.append("")
     return "\n".join(lines)
-
-
-def spread(part: dict[str, float]) -> str:
-    """A mean difference with its interval."""
-    return f"{part['mean']:+.3f} ({part['low']:+.3f} to {part['high']:+.3f})"
 
 
 def searched(arm: dict[str, float]) -> str:

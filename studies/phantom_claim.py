@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from shared import POSTERIORS, TRUNK_DROPOUT, interval, posteriors, read_csv, write_csv
+from shared import POSTERIORS, TRUNK_DROPOUT, interval, posteriors, read_csv, spread, write_csv
 from torch import Tensor
 
 import tsynd
@@ -153,11 +153,6 @@ def table(summary: dict[str, Any]) -> str:
             lines.append(f"| {POSTERIORS[posterior]} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
-
-
-def spread(part: dict[str, float]) -> str:
-    """A mean difference with its interval."""
-    return f"{part['mean']:+.3f} ({part['low']:+.3f} to {part['high']:+.3f})"
 
 
 def write(out: Path, rows: list[dict[str, Any]]) -> None:

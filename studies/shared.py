@@ -125,6 +125,11 @@ def interval(values: Sequence[float]) -> dict[str, float]:
     return {"mean": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4)}
 
 
+def spread(part: dict[str, float]) -> str:
+    """A mean difference with its interval."""
+    return f"{part['mean']:+.3f} ({part['low']:+.3f} to {part['high']:+.3f})"
+
+
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows that have the same keys, with a header, whole or not at all."""
     text = io.StringIO()

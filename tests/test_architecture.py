@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "architecture.md"
-LONGEST = 300  # lines of a module, unless its first line says why
+LONGEST = 300  # lines of a module
 
 
 def rows(heading: str) -> list[str]:
@@ -66,16 +66,27 @@ def test_a_module_imports_what_stands_above_it_and_nothing_below() -> None:
     assert not wrong
 
 
-def test_every_folder_is_explained() -> None:
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+def tracked_folders(inside: str) -> set[str]:
+    """The names of the folders in a folder, as far as git knows them."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT / inside, capture_output=True, text=True, check=False)
     if tracked.returncode != 0:
         pytest.skip("not a git checkout")
-    folders = {name.partition("/")[0] for name in tracked.stdout.splitlines() if "/" in name}
+    return {name.partition("/")[0] for name in tracked.stdout.splitlines() if "/" in name}
+
+
+def test_every_folder_is_explained() -> None:
     listed = {name.strip("/").partition("/")[0] for name in rows("What is this, and what may I touch?")}
-    assert folders == listed
+    assert tracked_folders(".") == listed
 
 
-def test_no_module_is_long_without_a_reason() -> None:
+def test_every_result_is_explained() -> None:
+    """Each folder with the command that wrote it, and no folder that is gone."""
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    heads = " ".join(re.findall(r"^`[^:\n]+:", page, re.MULTILINE))
+    assert set(re.findall(r"`([\w-]+)/`", heads)) == tracked_folders("results")
+
+
+def test_no_module_is_long() -> None:
     folders = ("tsynd", "tools", "studies", "benchmarks")
     long = {path: len(path.read_text(encoding="utf-8").splitlines()) for name in folders for path in (ROOT / name).rglob("*.py")}
     assert not {path: lines for path, lines in long.items() if lines > LONGEST}

@@ -134,9 +134,8 @@ def test_the_official_files(real: Path, name: str) -> None:
 
 
 def test_the_registry_is_that_of_medmnist() -> None:
-    assert (
-        sum(sum(facts.counts) for facts in REGISTRY.values()) == 707_962
-    )  # the paper has 107 more: the files of 2024 lack some CT slices
+    # The paper has 107 more: the files of 2024 lack some CT slices.
+    assert sum(sum(facts.counts) for facts in REGISTRY.values()) == 707_962
     assert all(tuple(facts.md5) == SIZES for facts in REGISTRY.values())
     assert len({md5 for facts in REGISTRY.values() for md5 in facts.md5.values()}) == len(SIZES) * len(REGISTRY)
     assert [name for name, facts in REGISTRY.items() if facts.task == "multi-label"] == ["chestmnist"]

@@ -20,6 +20,7 @@ from tsynd.files import write_npz
 from tsynd.runs import Run
 from tsynd.sets import identity, read_set, synthesize, write_set
 from tsynd.store import save_synthesis
+from tsynd.training import ARMS
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -195,3 +196,9 @@ def test_images_of_another_type_are_refused(finished: Run, tmp_path: Path) -> No
     write_npz(tmp_path / "set.npz", **arrays | {"train_images": arrays["train_images"] / 255})
     with pytest.raises(TsyndError, match=r"images must be 8-bit \(uint8, 0 to 255\), got float64"):
         read_set(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize("arm", [name for name, arm in ARMS.items() if arm.objective])
+def test_the_card_says_in_words_what_an_arm_does_to_images(arm: str, finished: Run) -> None:
+    run = replace(finished, config=finished.config | {"arm": arm})
+    assert ("control" in describe(run, synthesize(finished, 2), "")["what"]) == (arm in ("random", "reconstruction", "sham"))

@@ -8,6 +8,7 @@ from tsynd.data.phantom.oracle import UNITS
 from tsynd.errors import TsyndError, unknown
 from tsynd.robustness.batches import batches, predict
 from tsynd.targeting import Autoencoder
+from tsynd.tensors import as_float
 
 BATCH = 256
 DISTANCES = 1 << 25  # that are held at a time
@@ -76,7 +77,7 @@ def nearest_real(images_BCHW: Tensor, real_NCHW: Tensor, own_B: Tensor | None = 
         best_B = torch.minimum(near_B, best_B)
     # Fast distances are rounded; those that are reported are not, so that a copy has distance 0.
     parts = [
-        (image_bCHW - _float(real_NCHW[index_b.to(real_NCHW.device)]).to(image_bCHW)).square().mean(dim=(1, 2, 3)).sqrt()
+        (image_bCHW - as_float(real_NCHW[index_b.to(real_NCHW.device)]).to(image_bCHW)).square().mean(dim=(1, 2, 3)).sqrt()
         for image_bCHW, index_b in zip(images_BCHW.split(BATCH), index_B.split(BATCH), strict=True)
     ]
     return index_B, torch.cat(parts)
@@ -84,7 +85,7 @@ def nearest_real(images_BCHW: Tensor, real_NCHW: Tensor, own_B: Tensor | None = 
 
 def typical_distance(real_NCHW: Tensor, generator: torch.Generator | None = None) -> float:
     """The median root mean square distance between two real images, in [0, 1] intensity; over the pairs of at most 500."""
-    some_NCHW = _float(real_NCHW[torch.randperm(len(real_NCHW), generator=generator)[:PAIRED]])
+    some_NCHW = as_float(real_NCHW[torch.randperm(len(real_NCHW), generator=generator)[:PAIRED]])
     pairs = torch.nn.functional.pdist(some_NCHW.flatten(1)) / some_NCHW[0].numel() ** 0.5
     if not len(pairs):
         raise TsyndError(f"a typical distance needs at least 2 real images, got {len(real_NCHW)}")
@@ -122,7 +123,3 @@ def as_saved(images_BCHW: Tensor) -> Tensor:
 def encoded(images: Tensor, autoencoder: Autoencoder, device: torch.device) -> Tensor:
     """Codes of a set of images, uint8 or float, in batches: (N, D) on the device."""
     return predict(autoencoder.encode, images, BATCH, device).to(device)
-
-
-def _float(images: Tensor) -> Tensor:
-    return images.float() / 255 if images.dtype == torch.uint8 else images

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 WIDTH = 96
 STUB = "Nothing was returned: replace the dots."
@@ -68,6 +69,24 @@ def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
                 return Verdict(False, f"{what} is not of the kind that was asked for: {_in_words(error)}")
 
     return checked
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in words for a reader: the shape of a tensor, else the type.
+
+    >>> kind_of(torch.zeros(2, 3)), kind_of(0.5)
+    ('shape (2, 3)', 'a float')
+    """
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def listed(values: Tensor) -> str:
+    """Numbers as a reader's message shows them; a negative zero without its sign.
+
+    >>> listed(torch.tensor([0.125, -0.0]))
+    '0.12, 0.00'
+    """
+    return ", ".join(f"{value:.2f}" for value in (values + 0.0).tolist())
 
 
 def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:

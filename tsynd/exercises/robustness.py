@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.exercises.checking import NotYet, checker
+from tsynd.exercises.checking import NotYet, checker, kind_of, listed
 
 CLOSE = 1e-6
 FLAWS = ("sound", "weak attack", "gradient masking", "random defence", "no clean accuracy")
@@ -31,7 +31,7 @@ def attack_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) 
     gradient = torch.tensor([[1e-7, 3.0, -2.0, 4.0, -1e-3, 0.0]]).double()
     found = step(x.clone(), image.clone(), gradient.clone(), 0.02, 0.04)
     if not isinstance(found, Tensor) or found.shape != x.shape:
-        raise NotYet(f"The attacked images have the shape of x, {tuple(x.shape)}, got {_kind(found)}.")
+        raise NotYet(f"The attacked images have the shape of x, {tuple(x.shape)}, got {kind_of(found)}.")
     found = found.detach().double()
     moved = (found - x)[0]
     if moved[0] < 0 and moved[1] <= 0:
@@ -51,7 +51,7 @@ def attack_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) 
         raise NotYet(f"The second pixel was at .53 and may go to .54, where the ball ends; it is at {float(found[0, 1]):.3f}.")
     expected = (x + 0.02 * gradient.sign()).clamp(image - 0.04, image + 0.04).clamp(0, 1)
     if not torch.allclose(found, expected, atol=CLOSE):
-        raise NotYet(f"The pixels end at {_list(found[0])}, and should at {_list(expected[0])}.")
+        raise NotYet(f"The pixels end at {listed(found[0])}, and should at {listed(expected[0])}.")
     return "Sign, step, ball, range: that is the whole of PGD, and the order of the two clips does not matter."
 
 
@@ -62,7 +62,7 @@ def worst_case(combine: Callable[[Tensor], float]) -> str:
     value = combine(held.clone())
     number = float(value) if not isinstance(value, Tensor) or value.numel() == 1 else None
     if number is None:
-        raise NotYet(f"One number is asked for, got {_kind(value)}.")
+        raise NotYet(f"One number is asked for, got {kind_of(value)}.")
     each = held.double().mean(dim=1)
     if abs(number - 0.25) < 1e-6:
         return "An image counts when it holds against every attack. The least of the three accuracies would have flattered."
@@ -89,7 +89,7 @@ def attack_the_average(average: Callable[[Tensor], Tensor]) -> str:
     log_probs[2, :, 1] = 0.0
     found = average(log_probs.clone())
     if not isinstance(found, Tensor) or found.shape != (3, 2):
-        raise NotYet(f"Logits of shape (3, 2) are asked for, of 3 images and 2 classes, got {_kind(found)}.")
+        raise NotYet(f"Logits of shape (3, 2) are asked for, of 3 images and 2 classes, got {kind_of(found)}.")
     found = found.detach().double()
     mean = log_probs[:2].exp().mean(dim=1)
     if torch.allclose(found[:2], mean, atol=1e-4):
@@ -104,7 +104,7 @@ def attack_the_average(average: Callable[[Tensor], Tensor]) -> str:
     expected = log_probs.logsumexp(dim=1)
     if not torch.allclose(differences, expected[:, 1] - expected[:, 0], atol=1e-4):
         raise NotYet(
-            f"Your logits differ by {_list(differences)}, those of the mean by {_list(expected[:, 1] - expected[:, 0])}."
+            f"Your logits differ by {listed(differences)}, those of the mean by {listed(expected[:, 1] - expected[:, 0])}."
         )
     return "logsumexp is the logarithm of the sum; the number of versions is a constant that no softmax sees."
 
@@ -123,11 +123,3 @@ def judge_a_report(verdicts: Any) -> str:
         if word != right:
             raise NotYet(f"{team} is not {word!r}. {reason}")
     return "More steps, no gradient, the average, and clean accuracy beside it: four questions that any report must survive."
-
-
-def _kind(value: Any) -> str:
-    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-
-
-def _list(values: Tensor) -> str:
-    return ", ".join(f"{value:.2f}" for value in (values + 0.0).tolist())

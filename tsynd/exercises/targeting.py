@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.exercises.checking import NotYet, checker
+from tsynd.exercises.checking import NotYet, checker, kind_of, listed
 from tsynd.targeting.ascent import unit
 
 CLOSE = 1e-5
@@ -43,10 +43,10 @@ def one_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) -> 
             raise NotYet("A step of size .1 has the norm .1. In units of |.| / sqrt(D) its norm is .1 sqrt(D).")
         if moved[2] > 5 * moved[0]:
             raise NotYet(
-                f"Steps of size .1 have the lengths {_list(moved)}: the steeper, the longer. Divide each image's gradient by "
+                f"Steps of size .1 have the lengths {listed(moved)}: the steeper, the longer. Divide each image's gradient by "
                 "its own norm (dim=1, keepdim=True)."
             )
-        raise NotYet(f"Steps of size .1, well inside the ball, have the lengths {_list(moved)}, in units of |.| / sqrt(D).")
+        raise NotYet(f"Steps of size .1, well inside the ball, have the lengths {listed(moved)}, in units of |.| / sqrt(D).")
     if not torch.allclose(inside, z + 0.1 * 4 * forward, atol=CLOSE):
         raise NotYet("The steps are as long as they should be and do not go along +gradient.")
 
@@ -56,9 +56,10 @@ def one_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) -> 
     if not torch.allclose(far, torch.full_like(far, 0.25), atol=CLOSE):
         if torch.allclose(outside, beyond, atol=CLOSE):
             raise NotYet(
-                f"Steps out of a ball of radius .25 end {_list(far)} from z0, and are not pulled back: the projection is missing."
+                f"Steps out of a ball of radius .25 end {listed(far)} from z0, and are not pulled back: "
+                "the projection is missing."
             )
-        raise NotYet(f"After a step out of a ball of radius .25 the codes are {_list(far)} from z0, in units of |.| / sqrt(D).")
+        raise NotYet(f"After a step out of a ball of radius .25 the codes are {listed(far)} from z0, in units of |.| / sqrt(D).")
     if not torch.allclose(outside, z0 + 0.25 * 4 * unit(beyond - z0), atol=CLOSE):
         raise NotYet("The codes end on the rim, and not at its nearest point: shorten z - z0 and keep its direction.")
     return "Each image takes a step of its own direction and the common length, and none leaves its ball. So does `target`."
@@ -72,7 +73,7 @@ def guard_penalty(penalty: Callable[..., Tensor]) -> str:
     right = torch.tensor([True, True, True, False, False])
     prices = penalty(now.clone(), start.clone(), right.clone(), weight=2.0, bound=0.5)
     if not isinstance(prices, Tensor) or prices.shape != now.shape:
-        raise NotYet(f"One price for each of 5 images is asked for, shape (5,), got {_kind(prices)}.")
+        raise NotYet(f"One price for each of 5 images is asked for, shape (5,), got {kind_of(prices)}.")
     prices = prices.detach().double()
     cases = "An image that started right and lost 1.5 nats", "An image whose label became more likely"
     if (prices < -1e-9).any():
@@ -87,7 +88,7 @@ def guard_penalty(penalty: Callable[..., Tensor]) -> str:
         raise NotYet("An image that started wrong lost .2 nats for free. It may not get worse: there the bound is 0.")
     expected = torch.tensor([0.0, 2.0, 0.0, 0.4, 0.0]).double()
     if not torch.allclose(prices, expected, atol=1e-6):
-        raise NotYet(f"With weight 2 and bound .5 the prices are {_list(prices)}, and should be {_list(expected)}.")
+        raise NotYet(f"With weight 2 and bound .5 the prices are {listed(prices)}, and should be {listed(expected)}.")
     return "Free up to the bound, then linear, and never a reward: a search cannot earn by making an easy image easier."
 
 
@@ -146,13 +147,5 @@ def judge_a_search(verdicts: Any) -> str:
 def _shaped(codes: Any, like: Tensor) -> Tensor:
     """The codes, if they are a tensor of the right shape."""
     if not isinstance(codes, Tensor) or codes.shape != like.shape:
-        raise NotYet(f"Codes of shape {tuple(like.shape)} are asked for, got {_kind(codes)}.")
+        raise NotYet(f"Codes of shape {tuple(like.shape)} are asked for, got {kind_of(codes)}.")
     return codes.detach().double()
-
-
-def _kind(value: Any) -> str:
-    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-
-
-def _list(values: Tensor) -> str:
-    return ", ".join(f"{value:.2f}" for value in (values + 0.0).tolist())
