@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import ablation_report
 import autoencoders
 import bench_loading
 import bench_scaling
@@ -30,6 +31,9 @@ import whole_sets
 
 from tsynd.classification import build_classifier
 from tsynd.posterior import HeadDropout
+from tsynd.study import read_study
+from tsynd.study.comparisons import MEAN
+from tsynd.study.records import read_records
 from tsynd.targeting import SPACES
 from tsynd.training import Recipe
 
@@ -69,6 +73,35 @@ def test_the_leads_of_the_two_rounds_are_current() -> None:
     runs = pd.concat(pd.read_csv(ALL / f"round-{number}" / "runs.csv") for number in (1, 2)).drop_duplicates("key")
     leads = rounds_report.table(rounds_report.leads(runs))
     assert (ALL / "round-2" / "leads.md").read_text(encoding="utf-8") == leads
+
+
+def test_what_the_book_shows_of_the_ablation_is_current() -> None:
+    folder = ALL / "ablation"
+    parts = pd.read_csv(folder / "parts.csv", dtype={"per_class": str})
+    assert (folder / "parts.md").read_text(encoding="utf-8") == ablation_report.table(parts)
+    assert (folder / "searches.md").read_text(encoding="utf-8") == ablation_report.searches(read_records(folder))
+
+
+def test_differences_of_the_ablation_follow_from_its_table_of_runs() -> None:
+    """Paired by seed, counted here without the code of the study; losses with their sign turned."""
+    runs = pd.read_csv(ALL / "ablation" / "runs.csv").set_index(["data", "arm", "seed"])
+    parts = pd.read_csv(ALL / "ablation" / "parts.csv")
+    for part in parts.itertuples():
+        if part.data == MEAN:
+            same = parts[(parts["arm"] == part.arm) & (parts["other"] == part.other) & (parts["measure"] == part.measure)]
+            expected = same[same["data"] != MEAN]["mean"].mean()
+        else:
+            ours, theirs = (runs.loc[part.data].loc[arm][part.measure] for arm in (part.arm, part.other))
+            expected = (ours - theirs).mean() * (-1 if part.measure == "nll" else 1)
+        assert part.mean == pytest.approx(expected, abs=2e-5)
+
+
+def test_the_ablation_is_complete() -> None:
+    study = read_study(ALL.parent / "studies" / "ablation.yaml")
+    records = {record["key"]: record["status"] for record in read_records(ALL / "ablation")}
+    assert records == {run.key: "done" for run in study.runs()}
+    arms = {arm for part in ablation_report.PARTS for arm in (part.arm, part.other)}
+    assert arms == {run.arm for run in study.runs()} - {"none"}
 
 
 def test_the_contrasts_of_the_dose_response_are_current() -> None:
