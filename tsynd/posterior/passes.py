@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tsynd.arguments import check_tensors, check_whole
+from tsynd.arguments import check_precision, check_tensors, check_whole
 from tsynd.errors import TsyndError
-from tsynd.modes import owner_of
+from tsynd.modes import owner_of, weights_type
 
 # What a network raises when its input does not fit; memory that ran out is another matter.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -30,6 +29,13 @@ class Posterior(Protocol):
     def resample(self, generator: torch.Generator | None = None) -> None:
         """Draw new posterior samples; they stay until the next call."""
         ...
+
+
+def check_posterior(posterior: object) -> None:
+    """Refuse what holds no samples, such as a network."""
+    if not all(hasattr(posterior, name) for name in ("networks", "samples", "resample")):
+        kind = type(posterior).__name__
+        raise TsyndError(f"posterior must be one, such as HeadDropout.of(classifier), got {kind}, which holds no samples")
 
 
 def checked_images(images_BCHW: Tensor) -> Tensor:
@@ -56,9 +62,7 @@ def checked_chunk(max_chunk: int | None) -> int | None:
 
 def of_network_type(x: Tensor, function: object) -> Tensor:
     """The tensor in the floating-point type of the network's weights (of its first one), so that they can be multiplied."""
-    network = owner_of(function)
-    tensors = chain(network.parameters(), network.buffers()) if isinstance(network, nn.Module) else iter(())
-    return x.to(next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), x.dtype))
+    return x.to(weights_type(function) or x.dtype)
 
 
 def checked_logits(logits: object, rows: int, name: str) -> Tensor:
@@ -80,6 +84,28 @@ def explained(what: str) -> Iterator[None]:
     except _MISFITS as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise TsyndError(f"{what}: {reason[0]}") from error
+
+
+@contextmanager
+def passing(images: Tensor, model: object) -> Iterator[None]:
+    """Explain what torch raises when images do not fit the model that they are given to inside the block.
+
+    A model that converts its input, or is wide enough, may have images of any precision: it is asked for only when it fails.
+
+    >>> images, model = torch.rand(2, 4, dtype=torch.float64), nn.Linear(4, 2)
+    >>> with passing(images, model):
+    ...     model(images)
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
+    """
+    with explained(f"images of shape {tuple(images.shape)} do not pass through {type(owner_of(model)).__name__}"):
+        try:
+            yield
+        except (TsyndError, torch.OutOfMemoryError):
+            raise
+        except _MISFITS:
+            check_precision(images, owner_of(model))
+            raise
 
 
 def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None) -> Tensor:
