@@ -2,15 +2,13 @@
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError, unknown
-from tsynd.modes import weights_type
 
 # No count here is larger, and no length: what is, is a slip, and would take for ever or overflow.
 MOST, LONGEST = 10**9, 1e15
@@ -77,6 +75,7 @@ def check_tensors(**named: Any) -> None:
 def check_range(**named: Tensor) -> None:
     """Refuse images outside [0, 1], or NaN, by their name; values are not looked at on the meta device.
 
+    >>> import torch
     >>> check_range(images=torch.tensor([0.5, 2.0]))
     Traceback (most recent call last):
     tsynd.errors.TsyndError: images must lie in [0, 1], got 0.5 to 2
@@ -87,19 +86,6 @@ def check_range(**named: Tensor) -> None:
         low, high = (float(end) for end in images.aminmax())
         if not (low >= 0 and high <= 1):  # NaN fails too
             raise TsyndError(f"{name} must lie in [0, 1], got {low:.4g} to {high:.4g}")
-
-
-def check_precision(images: Tensor, model: object) -> None:
-    """Refuse images of another floating-point type than a model's weights; 8-bit images become float32.
-
-    >>> check_precision(torch.zeros(1, dtype=torch.float64), nn.Linear(1, 1))
-    Traceback (most recent call last):
-    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
-    """
-    kind, weights = torch.float32 if images.dtype == torch.uint8 else images.dtype, weights_type(model)
-    if weights is not None and kind != weights and kind.is_floating_point:
-        names = " and ".join((f"images are {_type(kind)}", f"{type(model).__name__} is {_type(weights)}"))
-        raise TsyndError(f"{names}: call .{_verb(weights)}() on the images, or .{_verb(kind)}() on the network")
 
 
 def check_name(kind: str, name: Any, known: Collection[str]) -> None:
@@ -116,14 +102,31 @@ def check_name(kind: str, name: Any, known: Collection[str]) -> None:
 def check_kind(kind: type, /, *, optional: bool = False, **named: Any) -> None:
     """Refuse what is of another class, by its name; None is right where it is optional.
 
+    >>> from torch import nn
     >>> check_kind(nn.Module, model="net.pt")
     Traceback (most recent call last):
     tsynd.errors.TsyndError: model must be a Module, got 'net.pt'
     """
     for name, value in named.items():
         if not isinstance(value, kind) and not (optional and value is None):
-            found = repr(value) if isinstance(value, bool | int | float | str) else type(value).__name__
-            raise TsyndError(f"{name} must be a {kind.__name__}{' or None' if optional else ''}, got {found}")
+            raise TsyndError(f"{name} must be a {kind.__name__}{' or None' if optional else ''}, got {_named(value)}")
+
+
+def check_several(**named: Any) -> None:
+    """Refuse what is no list or other series of values, by its name; a text is one value.
+
+    >>> check_several(eps=0.1)
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: eps must be a list of values, got 0.1
+    """
+    for name, values in named.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise TsyndError(f"{name} must be a list of values, got {_named(values)}")
+
+
+def _named(value: Any) -> str:
+    """A plain value as it is, of anything else its class."""
+    return repr(value) if isinstance(value, bool | int | float | str) else type(value).__name__
 
 
 def check_path(**named: Any) -> None:
@@ -131,15 +134,6 @@ def check_path(**named: Any) -> None:
     for name, value in named.items():
         if not isinstance(value, str | os.PathLike):
             raise TsyndError(f"{name} must be a path, got {type(value).__name__}")
-
-
-def _type(kind: torch.dtype) -> str:
-    return str(kind).removeprefix("torch.")
-
-
-def _verb(kind: torch.dtype) -> str:
-    """The method of tensors and networks that gives them a type."""
-    return {torch.float64: "double", torch.float32: "float", torch.float16: "half"}.get(kind, _type(kind))
 
 
 def _short(value: Any) -> str:

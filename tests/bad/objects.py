@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 import tsynd
 from tests.bad.calls import IMAGES, LABELS, QUICK, attacked, autoencoder, classifier, data
-from tsynd import audit, robustness, sets, study, viz
+from tsynd import audit, robustness, sets, study, targeting, viz
 from tsynd.autoencoding import VAE, AnyAutoencoder, ConvAutoencoder, build_autoencoder
 from tsynd.classification import as_targets, build_classifier, normalise_to
-from tsynd.posterior import Ensemble, HeadDropout
+from tsynd.posterior import Ensemble, FullDropout, HeadDropout
 from tsynd.robustness import attribution
 from tsynd.runs import Run
 from tsynd.targeting import Synthesis, measured, target
@@ -69,6 +69,16 @@ def chosen(**given: Any) -> Tensor:
 
 OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "audit.audit": (audited, {"chosen": torch.arange(20), "split": "test", "samples": 3, "k": 2, "seed": 0}),
+    "audit.audit of objects": (
+        audited,
+        {"synthesis": synthesis(), "classifier": classifier(), "autoencoder": autoencoder(), "data": data(),
+         "judge": classifier(), "recipe": QUICK, "guard": targeting.Guard()},
+    ),
+    "targeting.target of objects": (
+        lambda **now: target(IMAGES, LABELS, steps=1, generator=torch.Generator(), **now),
+        {"autoencoder": autoencoder(), "posterior": HeadDropout.of(classifier(), 3, generator=torch.Generator()),
+         "guard": targeting.Guard(), "source_B": torch.arange(4)},
+    ),
     "audit.train_judge": (lambda **now: audit.train_judge(recipe=QUICK, **now), {"data": data(), "seed": 0}),
     "sets.synthesize": (sets.synthesize, {"run": finished(), "count": 3, "seed": 0}),
     "predict": (tsynd.predict, {"run": finished(), "images": IMAGES, "batch_size": 2}),
@@ -88,6 +98,8 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "classification.normalise_to": (
         lambda **now: normalise_to(build_classifier(1, 16, 2, seed=0), **now), {"images_BCHW": IMAGES}
     ),
+    "posterior.HeadDropout of objects": (HeadDropout.from_model, {"model": classifier(), "split": "head", "samples": 3}),
+    "posterior.FullDropout of objects": (FullDropout, {"model": classifier(), "samples": 3}),
     "posterior.Ensemble": (lambda **now: Ensemble(**now)(IMAGES), {"members": members(), "max_chunk": 2}),
     "posterior.Ensemble of images": (lambda images: Ensemble(members())(images), {"images": IMAGES}),
     "training.choose_sources": (

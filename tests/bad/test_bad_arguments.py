@@ -129,7 +129,7 @@ def test_a_number(name: str, argument: str, value: Any) -> None:
 @pytest.mark.parametrize(("name", "argument"), arguments(str))
 @pytest.mark.parametrize("value", NAMES)
 def test_a_name(name: str, argument: str, value: Any) -> None:
-    if not (argument in FREE and isinstance(value, str)):
+    if not ((argument in FREE and isinstance(value, str)) or (name == "posterior.HeadDropout of objects" and value is None)):
         refused(name, argument, value)
 
 
@@ -139,7 +139,7 @@ def test_a_whole_object(name: str, argument: str, value: Any) -> None:
     right = CALLS[name][1][argument]
     if isinstance(right, Tensor | int | float | str) or isinstance(value, type(right)):
         return  # the tests above
-    if not (name == "attribution.randomised" and isinstance(value, nn.Module)):
+    if not (isinstance(right, nn.Module) and isinstance(value, nn.Module) and argument != "classifier"):
         refused(name, argument, value)
 
 
@@ -228,6 +228,13 @@ def test_images_of_another_size_than_the_network() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
     with pytest.raises(TsyndError, match=r"images of shape \(4, 1, 16, 16\) do not pass through Sequential: mat1 and mat2"):
         robustness.fgsm(network, IMAGES, LABELS, eps=0.1)
+
+
+@pytest.mark.parametrize("argument", ["corruptions", "eps"])
+@pytest.mark.parametrize("value", [0.1, "jpeg", None])
+def test_one_value_where_a_list_belongs(argument: str, value: Any) -> None:
+    with pytest.raises(TsyndError, match=f"{argument} must be a list of values, got {value!r}|got NoneType"):
+        robustness.evaluate(classifier(), IMAGES, LABELS, "binary", **{argument: value})
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tsynd.modes import frozen
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis
+from tsynd.targeting.search import check_verbs
 from tsynd.tensors import for_training
 from tsynd.training import Recipe, parse_arm, train_classifier
 
@@ -142,8 +143,10 @@ def audit(
     Raises:
         TsyndError: for an empty synthesis, or one that does not belong to the data.
     """
-    check_kind(nn.Module, classifier=classifier)
+    check_kind(Classifier, classifier=classifier)
     check_kind(nn.Module, optional=True, judge=judge)
+    if autoencoder is not None:
+        check_verbs(autoencoder)
     check_kind(Recipe, optional=True, recipe=recipe)
     check_kind(Guard, optional=True, guard=guard)
     check_count(1, k=k)

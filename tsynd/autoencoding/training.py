@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.arguments import check_count, check_kind, check_number, check_precision, check_tensors, check_whole
+from tsynd.arguments import check_count, check_kind, check_number, check_tensors, check_whole
 from tsynd.autoencoding.networks import ConvAutoencoder
 from tsynd.autoencoding.standardised import check_training_images, owners
 from tsynd.errors import TsyndError
+from tsynd.explaining import check_precision
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, normal
 from tsynd.robustness.augmentation import INSIDE, augment

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
+from tsynd.explaining import explained
 from tsynd.modes import frozen, owner_of
-from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type
+from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
 from tsynd.posterior.trial import pair_of, refuse_probabilities, steady, trial
 from tsynd.uncertainty import log_probabilities
 
@@ -137,7 +138,8 @@ def _checked_members(members: object, trunk: object) -> tuple[Function, ...]:
     if not isinstance(members, Iterable):
         raise TsyndError(f"an ensemble needs a list of networks, got {type(members).__name__}")
     listed = tuple(members)
-    for name, each in {"the trunk": trunk, **{f"member {number}": each for number, each in enumerate(listed)}}.items():
-        if (each is not None and not callable(each)) or (each is None and name != "the trunk"):
+    parts = {} if trunk is None else {"the trunk": trunk}
+    for name, each in (parts | {f"member {number}": member for number, member in enumerate(listed)}).items():
+        if not callable(each):
             raise TsyndError(f"{name} of an ensemble must be a network, got {type(each).__name__}")
     return listed

@@ -1,19 +1,15 @@
 """What all posteriors share: the protocol, checks of what goes in and comes out, and passes of bounded size."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tsynd.arguments import check_precision, check_tensors, check_whole
+from tsynd.arguments import check_tensors, check_whole
 from tsynd.errors import TsyndError
-from tsynd.modes import owner_of, weights_type
-
-# What a network raises when its input does not fit; memory that ran out is another matter.
-_MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+from tsynd.modes import weights_type
 
 
 class Posterior(Protocol):
@@ -72,40 +68,6 @@ def checked_logits(logits: object, rows: int, name: str) -> Tensor:
     if logits.ndim != 2 or len(logits) != rows:
         raise TsyndError(f"{name} must give logits ({rows}, classes) for {rows} rows, got shape {tuple(logits.shape)}")
     return logits
-
-
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Turn what torch raises inside the block, when shapes or types do not fit, into one line that begins with `what`."""
-    try:
-        yield
-    except (TsyndError, torch.OutOfMemoryError):
-        raise
-    except _MISFITS as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise TsyndError(f"{what}: {reason[0]}") from error
-
-
-@contextmanager
-def passing(images: Tensor, model: object) -> Iterator[None]:
-    """Explain what torch raises when images do not fit the model that they are given to inside the block.
-
-    A model that converts its input, or is wide enough, may have images of any precision: it is asked for only when it fails.
-
-    >>> images, model = torch.rand(2, 4, dtype=torch.float64), nn.Linear(4, 2)
-    >>> with passing(images, model):
-    ...     model(images)
-    Traceback (most recent call last):
-    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
-    """
-    with explained(f"images of shape {tuple(images.shape)} do not pass through {type(owner_of(model)).__name__}"):
-        try:
-            yield
-        except (TsyndError, torch.OutOfMemoryError):
-            raise
-        except _MISFITS:
-            check_precision(images, owner_of(model))
-            raise
 
 
 def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None) -> Tensor:

@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tsynd.arguments import check_count, check_kind, check_tensors
 from tsynd.errors import TsyndError
+from tsynd.explaining import passing
 from tsynd.posterior import Posterior
-from tsynd.posterior.passes import passing
 from tsynd.randomness import seeded
 from tsynd.uncertainty import log_probabilities
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tsynd.arguments import check_count, check_range, check_tensors
 from tsynd.errors import TsyndError
-from tsynd.posterior.passes import passing
+from tsynd.explaining import passing
 
 
 def batches(images: Tensor, batch_size: int, device: torch.device | None = None) -> Iterator[tuple[slice, Tensor]]:

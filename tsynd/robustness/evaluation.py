@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_name, check_range, check_tensors, check_whole
+from tsynd.arguments import check_name, check_range, check_several, check_tensors, check_whole
 from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
@@ -85,6 +85,7 @@ def evaluate(
             the functions that are called.
     """
     check_task(task)
+    check_several(corruptions=corruptions, eps=eps)
     _check(images, labels, task, limit)
     say = progress or (lambda line: None)
     device = device or _device(model, images)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
-from tsynd.posterior.passes import passing
+from tsynd.explaining import passing
 
 
 def margin_loss(

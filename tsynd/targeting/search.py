@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from tsynd.arguments import check_kind, check_name, check_number, check_range, check_tensors, check_whole
 from tsynd.errors import TsyndError
+from tsynd.explaining import explained
 from tsynd.modes import frozen
 from tsynd.posterior import Posterior
-from tsynd.posterior.passes import check_posterior, checked_images, explained
+from tsynd.posterior.passes import check_posterior, checked_images
 from tsynd.randomness import normal
 from tsynd.targeting.ascent import Ascent, unit
 from tsynd.targeting.objectives import Guard, Objective, find_objective
@@ -153,9 +154,14 @@ def _codec(autoencoder: Autoencoder | None, space: str, images_BCHW: Tensor) -> 
         return _Pixels(images_BCHW.shape[1:])
     if autoencoder is None:
         raise TsyndError("a search in latent space needs an autoencoder, got None: give one, or search with space='pixel'")
+    check_verbs(autoencoder)
+    return autoencoder
+
+
+def check_verbs(autoencoder: object) -> None:
+    """Refuse what does not encode and decode."""
     if not all(callable(getattr(autoencoder, verb, None)) for verb in ("encode", "decode")):
         raise TsyndError(f"autoencoder must have encode and decode, got {type(autoencoder).__name__}: AnyAutoencoder makes one")
-    return autoencoder
 
 
 class _Pixels:

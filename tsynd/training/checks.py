@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_kind, check_precision, check_tensors
+from tsynd.arguments import check_kind, check_tensors
 from tsynd.classification import Classifier, check_fitting
 from tsynd.errors import TsyndError
+from tsynd.explaining import check_precision
 from tsynd.targeting import Synthesis
 from tsynd.training.arms import Arm, Recipe
 
