@@ -157,7 +157,7 @@ def test_the_widget_shows_the_frame_that_its_sliders_choose() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"start": 0.3}, "start 0.3 is not one of the values of radius <latent>: 0, 0.1, 0.25"),
+        ({"start": 0.3}, "start must be one of the values of radius <latent>, 0, 0.1, 0.25, got 0.3"),
         ({"values": [0.1]}, "radius <latent> needs 2 values or more, got 1: 0.1"),
         ({"values": [0.1, 0.1000000001]}, "values of radius <latent> look the same to a reader: 0.1, 0.1"),
         ({"values": range(26), "start": 0}, "26 frames (26) make the page too heavy: give values for at most 25"),

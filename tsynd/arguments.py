@@ -1,12 +1,14 @@
-"""Arguments of the right kind: whole numbers, real numbers, tensors. What range they lie in, each function checks itself."""
+"""Arguments of the right kind: numbers, names, tensors, objects, images in [0, 1]. Other ranges each function checks itself."""
 
 import math
+import os
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
 
-from tsynd.errors import TsyndError
+from tsynd.errors import TsyndError, unknown
 
 # No count here is larger, and no length: what is, is a slip, and would take for ever or overflow.
 MOST, LONGEST = 10**9, 1e15
@@ -25,6 +27,19 @@ def check_whole(**named: Any) -> None:
             raise TsyndError(f"{name} must be a whole number, got {value!r}")
         if not -MOST <= (number := int(value)) <= MOST:
             raise TsyndError(f"{name} must be at most {MOST}, got {_short(number)}")
+
+
+def check_count(least: int, /, **named: Any) -> None:
+    """Refuse what is no whole number, or one that is too small, by its name.
+
+    >>> check_count(1, jobs=0)
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: jobs must be >= 1, got 0
+    """
+    check_whole(**named)
+    for name, value in named.items():
+        if value < least:
+            raise TsyndError(f"{name} must be >= {least}, got {value}")
 
 
 def check_number(**named: Any) -> None:
@@ -53,10 +68,78 @@ def check_tensors(**named: Any) -> None:
     for name, value in named.items():
         if not isinstance(value, Tensor):
             raise TsyndError(f"{name} must be a tensor, got {type(value).__name__}: torch.as_tensor makes one")
+        if value.is_complex():
+            raise TsyndError(f"{name} must be real numbers, got {value.dtype}")
+
+
+def check_range(**named: Tensor) -> None:
+    """Refuse images outside [0, 1], or NaN, by their name; values are not looked at on the meta device.
+
+    >>> import torch
+    >>> check_range(images=torch.tensor([0.5, 2.0]))
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: images must lie in [0, 1], got 0.5 to 2
+    """
+    for name, images in named.items():
+        if images.is_meta or images.numel() == 0:
+            continue
+        low, high = (float(end) for end in images.aminmax())
+        if not (low >= 0 and high <= 1):  # NaN fails too
+            raise TsyndError(f"{name} must lie in [0, 1], got {low:.4g} to {high:.4g}")
+
+
+def check_name(kind: str, name: Any, known: Collection[str]) -> None:
+    """Refuse a name that is not among those that are known, or is no text.
+
+    >>> check_name("arm", "gaurded", ["none", "guarded"])
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: unknown arm 'gaurded': did you mean 'guarded'? (known: none, guarded)
+    """
+    if not isinstance(name, str) or name not in known:
+        raise unknown(kind, name, known)
+
+
+def check_kind(kind: type, /, *, optional: bool = False, **named: Any) -> None:
+    """Refuse what is of another class, by its name; None is right where it is optional.
+
+    >>> from torch import nn
+    >>> check_kind(nn.Module, model="net.pt")
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: model must be a Module, got 'net.pt'
+    """
+    for name, value in named.items():
+        if not isinstance(value, kind) and not (optional and value is None):
+            raise TsyndError(f"{name} must be a {kind.__name__}{' or None' if optional else ''}, got {_named(value)}")
+
+
+def check_several(**named: Any) -> None:
+    """Refuse what is no list or other series of values, by its name; a text is one value.
+
+    >>> check_several(eps=0.1)
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: eps must be a list of values, got 0.1
+    """
+    for name, values in named.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise TsyndError(f"{name} must be a list of values, got {_named(values)}")
+
+
+def _named(value: Any) -> str:
+    """A plain value as it is, of anything else its class."""
+    return repr(value) if isinstance(value, bool | int | float | str) else type(value).__name__
+
+
+def check_path(**named: Any) -> None:
+    """Refuse what names no file or folder, by its name: texts and paths do."""
+    for name, value in named.items():
+        if not isinstance(value, str | os.PathLike):
+            raise TsyndError(f"{name} must be a path, got {type(value).__name__}")
 
 
 def _short(value: Any) -> str:
     """A value for a message; of whole numbers too long for one, how long they are."""
+    if isinstance(value, bool):
+        return repr(value)
     if isinstance(value, int) and value.bit_length() > 1000:
         return f"one of {value.bit_length()} bits"
     return f"{value:.3g}" if isinstance(value, int | float) else repr(value)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.arguments import check_number, check_seed, check_tensors, check_whole
-from tsynd.errors import TsyndError, unknown
+from tsynd.arguments import check_name, check_number, check_range, check_seed, check_tensors, check_whole
+from tsynd.errors import TsyndError
 from tsynd.randomness import seeded
 
 __all__ = [
@@ -39,11 +39,26 @@ def build_classifier(
         )
 
 
+def check_fitting(name: str, images_BCHW: Tensor, classifier: "Classifier") -> None:
+    """Refuse images, float in [0, 1] or uint8, that are not of a classifier's channels and size, or none."""
+    check_tensors(**{name: images_BCHW})
+    expected = (classifier.channels, classifier.size, classifier.size)
+    if images_BCHW.ndim != 4 or len(images_BCHW) == 0 or tuple(images_BCHW.shape[1:]) != expected:
+        wanted = f"(B, {', '.join(map(str, expected))}) with B >= 1"
+        raise TsyndError(f"{name} must have shape {wanted}, as the classifier, got {tuple(images_BCHW.shape)}")
+    if images_BCHW.dtype == torch.uint8:
+        return
+    if not images_BCHW.is_floating_point():
+        raise TsyndError(f"{name} must be float in [0, 1], or uint8, got {images_BCHW.dtype}")
+    check_range(**{name: images_BCHW})
+
+
 def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
     """Set the mean and standard deviation that the network normalises by, per channel, from training images.
 
     They are float in [0, 1]; 8-bit ones, which are many, are counted: how often each channel has each of the 256 values.
     """
+    check_fitting("images", images_BCHW, classifier)
     if images_BCHW.dtype == torch.uint8:
         mean_C, std_C = _moments(images_BCHW)
     else:
@@ -66,7 +81,16 @@ def _moments(images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
 
 def as_targets(labels: Tensor, classifier: "Classifier") -> Tensor:
     """Labels as what the loss compares with, (B, C): class numbers one-hot, multi-label ones as they are."""
-    return labels if classifier.multi_label else F.one_hot(labels, classifier.classes)
+    check_tensors(labels=labels)
+    if classifier.multi_label:
+        return labels
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise TsyndError(f"labels must be int64 class numbers (B,), got {labels.dtype} of shape {tuple(labels.shape)}")
+    if labels.device.type == "cpu" and len(labels):  # not on other devices, which would wait for it
+        low, high = (int(end) for end in labels.aminmax())
+        if low < 0 or high >= classifier.classes:
+            raise TsyndError(f"labels must lie in 0 .. {classifier.classes - 1}, got {low} to {high}")
+    return F.one_hot(labels, classifier.classes)
 
 
 def classification_losses(logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: float = 0.0) -> Tensor:
@@ -158,8 +182,7 @@ class Classifier(nn.Module):
         if size < 16 or classes < (1 if multi_label else 2):
             fewest = "1 label" if multi_label else "2 classes"
             raise TsyndError(f"a classifier needs size >= 16 px and at least {fewest}, got size={size}, classes={classes}")
-        if architecture not in ARCHITECTURES:
-            raise unknown("architecture", architecture, ARCHITECTURES)
+        check_name("architecture", architecture, ARCHITECTURES)
         if not 0 <= trunk_dropout < 1 or (trunk_dropout and architecture != "compact"):
             allowed = "in [0, 1)" if architecture == "compact" else f"0 for {architecture}"
             raise TsyndError(f"trunk_dropout must be {allowed}, got {trunk_dropout}")

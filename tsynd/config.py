@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from tsynd.arguments import check_whole
+from tsynd.arguments import check_name, check_whole
 from tsynd.errors import TsyndError, unknown
 from tsynd.training import Recipe, parse_arm
 
@@ -113,8 +113,7 @@ class RunConfig:
             raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
         if self.review and not self.synthetic:
             raise TsyndError(f"--review {self.review} needs the images that it is about: --synthetic FILE.npz")
-        if self.budget not in BUDGETS:
-            raise unknown("budget", self.budget, BUDGETS)
+        check_name("budget", self.budget, BUDGETS)
         if self.evaluate not in ("test", "val"):
             raise unknown("split", self.evaluate, ["test", "val"])
         if isinstance(self.per_class, int):
@@ -127,8 +126,7 @@ class RunConfig:
             raise TsyndError(f"seed must be >= 0, got {self.seed}")
         known = [each.name for kind in (Recipe, Evaluation) for each in fields(kind)]
         for name in self.changes:
-            if name not in known:
-                raise unknown("setting", str(name), known)
+            check_name("setting", name, known)
         _ = self.recipe, self.evaluation  # they check their own numbers
 
     @property

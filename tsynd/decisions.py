@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
+from tsynd.arguments import check_name
 from tsynd.data import Dataset
 from tsynd.data.labels import numbers_of
-from tsynd.errors import DataUnavailable, TsyndError, unknown
+from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.files import write_text
 from tsynd.runs import fingerprint
 from tsynd.sets import identity, origin, read_set
@@ -32,8 +33,7 @@ class Decision:
     time: str = ""
 
     def __post_init__(self) -> None:
-        if self.decision not in DECISIONS:
-            raise unknown("decision", self.decision, DECISIONS)
+        check_name("decision", self.decision, DECISIONS)
         if (self.new_label is not None) != (self.decision == "relabel"):
             raise TsyndError(f"a new label goes with relabel and with nothing else, got {self.decision} and {self.new_label}")
 

@@ -21,14 +21,14 @@ class DataUnavailable(TsyndError):
     """A data set could not be found or downloaded: the message names the address, the folder and what works offline."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> TsyndError:
+def unknown(kind: str, name: object, known: Iterable[str]) -> TsyndError:
     """An error for a name that is not in a list, with the nearest known name.
 
     >>> str(unknown("arm", "gaurded", ["none", "guarded"]))
     "unknown arm 'gaurded': did you mean 'guarded'? (known: none, guarded)"
     """
     names = list(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return TsyndError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(names)})")
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
+import torch
 from torch import nn
 
 
@@ -44,3 +46,14 @@ def owner_of(function: object) -> object:
     (True, True)
     """
     return getattr(function, "__self__", function)
+
+
+def weights_type(function: object) -> torch.dtype | None:
+    """The floating-point type of the (first) weights of the network that a function belongs to; None where there are none.
+
+    >>> weights_type(nn.Linear(1, 1).double()), weights_type(torch.relu)
+    (torch.float64, None)
+    """
+    network = owner_of(function)
+    tensors = chain(network.parameters(), network.buffers()) if isinstance(network, nn.Module) else iter(())
+    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), None)

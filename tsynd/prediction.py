@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_kind
+from tsynd.classification import check_fitting
 from tsynd.data import load
 from tsynd.data.dataset import SPLITS
 from tsynd.data.labels import names_of, numbers_of
@@ -54,13 +56,9 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     Raises:
         TsyndError: for images of other channels, another size or values outside [0, 1].
     """
-    data = run.data
-    if images.ndim != 4 or tuple(images.shape[1:]) != (data.channels, data.size, data.size):
-        wanted = f"(B, {data.channels}, {data.size}, {data.size})"
-        raise TsyndError(f"images must have shape {wanted}, as those the run was trained on, got {tuple(images.shape)}")
-    if images.is_floating_point() and not bool(((images >= 0) & (images <= 1)).all()):
-        raise TsyndError(f"float images must lie in [0, 1], got {float(images.min()):.4g} to {float(images.max()):.4g}")
+    check_kind(Run, run=run)
     classifier = run.classifier
+    check_fitting("images", images, classifier)
     posterior = HeadDropout.of(classifier, run.recipe.samples, generator_for(run.config["seed"], "evaluation masks"))
     columns: list[tuple[Tensor, ...]] = []
     with torch.no_grad(), frozen(classifier):

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_kind, check_seed
+
 
 def seed_for(seed: int, purpose: str) -> int:
     """A 63-bit seed for one purpose, the same on every platform.
@@ -17,6 +19,7 @@ def seed_for(seed: int, purpose: str) -> int:
     >>> seed_for(0, "subset") == seed_for(0, "subset"), seed_for(0, "subset") == seed_for(0, "initialise")
     (True, False)
     """
+    check_seed(seed)
     digest = hashlib.blake2b(f"{seed}:{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -29,6 +32,7 @@ def generator_for(seed: int, purpose: str) -> torch.Generator:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch's global state inside the block (layers initialise and drop out from it) and give it back afterwards."""
+    check_seed(seed)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
@@ -50,4 +54,5 @@ def poisson(rates: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _device(generator: torch.Generator | None) -> torch.device:
+    check_kind(torch.Generator, optional=True, generator=generator)
     return generator.device if generator is not None else torch.device("cpu")

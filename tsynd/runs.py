@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tsynd import store
+from tsynd.arguments import check_path
 from tsynd.audit import Audit
 from tsynd.autoencoding import ConvAutoencoder
 from tsynd.classification import Classifier
@@ -86,6 +87,7 @@ def load_run(folder: str | Path) -> Run:
             or its data have changed since.
         DataUnavailable: when its data are no longer to be found.
     """
+    check_path(folder=folder)
     folder = Path(folder)
     settings = store.read_json(folder / store.CONFIG)
     needed = {"data", "size", "per_class", "seed", "arm", "recipe", "data_fingerprint", "method_version"}

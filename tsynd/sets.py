@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from tsynd import store
+from tsynd.arguments import check_count, check_kind, check_seed
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset, load
 from tsynd.data.labels import names_of, numbers_of
@@ -48,14 +49,12 @@ def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Calla
     Raises:
         TsyndError: when the count is below 1, the seed negative or no whole number, or the run's arm searches for no images.
     """
+    check_kind(Run, run=run)
     arm, recipe, autoencoder = parse_arm(run.config["arm"]), run.recipe, run.autoencoder
     seed = run.config["seed"] if seed is None else seed
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise TsyndError(f"count must be a whole number >= 1, got {count!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TsyndError(f"seed must be a whole number, got {seed!r}")
-    if seed < 0:
-        raise TsyndError(f"seed must be >= 0, got {seed}")
+    check_count(1, count=count)
+    check_seed(seed)
+    check_count(0, seed=seed)
     if not arm.objective or autoencoder is None:
         searching = ", ".join(name for name, each in ARMS.items() if each.objective)
         raise TsyndError(f"arm {run.config['arm']!r} has no autoencoder to synthesize with: arms with one are {searching}")

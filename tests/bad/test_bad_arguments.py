@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
-from tests.bad.calls import CALLS
+from tests.bad.calls import CALLS as PLAIN
+from tests.bad.calls import IMAGES, LABELS, classifier
 from tests.bad.mutations import no_longer_than, quick
+from tests.bad.objects import AUTOATTACK, OBJECTS, STUDY
+from tsynd import robustness
 from tsynd.arguments import check_number, check_seed, check_tensors, check_whole
+from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.errors import TsyndError
+from tsynd.posterior import Ensemble, HeadDropout
+from tsynd.robustness.attribution import attribute
+from tsynd.study import run_study
+from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.uncertainty import mutual_information
+
+CALLS = PLAIN | OBJECTS
 
 NUMBERS: tuple[Any, ...] = (
     -1, 0, -0.5, 0.5, math.nan, math.inf, -math.inf, 1e300, -1e300, 2**63, 10**30, -(10**30), True, "x", "1", "two\nlines", None,
@@ -40,8 +53,15 @@ TENSORS: dict[str, Callable[[Tensor], Any]] = {
     "infinite": lambda given: (given.float() + 1) * math.inf,
     "negative": lambda given: -given.float() - 1,
     "huge": lambda given: given.float() * 1e9,
+    "double": lambda given: given.double(),
 }
-"""What stands where a tensor belongs. (Of the type of the model's weights: another precision is the model's own affair.)"""
+"""What stands where a tensor belongs."""
+NAMES: tuple[Any, ...] = ("no such", "", "two\nlines", 3, True, None, ["a"])
+"""What stands where one of several names belongs."""
+THINGS: tuple[Any, ...] = ("x", 3, True, [3], {"a": 1}, object(), nn.ReLU())
+"""What stands where a network, a run or another whole object belongs. (None is often right.)"""
+FREE = {"label", "reviewer", "data"}
+"""Texts that may say anything."""
 # Options that nobody can run with a value that is out of the ordinary, but in range: they take as long as they say.
 SLOW = {"steps", "draws", "attack_steps", "queries", "samples", "count", "per_class", "resamples"}
 
@@ -79,7 +99,9 @@ def refused_or_finite(name: str, argument: str, value: Any, *, checked: bool) ->
 def restated(value: Any, said: str) -> bool:
     """Whether a message shows a value, or what it is of."""
     if isinstance(value, Tensor):
-        return any(word in said for word in ("got", "found", "NaN", "no images", "off by"))
+        return any(word in said for word in ("got", "found", "NaN", "no images", "off by", "images are float64"))
+    if isinstance(value, list | dict) and any(restated(each, said) for each in value):
+        return True
     forms = [format(value, form) for form in ("g", ".3g")] if type(value) in (int, float) else []
     return any(" ".join(text.splitlines()) in said for text in (str(value), repr(value), type(value).__name__, *forms))
 
@@ -102,6 +124,31 @@ def test_a_number(name: str, argument: str, value: Any) -> None:
     if argument in SLOW and type(value) is int and 10**4 < value <= 10**9:
         return
     refused_or_finite(name, argument, value, checked=True)
+
+
+@pytest.mark.parametrize(("name", "argument"), arguments(str))
+@pytest.mark.parametrize("value", NAMES)
+def test_a_name(name: str, argument: str, value: Any) -> None:
+    if not ((argument in FREE and isinstance(value, str)) or (name == "posterior.HeadDropout of objects" and value is None)):
+        refused(name, argument, value)
+
+
+@pytest.mark.parametrize(("name", "argument"), [each for each in arguments(object) if each.id.partition(", ")[0] in OBJECTS])
+@pytest.mark.parametrize("value", THINGS)
+def test_a_whole_object(name: str, argument: str, value: Any) -> None:
+    right = CALLS[name][1][argument]
+    if isinstance(right, Tensor | int | float | str) or isinstance(value, type(right)):
+        return  # the tests above
+    if not (isinstance(right, nn.Module) and isinstance(value, nn.Module) and argument != "classifier"):
+        refused(name, argument, value)
+
+
+def refused(name: str, argument: str, value: Any) -> None:
+    call, right = CALLS[name]
+    with pytest.raises(TsyndError) as caught:
+        call(**{**right, argument: value})
+    assert len(str(caught.value).splitlines()) == 1
+    assert restated(value, str(caught.value)), str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "argument"), arguments(Tensor))
@@ -128,3 +175,113 @@ def test_a_number_of_very_many_digits(check: Callable[..., None]) -> None:
 def test_what_is_no_whole_number(value: object) -> None:
     with pytest.raises(TsyndError, match="steps must be a whole number, got"):
         check_whole(steps=value)
+
+
+DOUBLE = "images are float64 and {} is float32: call .float() on the images, or .double() on the network"
+REFUSING: dict[str, Callable[[], Any]] = {
+    "pgd": lambda: robustness.pgd(classifier(), IMAGES.double(), LABELS, eps=0.1),
+    "random_squares": lambda: robustness.random_squares(classifier(), IMAGES.double(), LABELS, eps=0.1),
+    "checks_before": lambda: robustness.checks_before(classifier(), IMAGES.double(), LABELS),
+    "expected": lambda: robustness.expected(classifier(), draws=2)(IMAGES.double()),
+    "evaluate": lambda: robustness.evaluate(classifier(), IMAGES.double(), LABELS, "binary"),
+    "train_classifier": lambda: train_classifier(classifier(), IMAGES.double(), LABELS, parse_arm("none"), Recipe()),
+}
+
+
+@pytest.mark.parametrize("name", REFUSING)
+def test_images_wider_than_the_network_that_multiplies_them(name: str) -> None:
+    with pytest.raises(TsyndError) as caught:
+        REFUSING[name]()
+    assert str(caught.value) == DOUBLE.format("Classifier")
+
+
+def test_training_images_wider_than_the_autoencoder() -> None:
+    with pytest.raises(TsyndError) as caught:
+        train_autoencoder(build_autoencoder(1, 16, seed=0), IMAGES.double(), steps=1)
+    assert str(caught.value) == DOUBLE.format("ConvAutoencoder")
+
+
+def test_attributed_images_wider_than_the_network() -> None:
+    pytest.importorskip("captum", reason="captum is not installed (extra explain)")
+    with pytest.raises(TsyndError) as caught:
+        attribute(classifier(), IMAGES.double())
+    assert str(caught.value) == DOUBLE.format("Classifier")
+
+
+def test_what_converts_images_takes_them_in_any_precision() -> None:
+    network = classifier()
+    for posterior in (HeadDropout.of(network, 3, torch.Generator()), Ensemble([network, nn.Sequential(network).eval()])):
+        assert torch.equal(mutual_information(posterior(IMAGES.double())), mutual_information(posterior(IMAGES)))
+        model = robustness.averaged(posterior)
+        assert robustness.fgsm(model, IMAGES.double(), LABELS, eps=0.1).dtype == torch.float64
+
+
+def test_a_network_in_double_takes_images_in_double_and_says_so_of_others() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(256, 2)).double().eval()
+    assert robustness.pgd(network, IMAGES.double(), LABELS, eps=0.1, steps=1).dtype == torch.float64
+    robustness.evaluate(network, IMAGES.double(), LABELS, "binary", draws=1, corruptions=(), eps=(0.0, 0.1), attack_steps=1)
+    with pytest.raises(TsyndError, match=r"images are float32 and Sequential is float64: call \.double\(\) on the images"):
+        robustness.pgd(network, IMAGES, LABELS, eps=0.1)
+
+
+def test_images_of_another_size_than_the_network() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
+    with pytest.raises(TsyndError, match=r"images of shape \(4, 1, 16, 16\) do not pass through Sequential: mat1 and mat2"):
+        robustness.fgsm(network, IMAGES, LABELS, eps=0.1)
+
+
+@pytest.mark.parametrize("argument", ["corruptions", "eps"])
+@pytest.mark.parametrize("value", [0.1, "jpeg", None])
+def test_one_value_where_a_list_belongs(argument: str, value: Any) -> None:
+    with pytest.raises(TsyndError, match=f"{argument} must be a list of values, got {value!r}|got NoneType"):
+        robustness.evaluate(classifier(), IMAGES, LABELS, "binary", **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"jobs": 0}, "jobs must be >= 1, got 0"),
+        ({"jobs": -1}, "jobs must be >= 1, got -1"),
+        ({"jobs": 1.5}, "jobs must be a whole number, got 1.5"),
+        ({"jobs": True}, "jobs must be a whole number, got True"),
+        ({"jobs": "2"}, "jobs must be a whole number, got '2'"),
+        ({"jobs": None}, "jobs must be a whole number, got None"),
+        ({"jobs": math.nan}, "jobs must be a whole number, got nan"),
+        ({"backend": "losky"}, "unknown backend 'losky': did you mean 'loky'? (known: loky, dask)"),
+        ({"backend": None}, "unknown backend None: (known: loky, dask)"),
+        ({"scheduler": 8786}, "scheduler must be a str or None, got 8786"),
+        ({"study": "study.yaml"}, "study must be a Study, got 'study.yaml'"),
+        ({"folder": 3}, "folder must be a path, got int"),
+    ],
+)
+def test_how_a_study_is_run(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(TsyndError) as caught:
+        run_study(**{"study": STUDY, "folder": tmp_path / "new", **changed})
+    assert str(caught.value) == message
+    assert not list(tmp_path.iterdir())  # before anything is written
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"images": IMAGES[0]}, "images must be float of shape"),
+        ({"images": IMAGES * 2}, "images must lie in"),
+        ({"images": IMAGES.double()}, "images are float64 and Classifier is float32"),
+        ({"labels": LABELS + 1}, "labels must be below the model's 2 classes, got 2"),
+        ({"labels": [0, 1]}, "labels must be a tensor, got list"),
+        ({"eps": "0.1"}, "eps must be a number, got '0.1'"),
+        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
+    ],
+)
+def test_autoattack_looks_at_its_arguments_before_it_needs_its_package(changed: dict[str, Any], message: str) -> None:
+    call, right = AUTOATTACK
+    with pytest.raises(TsyndError, match=message):
+        call(**{**right, **changed})
+
+
+@pytest.mark.skipif(find_spec("pyautoattack") is not None, reason="pyautoattack is installed")
+def test_autoattack_names_the_package_that_it_needs() -> None:
+    call, right = AUTOATTACK
+    with pytest.raises(TsyndError, match=r"aa needs the package pyautoattack, .*: pip install 'tsynd\[attacks\]'"):
+        call(**right)

@@ -95,8 +95,8 @@ def test_images_in_double_precision_give_the_same(finished: Run) -> None:
 
 def test_what_does_not_fit_is_refused(finished: Run, folder: Path, command: Command, tmp_path: Path) -> None:
     for images, message in (
-        (torch.rand(2, 3, 28, 28), r"\(B, 1, 28, 28\), as those the run was trained on, got \(2, 3, 28, 28\)"),
-        (torch.rand(2, 1, 32, 32), "as those the run"),
+        (torch.rand(2, 3, 28, 28), r"\(B, 1, 28, 28\) with B >= 1, as the classifier, got \(2, 3, 28, 28\)"),
+        (torch.rand(2, 1, 32, 32), "as the classifier"),
         (torch.rand(2, 1, 28, 28) * 255, r"must lie in \[0, 1\]"),
     ):
         with pytest.raises(TsyndError, match=message):

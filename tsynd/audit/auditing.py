@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tsynd.arguments import check_count, check_kind, check_name, check_range, check_seed, check_tensors
 from tsynd.audit.controls import codes, searched_again
 from tsynd.audit.intervals import interval
 from tsynd.audit.measures import as_saved
@@ -14,11 +15,12 @@ from tsynd.audit.questions import Group, Questions
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset, Split
 from tsynd.data.dataset import SPLITS
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis
+from tsynd.targeting.search import check_verbs
 from tsynd.tensors import for_training
 from tsynd.training import Recipe, parse_arm, train_classifier
 
@@ -141,10 +143,19 @@ def audit(
     Raises:
         TsyndError: for an empty synthesis, or one that does not belong to the data.
     """
+    check_kind(Classifier, classifier=classifier)
+    check_kind(nn.Module, optional=True, judge=judge)
+    if autoencoder is not None:
+        check_verbs(autoencoder)
+    check_kind(Recipe, optional=True, recipe=recipe)
+    check_kind(Guard, optional=True, guard=guard)
+    check_count(1, k=k)
+    check_count(2, samples=samples)
+    check_seed(seed)
     _check(synthesis, data, split)
+    chosen = _checked_chosen(chosen, len(data.train))
     say, device = progress or (lambda text: None), next(classifier.parameters()).device
     k = min(k, len(data.train) - 1)
-    chosen = torch.arange(len(data.train)) if chosen is None else chosen.cpu()
     if judge is None:
         say("training the judge")
         judge = train_judge(data, seed=seed, recipe=recipe, device=device)
@@ -189,6 +200,8 @@ def train_judge(
 
     Its initialisation and its batches come from `seed`, but are not those of a run with that seed.
     """
+    check_kind(Dataset, data=data)
+    check_kind(Recipe, optional=True, recipe=recipe)
     own = seed_for(seed, "judge")
     judge = build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label).to(device)
     images_BCHW, labels_B = for_training(data.train.images, device), data.train.labels.to(device)
@@ -207,13 +220,15 @@ def _pictures(images_BCHW: Tensor) -> Tensor:
 
 def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
     """Refuse a synthesis that is empty or not of these data."""
-    if split not in SPLITS[1:]:
-        raise unknown("split of unseen images", split, SPLITS[1:])
+    check_kind(Synthesis, synthesis=synthesis)
+    check_kind(Dataset, data=data)
+    check_name("split of unseen images", split, SPLITS[1:])
     if not len(synthesis):
         raise TsyndError("an audit needs at least one synthetic image, got none")
     shape, wanted = tuple(synthesis.images_BCHW.shape[1:]), tuple(data.train.images.shape[1:])
     if shape != wanted:
         raise TsyndError(f"synthetic images must be {wanted} as those of {data.name}, got {shape}")
+    check_range(**{"synthetic images": synthesis.images_BCHW, "reconstructions": synthesis.reconstructions_BCHW})
     low, high = int(synthesis.source_B.min()), int(synthesis.source_B.max())
     if low < 0 or high >= len(data.train):
         raise TsyndError(f"sources must lie between 0 and {len(data.train) - 1}, got {low if low < 0 else high}")
@@ -224,3 +239,17 @@ def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
     low, high, most = int(synthesis.labels_B.min()), int(synthesis.labels_B.max()), 1 if several else len(data.classes) - 1
     if low < 0 or high > most:
         raise TsyndError(f"labels must lie between 0 and {most}, got {low if low < 0 else high}")
+
+
+def _checked_chosen(chosen: Tensor | None, count: int) -> Tensor:
+    """Which images a run trained on, if these are numbers of training images; all of them by default."""
+    if chosen is None:
+        return torch.arange(count)
+    check_tensors(chosen=chosen)
+    if chosen.ndim != 1 or chosen.dtype != torch.int64 or not len(chosen):
+        found = f"{chosen.dtype} of shape {tuple(chosen.shape)}"
+        raise TsyndError(f"chosen must be int64 numbers (N,) of training images, N at least 1, got {found}")
+    low, high = (int(end) for end in chosen.aminmax())
+    if low < 0 or high >= count:
+        raise TsyndError(f"chosen must lie between 0 and {count - 1}, got {low if low < 0 else high}")
+    return chosen.cpu()

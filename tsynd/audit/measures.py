@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_name
 from tsynd.data.phantom import SUBGROUPS, Factors
 from tsynd.data.phantom.oracle import UNITS
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.robustness.batches import batches, predict
 from tsynd.targeting import Autoencoder
 from tsynd.tensors import as_float
@@ -102,8 +103,7 @@ def shortfall(factors: Factors, name: str) -> Tensor:
     >>> shortfall(sample_factors(2, irregularity=0.65 - 0.289, shadow=torch.tensor([-5.0, 8.66])), "irregular-enhancing")
     tensor([1.0000, 1.4142])
     """
-    if name not in SUBGROUPS:
-        raise unknown("phantom subgroup", name, SUBGROUPS)
+    check_name("phantom subgroup", name, SUBGROUPS)
     squares = []
     for factor, (low, high) in SUBGROUPS[name].items():
         bounds = torch.tensor([low, high]).to(factors.radius)

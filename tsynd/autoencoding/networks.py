@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.arguments import check_number, check_seed, check_whole
+from tsynd.arguments import check_name, check_number, check_seed, check_whole
 from tsynd.autoencoding.standardised import Standardised
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.randomness import normal, seeded
 
 LATENT_CHANNELS = 16
@@ -25,8 +25,7 @@ def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv") -
     >>> build_autoencoder(1, 28, seed=0).encode(torch.rand(2, 1, 28, 28)).shape
     torch.Size([2, 256])
     """
-    if kind not in KINDS:
-        raise unknown("kind of autoencoder", kind, KINDS)
+    check_name("kind of autoencoder", kind, KINDS)
     check_seed(seed)
     with seeded(seed):
         return KINDS[kind](channels, size)

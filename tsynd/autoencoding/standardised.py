@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from tsynd.arguments import check_count, check_range, check_tensors
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen, owner_of
 from tsynd.randomness import seeded
@@ -52,6 +53,7 @@ class Standardised(nn.Module):
 
     def decode(self, latents_BD: Tensor) -> Tensor:
         """Standardised codes (B, D) to images (B, C, H, W) in [0, 1]."""
+        check_tensors(latents=latents_BD)
         if latents_BD.ndim != 2 or latents_BD.shape[1] != len(self.mean):
             raise TsyndError(f"latents must have shape (B, {len(self.mean)}), got {tuple(latents_BD.shape)}")
         return _wide(self.decode_raw(self._narrow(latents_BD * self.std + self.mean).unflatten(1, self.shape)))
@@ -64,6 +66,7 @@ class Standardised(nn.Module):
     def standardise(self, images_BCHW: Tensor, batch_size: int = 256) -> None:
         """Set mean and deviation per dimension from training images; deviations below FLOOR x their RMS are raised to it."""
         check_training_images(images_BCHW, self.image_shape)
+        check_count(1, batch_size=batch_size)
         with frozen(self):
             batches = images_BCHW.split(batch_size)
             codes_ND = torch.cat([_wide(self.encode_raw(self._narrow(as_float(batch))).flatten(1)) for batch in batches])
@@ -118,10 +121,10 @@ class AnyAutoencoder(Standardised):
         super().__init__()
         self.networks = nn.ModuleList(dict.fromkeys([*owners(encode, decode), *networks]))
         self._callables = (encode, decode)  # in a tuple, so that a module is not registered twice
+        check_tensors(images=images_BCHW)
         check_images(images_BCHW, images_BCHW.shape[1:])
-        check_range(images_BCHW)
-        if batch_size < 1:
-            raise TsyndError(f"batch_size must be >= 1, got {batch_size}")
+        check_range(images=images_BCHW)
+        check_count(1, batch_size=batch_size)
         first_BCHW = images_BCHW[: min(batch_size, 16)]  # enough to see what the callables return
         with torch.no_grad():
             with seeded(0):  # a random encoder draws from torch's global state
@@ -165,6 +168,7 @@ def owners(*callables: Callable[..., object] | None) -> list[nn.Module]:
 
 def check_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
     """Refuse an empty batch, and images of another shape than (B, *shape) or that are not floats."""
+    check_tensors(images=images_BCHW)
     if images_BCHW.ndim != 4 or tuple(images_BCHW.shape[1:]) != tuple(shape) or len(images_BCHW) == 0:
         wanted = f"(B, {', '.join(map(str, shape))})" if len(shape) == 3 else "(B, C, H, W)"
         many = ", B at least 1" if images_BCHW.ndim == 4 and len(images_BCHW) == 0 else ""
@@ -174,15 +178,11 @@ def check_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
 
 
 def check_training_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
-    """The same for training images, which may also be of 8 bits."""
-    check_images(as_float(images_BCHW[:1]) if images_BCHW.dtype == torch.uint8 else images_BCHW, shape)
-
-
-def check_range(images_BCHW: Tensor) -> None:
-    """Refuse images with values outside [0, 1]."""
-    low, high = images_BCHW.aminmax()
-    if not (low >= 0 and high <= 1):
-        raise TsyndError(f"images must lie in [0, 1], got values from {float(low):.3g} to {float(high):.3g}")
+    """The same for training images, which may also be of 8 bits; they lie in [0, 1]."""
+    check_tensors(images=images_BCHW)
+    check_images(images_BCHW[:1].float() if images_BCHW.dtype == torch.uint8 else images_BCHW, shape)
+    if images_BCHW.dtype != torch.uint8:
+        check_range(images=images_BCHW)
 
 
 def _check_codes(codes: object, again: object, count: int) -> None:

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.arguments import check_number, check_tensors, check_whole
+from tsynd.arguments import check_count, check_kind, check_number, check_tensors, check_whole
 from tsynd.autoencoding.networks import ConvAutoencoder
-from tsynd.autoencoding.standardised import check_range, check_training_images, owners
+from tsynd.autoencoding.standardised import check_training_images, owners
 from tsynd.errors import TsyndError
+from tsynd.explaining import check_precision
 from tsynd.modes import frozen
 from tsynd.randomness import generator_for, normal
 from tsynd.robustness.augmentation import INSIDE, augment
@@ -61,11 +62,10 @@ def train_autoencoder(
         TsyndError: for images or numbers out of range, a feature weight without features or features without weight, or
             an autoencoder in half precision.
     """
-    check_tensors(images=images_BCHW)
-    check_whole(steps=steps, batch_size=batch_size)
+    check_kind(ConvAutoencoder, autoencoder=autoencoder)
+    check_whole(steps=steps)
+    check_count(1, batch_size=batch_size)
     check_training_images(images_BCHW, autoencoder.image_shape)
-    if images_BCHW.is_floating_point():
-        check_range(images_BCHW)
     latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
     numbers = {"latent_noise": latent_noise, "ssim_weight": ssim_weight, "feature_weight": feature_weight, "steps": steps}
     check_number(**numbers, learning_rate=learning_rate)
@@ -74,8 +74,6 @@ def train_autoencoder(
     for name, value in numbers.items():
         if not 0 <= value < math.inf:
             raise TsyndError(f"{name} must be >= 0, got {value}")
-    if batch_size < 1:
-        raise TsyndError(f"batch_size must be >= 1, got {batch_size}")
     if feature_weight > 0 and features is None:
         raise TsyndError(f"feature_weight={feature_weight:g} needs features: a callable from images to features, got None")
     if feature_weight == 0 and features is not None:
@@ -83,6 +81,7 @@ def train_autoencoder(
     parameters = list(autoencoder.parameters())
     if parameters[0].dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"an autoencoder is trained in float32 or float64, got {parameters[0].dtype}: call .half() afterwards")
+    check_precision(images_BCHW, autoencoder)
     generator = generator_for(seed, "autoencoder batches")
     optimiser = torch.optim.AdamW(parameters, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))

@@ -7,8 +7,9 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_name
 from tsynd.data.splits import proportional, stratified
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 
 TASKS = ("binary", "multi-class", "ordinal", "multi-label")
 SPLITS = ("train", "val", "test")
@@ -85,8 +86,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise unknown("task", self.task, TASKS)
+        check_name("task", self.task, TASKS)
         count = len(self.classes)
         if count < (1 if self.task == "multi-label" else 2) or (self.task == "binary" and count > 2):
             needed = {"binary": "2 classes", "multi-label": "at least 1 label"}.get(self.task, "at least 2 classes")

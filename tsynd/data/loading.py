@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tsynd.arguments import check_name, check_path
 from tsynd.data.dataset import Dataset
 from tsynd.data.downloads import Progress
 from tsynd.data.folder import read_folder
@@ -51,6 +52,9 @@ def load(
     >>> load("phantom", count=20, seed=1).name
     'phantom:seed=1,count=20'
     """
+    check_path(name=name)
+    if root is not None:
+        check_path(root=root)
     text = os.fspath(name)
     if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
         raise TsyndError(f"size must be a whole number of pixels, got {size!r}")
@@ -84,8 +88,7 @@ def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     pairs = [pair.partition("=") for pair in name.partition(":")[2].split(",") if pair]
     for key, value in [(key.strip(), value.strip()) for key, _, value in pairs] + list(keywords.items()):
-        if key not in OPTIONS:
-            raise unknown("phantom option", key, OPTIONS)
+        check_name("phantom option", key, OPTIONS)
         if key in options:
             raise TsyndError(f"phantom option {key!r} is given twice, with {name!r}")
         options[key] = value if key == "withheld" else _number(key, value)

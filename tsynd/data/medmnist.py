@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+from tsynd.arguments import check_name
 from tsynd.data import downloads
 from tsynd.data.dataset import Dataset
 from tsynd.data.downloads import Progress, checksum
 from tsynd.data.npz import read_splits
 from tsynd.data.registry import ADDRESSES, MEDMNIST_V2, REGISTRY, Facts
 from tsynd.data.unpacked import is_unpacked, unpacked_folder
-from tsynd.errors import DataUnavailable, TsyndError, unknown
+from tsynd.errors import DataUnavailable, TsyndError
 
 
 def load_medmnist(
@@ -47,8 +48,7 @@ def find_facts(name: str, size: int = 28) -> Facts:
     Raises:
         TsyndError: when there is no such set, or it is not published at this size.
     """
-    if name not in REGISTRY:
-        raise unknown("MedMNIST set", name, REGISTRY)
+    check_name("MedMNIST set", name, REGISTRY)
     facts = REGISTRY[name]
     if size not in facts.md5:
         raise TsyndError(f"{name} is published at {', '.join(map(str, facts.md5))} px: size must be one of these, got {size}")

@@ -7,11 +7,12 @@ from pathlib import Path
 from torch import Tensor
 
 from tsynd import store
+from tsynd.arguments import check_name
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset, Split, load
 from tsynd.data.phantom.oracle import Oracle
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.randomness import seed_for, seeded
 from tsynd.tensors import read_tensors, weights_hash, write_tensors
 from tsynd.training import Recipe, parse_arm, train_classifier
@@ -113,8 +114,7 @@ def train(name: str, recipe: Recipe | None = None, progress: Progress | None = N
         TsyndError: for an unknown name.
         DataUnavailable: when its data can be neither found nor downloaded.
     """
-    if name not in DATA:
-        raise unknown("example", name, DATA)
+    check_name("example", name, DATA)
     recipe = Recipe() if recipe is None else recipe
     data_name, with_autoencoder = DATA[name]
     data = load(data_name)

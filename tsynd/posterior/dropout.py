@@ -10,13 +10,14 @@ import difflib
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_number, check_whole
+from tsynd.arguments import check_kind, check_number, check_whole
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError, unknown
+from tsynd.explaining import explained
 from tsynd.modes import frozen
 from tsynd.posterior.expansion import Expansion, active
 from tsynd.posterior.masks import Masks
-from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type
+from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
 from tsynd.posterior.trial import pair_of, refuse_probabilities, refuse_uncontrolled, same, steady, trial
 from tsynd.uncertainty import log_probabilities
 
@@ -38,6 +39,7 @@ class MaskedDropout:
         generator: torch.Generator | None,
         max_chunk: int | None,
     ) -> None:
+        check_kind(nn.Module, network=network)
         check_whole(samples=samples)
         if dropout is not None:
             check_number(dropout=dropout)
@@ -146,6 +148,7 @@ class FullDropout(MaskedDropout):
         generator: torch.Generator | None = None,
         max_chunk: int | None = None,
     ) -> None:
+        check_kind(nn.Module, model=model)
         if not any(active(layer) for layer in model.modules()):
             raise _no_dropout(model)
         super().__init__(model, None, samples, None, generator, max_chunk)
@@ -218,6 +221,7 @@ def _no_dropout(network: nn.Module) -> TsyndError:
 
 def _name_of(network: nn.Module, split: str) -> str:
     """The first name of the layer: one that is shared has several."""
+    check_kind(str, split=split)
     layers = {name: layer for name, layer in network.named_modules(remove_duplicate=False) if name}
     if split not in layers:
         raise unknown("layer", split, difflib.get_close_matches(split, layers, n=8, cutoff=0.3) or list(layers)[:8])

@@ -1,13 +1,14 @@
 """An ensemble as a posterior: K networks, or K heads on one trunk, that were trained apart."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
+from tsynd.explaining import explained
 from tsynd.modes import frozen, owner_of
-from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, explained, in_chunks, of_network_type
+from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
 from tsynd.posterior.trial import pair_of, refuse_probabilities, steady, trial
 from tsynd.uncertainty import log_probabilities
 
@@ -52,6 +53,7 @@ class Ensemble:
         return ensemble
 
     def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: int | None) -> None:
+        members = _checked_members(members, trunk)
         if len(members) < 2:
             raise TsyndError(f"an ensemble needs at least 2 members, so that they can disagree, got {len(members)}")
         if len({id(owner_of(member)) for member in members}) < len(members):
@@ -129,3 +131,15 @@ class Ensemble:
             if shape != shapes[0]:
                 raise TsyndError(f"member {number} gives log-probabilities of shape {shape} for an image, member 0 {shapes[0]}")
         self._examined = True
+
+
+def _checked_members(members: object, trunk: object) -> tuple[Function, ...]:
+    """The members, if they are several things that can be called."""
+    if not isinstance(members, Iterable):
+        raise TsyndError(f"an ensemble needs a list of networks, got {type(members).__name__}")
+    listed = tuple(members)
+    parts = {} if trunk is None else {"the trunk": trunk}
+    for name, each in (parts | {f"member {number}": member for number, member in enumerate(listed)}).items():
+        if not callable(each):
+            raise TsyndError(f"{name} of an ensemble must be a network, got {type(each).__name__}")
+    return listed

@@ -1,8 +1,6 @@
 """What all posteriors share: the protocol, checks of what goes in and comes out, and passes of bounded size."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -11,10 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tsynd.arguments import check_tensors, check_whole
 from tsynd.errors import TsyndError
-from tsynd.modes import owner_of
-
-# What a network raises when its input does not fit; memory that ran out is another matter.
-_MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+from tsynd.modes import weights_type
 
 
 class Posterior(Protocol):
@@ -30,6 +25,13 @@ class Posterior(Protocol):
     def resample(self, generator: torch.Generator | None = None) -> None:
         """Draw new posterior samples; they stay until the next call."""
         ...
+
+
+def check_posterior(posterior: object) -> None:
+    """Refuse what holds no samples, such as a network."""
+    if not all(hasattr(posterior, name) for name in ("networks", "samples", "resample")):
+        kind = type(posterior).__name__
+        raise TsyndError(f"posterior must be one, such as HeadDropout.of(classifier), got {kind}, which holds no samples")
 
 
 def checked_images(images_BCHW: Tensor) -> Tensor:
@@ -56,9 +58,7 @@ def checked_chunk(max_chunk: int | None) -> int | None:
 
 def of_network_type(x: Tensor, function: object) -> Tensor:
     """The tensor in the floating-point type of the network's weights (of its first one), so that they can be multiplied."""
-    network = owner_of(function)
-    tensors = chain(network.parameters(), network.buffers()) if isinstance(network, nn.Module) else iter(())
-    return x.to(next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), x.dtype))
+    return x.to(weights_type(function) or x.dtype)
 
 
 def checked_logits(logits: object, rows: int, name: str) -> Tensor:
@@ -68,18 +68,6 @@ def checked_logits(logits: object, rows: int, name: str) -> Tensor:
     if logits.ndim != 2 or len(logits) != rows:
         raise TsyndError(f"{name} must give logits ({rows}, classes) for {rows} rows, got shape {tuple(logits.shape)}")
     return logits
-
-
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Turn what torch raises inside the block, when shapes or types do not fit, into one line that begins with `what`."""
-    try:
-        yield
-    except (TsyndError, torch.OutOfMemoryError):
-        raise
-    except _MISFITS as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise TsyndError(f"{what}: {reason[0]}") from error
 
 
 def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None) -> Tensor:

@@ -14,9 +14,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tsynd.errors import TsyndError
+from tsynd.explaining import explained
 from tsynd.modes import frozen, owner_of
 from tsynd.posterior.masks import maskable
-from tsynd.posterior.passes import explained
 from tsynd.randomness import seeded
 
 

@@ -16,6 +16,7 @@ from tsynd.arguments import check_number, check_tensors, check_whole
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.randomness import uniform
+from tsynd.robustness.batches import check_floats
 from tsynd.robustness.margins import margin_loss
 
 Model = Callable[[Tensor], Tensor]
@@ -217,11 +218,7 @@ def attacking(model: Model, images: Tensor, labels: Tensor, eps: float) -> Itera
     check_tensors(images=images, labels=labels)
     if not 0 <= eps <= 1:
         raise TsyndError(f"eps must lie in [0, 1] (intensity; 8/255 is common), got {eps}")
-    if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():
-        shape = tuple(images.shape)
-        raise TsyndError(f"images must be float of shape (B, C, H, W) with B >= 1, got {images.dtype} of shape {shape}")
-    if not images.is_meta and not bool(((images >= 0) & (images <= 1)).all()):
-        raise TsyndError(f"images must lie in [0, 1], got {float(images.min()):.4g} to {float(images.max()):.4g}")
+    check_floats(images)
     if labels.ndim not in (1, 2) or labels.shape[:1] != images.shape[:1] or labels.dtype != torch.int64:
         shape = tuple(labels.shape)
         raise TsyndError(f"labels must be int64 of shape ({len(images)},), got {labels.dtype} of shape {shape}")

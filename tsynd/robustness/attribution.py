@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.errors import TsyndError, unknown
+from tsynd.arguments import check_kind, check_name, check_number, check_range, check_tensors
+from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.randomness import seeded
-from tsynd.robustness.batches import batches
+from tsynd.robustness.batches import batches, check_floats, predict
 
 __all__ = ["METHODS", "attribute", "mass_inside", "randomised"]
 
@@ -58,25 +59,20 @@ def attribute(
              [0.0000, 1.5000]]])
     """
     explainers = _captum()
-    if method not in METHODS:
-        raise unknown("method of attribution", method, METHODS)
-    if images_BCHW.ndim != 4 or len(images_BCHW) == 0 or not images_BCHW.is_floating_point():
-        shape = tuple(images_BCHW.shape)
-        raise TsyndError(f"images must be float of shape (B, C, H, W) with B >= 1, got {images_BCHW.dtype} of shape {shape}")
-    if not bool(((images_BCHW >= 0) & (images_BCHW <= 1)).all()):
-        raise TsyndError(f"images must lie in [0, 1], got {float(images_BCHW.min()):.4g} to {float(images_BCHW.max()):.4g}")
+    check_name("method of attribution", method, METHODS)
+    check_kind(nn.Module, model=model)
+    check_kind(nn.Module, optional=True, layer=layer)
+    check_floats(images_BCHW)
+    start = _baseline(model, baseline, images_BCHW)
     if method == "grad_cam" and layer is None:
         layer = _last_block(model)
     with frozen(model):
-        with torch.no_grad():
-            logits_BC = torch.cat([model(batch) for _, batch in batches(images_BCHW, BATCH, images_BCHW.device)])
-        wanted_B = logits_BC.argmax(dim=1) if classes_B is None else classes_B.to(images_BCHW.device)
-        if wanted_B.shape != logits_BC.shape[:1] or int(wanted_B.min()) < 0 or int(wanted_B.max()) >= logits_BC.shape[1]:
-            raise TsyndError(
-                f"classes must be {len(images_BCHW)} numbers in 0 .. {logits_BC.shape[1] - 1}, got {wanted_B.tolist()[:9]}"
-            )
+        logits_BC = predict(model, images_BCHW, BATCH)
+        wanted_B = logits_BC.argmax(dim=1) if classes_B is None else classes_B
+        _check_classes(wanted_B, logits_BC)
+        wanted_B = wanted_B.to(images_BCHW.device)
         if method == "integrated_gradients":
-            explain = _integrated(explainers.IntegratedGradients(model), _baseline(model, baseline))
+            explain = _integrated(explainers.IntegratedGradients(model), start)
         else:
             explain = _cam(explainers.LayerGradCam(model, layer), images_BCHW.shape[-2:])
         maps = [explain(batch.clone(), wanted_B[where]) for where, batch in batches(images_BCHW, BATCH, images_BCHW.device)]
@@ -98,12 +94,14 @@ def mass_inside(maps_BHW: Tensor, masks_BHW: Tensor) -> Tensor:
     >>> float(mass_inside(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[0.0, 1.0]]])))
     0.75
     """
+    check_tensors(maps=maps_BHW, masks=masks_BHW)
     if maps_BHW.ndim != 3 or maps_BHW.shape != masks_BHW.shape:
         raise TsyndError(f"maps and masks must both be (B, H, W), got {tuple(maps_BHW.shape)} and {tuple(masks_BHW.shape)}")
-    if bool((maps_BHW < 0).any()) or not bool(((masks_BHW >= 0) & (masks_BHW <= 1)).all()):
-        raise TsyndError("maps must be >= 0 and masks lie in [0, 1]")
-    maps = maps_BHW.double()
-    return (maps * masks_BHW).sum((1, 2)) / maps.sum((1, 2))
+    maps, masks = maps_BHW.double(), masks_BHW.double()
+    if not bool(((maps >= 0) & maps.isfinite()).all()):
+        raise TsyndError(f"maps must be finite and >= 0, got {float(maps.min()):.4g} to {float(maps.max()):.4g}")
+    check_range(masks=masks)
+    return (maps * masks).sum((1, 2)) / maps.sum((1, 2))
 
 
 def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
@@ -117,6 +115,7 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     """
     from copy import deepcopy
 
+    check_kind(nn.Module, model=model)
     copy = deepcopy(model)
     with seeded(seed):
         for module in copy.modules():
@@ -128,10 +127,9 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     return copy
 
 
-def _integrated(explainer: Any, baseline: Tensor | float) -> Callable[[Tensor, Tensor], Tensor]:
+def _integrated(explainer: Any, baseline: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     def explain(batch_BCHW: Tensor, classes_B: Tensor) -> Tensor:
-        start = torch.as_tensor(baseline, dtype=batch_BCHW.dtype, device=batch_BCHW.device).expand_as(batch_BCHW)
-        found = explainer.attribute(batch_BCHW, start, target=classes_B, n_steps=STEPS)
+        found = explainer.attribute(batch_BCHW, baseline.expand_as(batch_BCHW), target=classes_B, n_steps=STEPS)
         magnitude: Tensor = found.sum(dim=1).abs()
         return magnitude
 
@@ -147,11 +145,31 @@ def _cam(explainer: Any, size: torch.Size) -> Callable[[Tensor, Tensor], Tensor]
     return explain
 
 
-def _baseline(model: nn.Module, given: Tensor | float | None) -> Tensor | float:
-    if given is not None:
-        return given
-    mean = getattr(model, "mean", None)
-    return mean if isinstance(mean, Tensor) and mean.ndim == 4 else 0.5
+def _baseline(model: nn.Module, given: Tensor | float | None, images_BCHW: Tensor) -> Tensor:
+    """The baseline that was given, or the model's own, if it is an image in [0, 1] or a number: (1, C or 1, H or 1, W or 1)."""
+    if given is None:
+        mean = getattr(model, "mean", None)
+        given = mean if isinstance(mean, Tensor) and mean.ndim == 4 else 0.5
+    if not isinstance(given, Tensor):
+        check_number(baseline=given)
+        if not 0 <= given <= 1:
+            raise TsyndError(f"baseline must lie in [0, 1], got {given}")
+    start = torch.as_tensor(given, dtype=images_BCHW.dtype, device=images_BCHW.device)
+    check_range(baseline=start)
+    wanted = (1, *images_BCHW.shape[1:])
+    if start.ndim and (start.ndim != 4 or any(side not in (1, most) for side, most in zip(start.shape, wanted, strict=True))):
+        raise TsyndError(f"baseline must be a number, or of shape {wanted} or 1 where it is the same, got {tuple(start.shape)}")
+    return start
+
+
+def _check_classes(classes_B: Tensor, logits_BC: Tensor) -> None:
+    """Refuse classes that are not one for each row of logits, or none of them."""
+    check_tensors(classes=classes_B)
+    count, classes = logits_BC.shape
+    right = classes_B.shape == (count,) and classes_B.dtype == torch.int64
+    if not right or int(classes_B.min()) < 0 or int(classes_B.max()) >= classes:
+        found = f"{classes_B.flatten()[:9].tolist()} of {classes_B.dtype} and shape {tuple(classes_B.shape)}"
+        raise TsyndError(f"classes must be {count} numbers in 0 .. {classes - 1} of int64, got {found}")
 
 
 def _last_block(model: nn.Module) -> nn.Module:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_count, check_tensors
 from tsynd.errors import TsyndError
 from tsynd.randomness import seeded
 from tsynd.robustness.attacks import Model, attacking
@@ -36,8 +37,7 @@ def aa_attacks(classes: int) -> tuple[str, ...]:
     >>> aa_attacks(2)
     ('apgd-ce', 'fab-t', 'square')
     """
-    if classes < 2:
-        raise TsyndError(f"classes must be >= 2, got {classes}")
+    check_count(2, classes=classes)
     return STANDARD if classes >= 4 else FEW_CLASSES
 
 
@@ -79,8 +79,8 @@ def aa(
     Raises:
         TsyndError: when pyautoattack is not installed, for several labels an image, and as in `pgd`.
     """
-    if find_spec("pyautoattack") is None:
-        raise TsyndError("aa needs the package pyautoattack, which is not installed: pip install 'tsynd[attacks]'")
+    check_tensors(images=images, labels=labels)
+    check_count(1, batch_size=batch_size)
     if labels.ndim != 1:
         raise TsyndError(f"aa attacks one label an image, (B,), got labels of shape {tuple(labels.shape)}")
     with attacking(model, images, labels, eps):
@@ -88,6 +88,8 @@ def aa(
         with torch.no_grad():
             margin_loss(model, images[:1], labels.max()[None])  # refuses other outputs than logits, and labels out of range
             classes = model(images[:1]).shape[1]
+        if find_spec("pyautoattack") is None:
+            raise TsyndError("aa needs the package pyautoattack, which is not installed: pip install 'tsynd[attacks]'")
         if eps == 0:
             return images.clone()
         seed = int(torch.randint(2**31, (), generator=generator))

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tsynd.arguments import check_tensors, check_whole
+from tsynd.arguments import check_count, check_kind, check_tensors
 from tsynd.errors import TsyndError
+from tsynd.explaining import passing
 from tsynd.posterior import Posterior
 from tsynd.randomness import seeded
 from tsynd.uncertainty import log_probabilities
@@ -59,9 +60,8 @@ def expected(model: nn.Module, draws: int = 20, generator: torch.Generator | Non
     >>> expected(noisy, draws=5)(torch.rand(3, 1, 8, 8)).shape
     torch.Size([3, 2])
     """
-    check_whole(draws=draws)
-    if draws < 1:
-        raise TsyndError(f"draws must be >= 1, got {draws}")
+    check_kind(nn.Module, model=model)
+    check_count(1, draws=draws)
     if any(isinstance(module, _BatchNorm) and module.training for module in model.modules()):
         raise TsyndError("batch norm is in training mode, so every call would change it: only what is random may be, as dropout")
 
@@ -70,7 +70,7 @@ def expected(model: nn.Module, draws: int = 20, generator: torch.Generator | Non
         if not images.is_floating_point():
             raise TsyndError(f"images must be float in [0, 1], got {images.dtype}")
         seed = int(torch.randint(2**62, (), generator=generator))
-        with seeded(seed):
+        with seeded(seed), passing(images, model):
             return _log_mean(torch.stack([log_probabilities(model(images)) for _ in range(draws)], dim=1))
 
     return average

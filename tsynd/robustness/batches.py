@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_tensors, check_whole
+from tsynd.arguments import check_count, check_range, check_tensors
 from tsynd.errors import TsyndError
+from tsynd.explaining import passing
 
 
 def batches(images: Tensor, batch_size: int, device: torch.device | None = None) -> Iterator[tuple[slice, Tensor]]:
@@ -24,16 +25,23 @@ def batches(images: Tensor, batch_size: int, device: torch.device | None = None)
     [(0, torch.float32), (2, torch.float32)]
     """
     check_tensors(images=images)
-    check_whole(batch_size=batch_size)
     if images.ndim != 4 or len(images) == 0:
         raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise TsyndError(f"images must be uint8, or float in [0, 1], got {images.dtype}")
-    if batch_size < 1:
-        raise TsyndError(f"batch_size must be >= 1, got {batch_size}")
+    check_count(1, batch_size=batch_size)
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size].to(device or images.device)
         yield slice(start, start + len(batch)), batch.float() / 255 if batch.dtype == torch.uint8 else batch
+
+
+def check_floats(images: Tensor) -> None:
+    """Refuse what is no float batch (B, C, H, W) in [0, 1], or an empty one; values are not looked at on the meta device."""
+    check_tensors(images=images)
+    if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():
+        shape = tuple(images.shape)
+        raise TsyndError(f"images must be float of shape (B, C, H, W) with B >= 1, got {images.dtype} of shape {shape}")
+    check_range(images=images)
 
 
 def fitting(size: int, most: int = 256) -> int:
@@ -47,5 +55,9 @@ def fitting(size: int, most: int = 256) -> int:
 
 def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, device: torch.device | None = None) -> Tensor:
     """What a model says of a whole set, batch by batch and without gradients: (B, ...) on the CPU."""
+    found = []
     with torch.no_grad():
-        return torch.cat([model(batch).cpu() for _, batch in batches(images, batch_size, device)])
+        for _, batch in batches(images, batch_size, device):
+            with passing(batch, model):
+                found.append(model(batch).cpu())
+    return torch.cat(found)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_tensors, check_whole
+from tsynd.arguments import check_name, check_range, check_several, check_tensors, check_whole
 from tsynd.data.dataset import TASKS
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.posterior import Posterior
 from tsynd.randomness import generator_for
@@ -85,6 +85,7 @@ def evaluate(
             the functions that are called.
     """
     check_task(task)
+    check_several(corruptions=corruptions, eps=eps)
     _check(images, labels, task, limit)
     say = progress or (lambda line: None)
     device = device or _device(model, images)
@@ -153,8 +154,7 @@ def evaluate(
 
 def check_task(task: str) -> None:
     """Raise a TsyndError unless a classifier for the task can be evaluated."""
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
+    check_name("task", task, TASKS)
 
 
 def _wrong(right: Tensor) -> Tensor:
@@ -187,8 +187,8 @@ def _check(images: Tensor, labels: Tensor, task: str, limit: int | None) -> None
         raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
     if len(images) == 0:
         raise TsyndError("there are no images to evaluate on")
-    if images.is_floating_point() and not bool(((images >= 0) & (images <= 1)).all()):
-        raise TsyndError(f"float images must lie in [0, 1], got {float(images.min()):.4g} to {float(images.max()):.4g}")
+    if images.is_floating_point():
+        check_range(images=images)
     wanted, ndim = (f"({len(images)}, L)", 2) if task == "multi-label" else (f"({len(images)},)", 1)
     if labels.ndim != ndim or len(labels) != len(images) or labels.dtype != torch.int64:
         shape = tuple(labels.shape)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
+from tsynd.explaining import passing
 
 
 def margin_loss(
@@ -20,9 +21,11 @@ def margin_loss(
     where it is present; ln softplus(m) is m where softplus would round to 0. `checked`: labels and outputs are known to be
     right, so that a GPU need not wait to see whether they are. `lenient`: outputs that are probabilities are no error.
     """
-    logits = model(x)
-    if logits.ndim != 2 or len(logits) != len(x):
-        raise TsyndError(f"the model must return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}")
+    with passing(x, model):
+        logits = model(x)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise TsyndError(f"the model must return logits of shape ({len(x)}, classes), got {found}")
     checked = checked or logits.is_meta  # where values cannot be looked at
     if labels.ndim == 2:
         return _of_several(logits, labels, checked)

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_tensors
+from tsynd.arguments import check_name, check_tensors
 from tsynd.data.dataset import TASKS
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.randomness import generator_for
 from tsynd.robustness.calibration import aurc, brier, ece, ece_interval, nll
 from tsynd.uncertainty import log_probabilities
@@ -155,8 +155,7 @@ def clean_metrics(probs: Tensor, labels: Tensor, task: str, *, seed: int = 0) ->
     Raises:
         TsyndError: for another task, and when probabilities and labels do not fit together.
     """
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
+    check_name("task", task, TASKS)
     probs, labels = probs.detach().cpu(), labels.cpu()
     if task == "multi-label":
         _check_multi_label(probs, labels)

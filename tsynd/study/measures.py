@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from tsynd.errors import unknown
+from tsynd.arguments import check_name
 
 Array = npt.NDArray[np.float64]
 Answers = Mapping[str, npt.NDArray[np.generic]]
@@ -44,8 +44,7 @@ def measure(name: str, answers: Answers, weights_RN: npt.NDArray[np.generic] | N
     >>> measure("auroc", answers), measure("accuracy", answers, np.array([[1, 1, 1], [2, 1, 0]]))
     (array([0.5]), array([0.66666667, 1.        ]))
     """
-    if name not in WEIGHTED:
-        raise unknown("measure", name, WEIGHTED)
+    check_name("measure", name, WEIGHTED)
     labels_N, probs_NC = answers["labels"].astype(np.int64), answers["probs"].astype(np.float64)
     weights = np.ones((1, len(labels_N))) if weights_RN is None else weights_RN.astype(np.float64)
     if name == "auroc":

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tsynd.arguments import check_name
 from tsynd.config import RunConfig
 from tsynd.errors import TsyndError, unknown
 from tsynd.files import digest
@@ -172,8 +173,7 @@ def _study(found: object) -> Study:
     tiers = tuple(_tier(each, number) for number, each in enumerate(_list(given["tiers"], "tiers"), 1))
     primaries = tuple(_list(given.get("primaries", list(PRIMARIES)), "primaries"))
     for name in primaries:
-        if not isinstance(name, str) or name not in MEASURES:
-            raise unknown("measure", str(name), MEASURES)
+        check_name("measure", name, MEASURES)
     settings = {name: given[name] for name in ("question", "decision", "budget", "size", "evaluate") if name in given}
     changes = _mapping(given.get("changes", {}), "changes")
     return Study(given["name"], tiers, primaries=primaries, changes=changes, **settings)

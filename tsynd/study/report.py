@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from tsynd.arguments import check_path
 from tsynd.files import write_text
 from tsynd.study.claims import MARGIN, Claim
 from tsynd.study.columns import MEASURES, row
@@ -36,6 +37,7 @@ def write_report(folder: str | Path) -> dict[str, str]:
     Raises:
         TsyndError: when the folder holds no runs, or some of another version of the method.
     """
+    check_path(folder=folder)
     folder = Path(folder)
     answers = Answers(folder)
     study = read_yaml(folder / STUDY)

@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tsynd.arguments import check_count, check_kind, check_name, check_path
 from tsynd.data.locks import orphaned
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.study.blocks import run_block, running
 from tsynd.study.plan import Planned, Study
 from tsynd.study.records import LOCKS, RUNS, SHARED, finished, open_study, read_record, write_table, write_undone
@@ -53,11 +54,12 @@ def run_study(
         TsyndError: for a folder that does not fit the study; without Dask, or when its scheduler does not answer.
         OSError: when the folder cannot be written to: the same call goes on where it stopped.
     """
+    check_kind(Study, study=study)
+    check_path(folder=folder)
+    check_count(1, jobs=jobs)
+    check_kind(str, optional=True, scheduler=scheduler)
     folder, runs = Path(folder).absolute(), study.runs()
-    if jobs < 1:
-        raise TsyndError(f"jobs must be >= 1, got {jobs}")
-    if backend not in BACKENDS:
-        raise unknown("backend", backend, BACKENDS)
+    check_name("backend", backend, BACKENDS)
     open_study(folder, study)
     attempt = secrets.token_hex(4)
     with ExitStack() as stack:
@@ -84,6 +86,7 @@ def seconds_left(todo: Sequence[Planned], records: Sequence[Mapping[str, Any]], 
 
     None when none has been measured.
     """
+    check_count(1, jobs=jobs)
     measured = [record for record in records if record["status"] == "done" and isinstance(record.get("elapsed"), int | float)]
     if not measured:
         return None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_number
-from tsynd.errors import TsyndError, unknown
+from tsynd.arguments import check_name, check_number
+from tsynd.errors import TsyndError
 from tsynd.uncertainty import LOWEST_LOG_PROB, mutual_information, predictive_entropy
 
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -77,8 +77,7 @@ def find_objective(objective: str | Objective) -> Objective:
     """
     if callable(objective):
         return objective
-    if objective not in OBJECTIVES:
-        raise unknown("objective", str(objective), OBJECTIVES)
+    check_name("objective", objective, OBJECTIVES)
     return OBJECTIVES[objective]
 
 

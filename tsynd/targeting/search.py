@@ -7,11 +7,12 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_number, check_tensors, check_whole
-from tsynd.errors import TsyndError, unknown
+from tsynd.arguments import check_kind, check_name, check_number, check_range, check_tensors, check_whole
+from tsynd.errors import TsyndError
+from tsynd.explaining import explained
 from tsynd.modes import frozen
 from tsynd.posterior import Posterior
-from tsynd.posterior.passes import checked_images, explained
+from tsynd.posterior.passes import check_posterior, checked_images
 from tsynd.randomness import normal
 from tsynd.targeting.ascent import Ascent, unit
 from tsynd.targeting.objectives import Guard, Objective, find_objective
@@ -84,17 +85,13 @@ def target(
             infinity (the image and the step are named). When memory runs out, it suggests a max_chunk.
     """
     score = find_objective(objective)
-    if not isinstance(space, str) or space not in SPACES:
-        raise unknown("space", str(space), SPACES)
+    check_name("space", space, SPACES)
     radius = SPACES[space] if radius is None else radius
     step_size = 0.4 * radius if step_size is None and isinstance(radius, int | float) else step_size
     _check_numbers({"radius": radius, "step_size": step_size, "noise": noise}, steps, patience, max_chunk, autocast)
     _check_inputs(images_BCHW, labels_B, source_B)
-    if guard is not None and not isinstance(guard, Guard):
-        raise TsyndError(f"guard must be a Guard or None, got {guard!r}")
-    if not hasattr(posterior, "resample"):
-        kind = type(posterior).__name__
-        raise TsyndError(f"posterior must be one, such as HeadDropout.of(classifier), got {kind}, which holds no samples")
+    check_kind(Guard, optional=True, guard=guard)
+    check_posterior(posterior)
     codec = _codec(autoencoder, space, images_BCHW)
     networks = [network for network in (codec, *posterior.networks) if isinstance(network, nn.Module)]
     count = len(images_BCHW) if max_chunk is None else max_chunk
@@ -157,7 +154,14 @@ def _codec(autoencoder: Autoencoder | None, space: str, images_BCHW: Tensor) -> 
         return _Pixels(images_BCHW.shape[1:])
     if autoencoder is None:
         raise TsyndError("a search in latent space needs an autoencoder, got None: give one, or search with space='pixel'")
+    check_verbs(autoencoder)
     return autoencoder
+
+
+def check_verbs(autoencoder: object) -> None:
+    """Refuse what does not encode and decode."""
+    if not all(callable(getattr(autoencoder, verb, None)) for verb in ("encode", "decode")):
+        raise TsyndError(f"autoencoder must have encode and decode, got {type(autoencoder).__name__}: AnyAutoencoder makes one")
 
 
 class _Pixels:
@@ -195,16 +199,15 @@ def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, source_B: Tensor | None
     checked_images(images_BCHW)
     if images_BCHW.dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}: autocast= makes the networks narrower")
+    if source_B is not None:
+        check_tensors(source_B=source_B)
     if source_B is not None and source_B.shape != images_BCHW.shape[:1]:
         raise TsyndError(f"source_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(source_B.shape)}")
     if labels_B.shape[:1] != images_BCHW.shape[:1]:
         raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
     if labels_B.dtype != torch.int64:
         raise TsyndError(f"labels_B must be int64 class numbers, got {labels_B.dtype}")
-    if not images_BCHW.is_meta:
-        low, high = float(images_BCHW.min()), float(images_BCHW.max())
-        if not (low >= 0 and high <= 1):  # NaN fails too
-            raise TsyndError(f"images must be in [0, 1], got values from {low:.4g} to {high:.4g}")
+    check_range(images=images_BCHW)
 
 
 def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:

@@ -6,8 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_kind
 from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
+from tsynd.posterior.passes import check_posterior
 from tsynd.targeting.objectives import Objective, find_objective, log_prob
 from tsynd.uncertainty import mutual_information
 
@@ -88,6 +90,8 @@ def measured(synthesis: Synthesis, posterior: Posterior) -> Synthesis:
 
     The objective becomes mutual information.
     """
+    check_kind(Synthesis, synthesis=synthesis)
+    check_posterior(posterior)
     before_BCHW, after_BCHW, score = synthesis.reconstructions_BCHW, synthesis.images_BCHW, find_objective("mutual_information")
     with torch.no_grad():
         return synthesis._with(describe(before_BCHW, after_BCHW, synthesis.labels_B, posterior, score))

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tsynd.arguments import check_number, check_whole
-from tsynd.errors import TsyndError, unknown
+from tsynd.arguments import check_name, check_number, check_whole
+from tsynd.errors import TsyndError
 from tsynd.training.sources import SOURCES
 
 
@@ -147,8 +147,7 @@ class Recipe:
         if self.mixup_alpha == 0:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
         for name, known in _WORDS.items():
-            if getattr(self, name) not in known:
-                raise unknown(name, str(getattr(self, name)), known)
+            check_name(name, getattr(self, name), known)
 
 
 def parse_arm(name: str) -> Arm:
@@ -165,8 +164,7 @@ def parse_arm(name: str) -> Arm:
     if "" in parts:
         raise TsyndError(f"arm {name!r} has an empty part: name arms, joined by '+'")
     for part in parts:
-        if part not in ARMS:
-            raise unknown("arm", part, ARMS)
+        check_name("arm", part, ARMS)
         if part in ("none", "none-matched") and len(parts) > 1:
             raise TsyndError(f"arm {name!r}: {part!r} combines with nothing")
     if len(set(parts)) < len(parts):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_number, check_seed, check_tensors, check_whole
+from tsynd.arguments import check_count, check_number, check_seed, check_tensors
 from tsynd.classification import Classifier, as_targets, normalise_to
 from tsynd.errors import TsyndError
 from tsynd.modes import frozen
@@ -71,9 +71,7 @@ def train_classifier(
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
     check_seed(seed)
-    check_whole(checkpoint_every=checkpoint_every)
-    if checkpoint_every < 1:
-        raise TsyndError(f"checkpoint_every must be >= 1, got {checkpoint_every}")
+    check_count(1, checkpoint_every=checkpoint_every)
     file = Path(checkpoint) if checkpoint is not None else None
     belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic) if file else {}
     saved = load_checkpoint(file, belongs) if file and file.exists() else None

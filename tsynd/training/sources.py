@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_count, check_name, check_tensors
 from tsynd.classification import Classifier, as_targets, classification_losses
 from tsynd.data.splits import members
+from tsynd.errors import TsyndError
 from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
 from tsynd.robustness.batches import predict
@@ -45,6 +47,13 @@ def choose_sources(
     Returns:
         (count,) int64 indices on the images' device.
     """
+    check_name("choice of sources", sources, SOURCES)
+    check_tensors(images=images_BCHW, labels=labels_B)
+    if images_BCHW.ndim != 4 or labels_B.shape[:1] != images_BCHW.shape[:1]:
+        found = f"{tuple(images_BCHW.shape)} and {tuple(labels_B.shape)}"
+        raise TsyndError(f"images must be (B, C, H, W) with a label each, got shapes {found}")
+    check_count(1, count=count, batch_size=batch_size)
+    check_count(2, samples=samples)
     device, size = images_BCHW.device, len(images_BCHW)
     if sources == "uniform":
         return torch.randint(size, (count,), generator=generator).to(device)

@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -57,6 +57,8 @@ def explore(
     if len(combinations) > MOST_FRAMES:
         sizes = " x ".join(str(len(each)) for each in choices)
         raise TsyndError(f"{len(combinations)} frames ({sizes}) make the page too heavy: give values for at most {MOST_FRAMES}")
+    if not callable(draw):
+        raise TsyndError(f"draw must be a function of the value that returns a figure, got {draw!r}")
     if not callable(alt):
         raise TsyndError(f"alt must be a function of the value that returns words, got {alt!r}")
     texts = tuple(tuple(_text(value) for value in each) for each in choices)
@@ -68,13 +70,22 @@ def explore(
 def _parameters(label: str | tuple[str, str], values: Sequence[Any], start: Any) -> list[tuple[str, tuple[Any, ...], Any]]:
     """The label, the values and the start of each parameter."""
     if isinstance(label, str):
-        return [(label, tuple(values), start)]
+        return [(label, _several(label, values), start)]
     try:
         (one, other), (ones, others), (first, second) = label, values, start
-        return [(one, tuple(ones), first), (other, tuple(others), second)]
+        return [(one, _several(one, ones), first), (other, _several(other, others), second)]
+    except TsyndError:
+        raise
     except (TypeError, ValueError):
         given = f"got {label!r}, {values!r} and {start!r}"
         raise TsyndError(f"with two parameters, label, values and start are a pair each; {given}") from None
+
+
+def _several(label: str, values: Any) -> tuple[Any, ...]:
+    """The values of one parameter, if they are several."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TsyndError(f"values of {label} must be a list of numbers or strings, got {values!r}")
+    return tuple(values)
 
 
 def _position(label: str, values: tuple[Any, ...], start: Any) -> int:
@@ -84,9 +95,9 @@ def _position(label: str, values: tuple[Any, ...], start: Any) -> int:
         raise TsyndError(f"{label} needs 2 values or more, got {len(values)}: {', '.join(texts) or 'none'}")
     if len(set(texts)) < len(texts):
         raise TsyndError(f"values of {label} look the same to a reader: {', '.join(texts)}")
-    if start not in values:
-        raise TsyndError(f"start {start!r} is not one of the values of {label}: {', '.join(texts)}")
-    return values.index(start)
+    if _text(start) not in texts:
+        raise TsyndError(f"start must be one of the values of {label}, {', '.join(texts)}, got {start!r}")
+    return texts.index(_text(start))
 
 
 def _frame(draw: Callable[..., Figure], alt: Callable[..., str], name: str, values: tuple[Any, ...]) -> "Frame":

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from tsynd.arguments import check_range, check_tensors
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
 
@@ -26,9 +27,15 @@ class Album:
     sources_BCHW: Tensor | None = None
 
     def __post_init__(self) -> None:
-        shape = self.synthesis.images_BCHW.shape
-        if self.sources_BCHW is not None and self.sources_BCHW.shape != shape:
-            raise TsyndError(f"sources must have shape {tuple(shape)}, one for each image, got {tuple(self.sources_BCHW.shape)}")
+        shape, sources_BCHW = self.synthesis.images_BCHW.shape, self.sources_BCHW
+        if sources_BCHW is None:
+            return
+        check_tensors(sources=sources_BCHW)
+        if sources_BCHW.shape != shape:
+            raise TsyndError(f"sources must have shape {tuple(shape)}, one for each image, got {tuple(sources_BCHW.shape)}")
+        if not sources_BCHW.is_floating_point():
+            raise TsyndError(f"sources must be float in [0, 1], got {sources_BCHW.dtype}")
+        check_range(sources=sources_BCHW)
 
     @property
     def names(self) -> tuple[str, ...]:

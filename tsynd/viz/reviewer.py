@@ -14,6 +14,7 @@ import ipywidgets as widgets
 from IPython.display import Javascript
 from torch import Tensor
 
+from tsynd.arguments import check_kind, check_path
 from tsynd.data.labels import names_of
 from tsynd.decisions import Decision, counts, read_review, write_review
 from tsynd.errors import TsyndError
@@ -69,11 +70,15 @@ def review(
         TsyndError: when there are no images, or `out` holds a review of others.
     """
     if not isinstance(synthesis, Synthesis):
+        check_path(synthesis=synthesis)
         path = Path(synthesis)
         synthesis = read_set(path)
         names, sources = shown(synthesis, source_data(path))
-        classes, sources_BCHW = classes or names, sources if sources_BCHW is None else sources_BCHW
-    return Reviewer(synthesis, None if out is None else Path(out), classes or shown(synthesis, None)[0], sources_BCHW, reviewer)
+        classes, sources_BCHW = names if classes is None else classes, sources if sources_BCHW is None else sources_BCHW
+    if out is not None:
+        check_path(out=out)
+    classes = shown(synthesis, None)[0] if classes is None else classes
+    return Reviewer(synthesis, None if out is None else Path(out), classes, sources_BCHW, reviewer)
 
 
 class Reviewer(widgets.VBox):
@@ -82,8 +87,11 @@ class Reviewer(widgets.VBox):
     def __init__(
         self, synthesis: Synthesis, out: Path | None, classes: tuple[str, ...], sources_BCHW: Tensor | None, reviewer: str
     ) -> None:
+        check_kind(Synthesis, synthesis=synthesis)
+        check_kind(str, reviewer=reviewer)
         if not len(synthesis):
             raise TsyndError("there are no images to review")
+        _check_classes(classes, len(shown(synthesis, None)[0]))
         self.synthesis, self.out, self.classes = synthesis, out, classes
         self.decisions: dict[int, Decision] = {}
         if out is not None and out.exists():
@@ -201,3 +209,10 @@ class Reviewer(widgets.VBox):
         button.add_class(f"tsynd-{name}")
         button.on_click(lambda _: action())
         return button
+
+
+def _check_classes(classes: Any, count: int) -> None:
+    """Refuse what are no names of all the classes that labels have."""
+    several = isinstance(classes, tuple | list) and all(isinstance(name, str) for name in classes)
+    if not several or len(classes) < count:
+        raise TsyndError(f"classes must be {count} names or more, one for each class, got {classes!r}")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_whole
-from tsynd.errors import TsyndError, unknown
+from tsynd.arguments import check_name, check_whole
+from tsynd.errors import TsyndError
 from tsynd.randomness import normal, uniform
 
 # The outline's Fourier orders: 2 to 9 lobes; lower orders would be size and position, which are factors of their own.
@@ -91,8 +91,7 @@ def sample_factors(count: int, generator: torch.Generator | None = None, **given
         outline=outline / outline.square().mean((1, 2), keepdim=True).sqrt(),
     )
     for name in given:
-        if name not in LIMITS:
-            raise unknown("factor", name, LIMITS)
+        check_name("factor", name, LIMITS)
     chosen = replace(drawn, **{name: torch.as_tensor(value, dtype=torch.float32).expand(count) for name, value in given.items()})
     check_factors(chosen)
     return chosen

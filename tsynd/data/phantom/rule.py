@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_name
 from tsynd.data.phantom.factors import Factors
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 
 # Classes by their number, from the least to the most malignant; after the BI-RADS categories 2 to 5.
 CLASSES = {
@@ -65,8 +66,7 @@ def subgroup(factors: Factors, name: str) -> Tensor:
     Raises:
         TsyndError: the subgroup is unknown; the nearest known one is named.
     """
-    if name not in SUBGROUPS:
-        raise unknown("phantom subgroup", name, SUBGROUPS)
+    check_name("phantom subgroup", name, SUBGROUPS)
     inside = [
         (getattr(factors, factor) > low) & (getattr(factors, factor) < high) for factor, (low, high) in SUBGROUPS[name].items()
     ]

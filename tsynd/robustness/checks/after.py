@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from tsynd.arguments import check_count, check_number
 from tsynd.errors import TsyndError
 from tsynd.randomness import generator_for
 from tsynd.robustness.attacks import Model, attacking, pgd
@@ -42,6 +43,8 @@ def checks_after(
     Raises:
         TsyndError: for eps outside (0, .5), and as in `tsynd.robustness.pgd`.
     """
+    check_number(eps=eps)
+    check_count(1, steps=steps, queries=queries)
     if not 0 < eps < 0.5:
         raise TsyndError(f"eps must lie between 0 and 0.5 (half the range, where nothing can hold), got {eps}")
     with attacking(model, images, labels, eps):

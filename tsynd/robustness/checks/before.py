@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.errors import unknown
+from tsynd.arguments import check_name
 from tsynd.randomness import seeded
 from tsynd.robustness.attacks import Model, attacking
 from tsynd.robustness.checks.answer import Check, share
@@ -39,8 +39,7 @@ def checks_before(model: Model, images: Tensor, labels: Tensor, attacks: Iterabl
     """
     names = list(attacks)
     for name in names:
-        if name not in CLASSES_NEEDED:
-            raise unknown("attack", name, CLASSES_NEEDED)
+        check_name("attack", name, CLASSES_NEEDED)
     with attacking(model, images, labels, 0), seeded(0):  # a random model draws from torch's global state
         margin_loss(model, images, labels, lenient=True)
         with torch.no_grad():

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_tensors
-from tsynd.errors import TsyndError, unknown
+from tsynd.arguments import check_name, check_range, check_tensors
+from tsynd.errors import TsyndError
 from tsynd.robustness.corruptions.blur import defocus_blur, jpeg, motion_blur, pixelate
 from tsynd.robustness.corruptions.intensity import brightness, contrast, gamma, saturation, stain
 from tsynd.robustness.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
@@ -47,8 +47,7 @@ def corrupt(images_BCHW: Tensor, name: str, severity: int, generator: torch.Gene
     >>> corrupt(torch.full((1, 1, 8, 8), 0.4), "brightness_up", 5).mean()
     tensor(0.8400)
     """
-    if name not in CORRUPTIONS:
-        raise unknown("corruption", name, CORRUPTIONS)
+    check_name("corruption", name, CORRUPTIONS)
     check_tensors(images=images_BCHW)
     if isinstance(severity, bool) or not isinstance(severity, Integral) or severity not in range(1, 6):
         raise TsyndError(f"severity must be 1, 2, 3, 4 or 5, got {severity!r}")
@@ -147,8 +146,7 @@ def corruptions_for(modality: str, channels: int) -> tuple[str, ...]:
     >>> corruptions_for("ultrasound", channels=1)[:2]
     ('speckle_noise', 'motion_blur')
     """
-    if modality not in MODALITIES:
-        raise unknown("modality", modality, MODALITIES)
+    check_name("modality", modality, MODALITIES)
     return tuple(name for name in MODALITIES[modality] if channels == 3 or not CORRUPTIONS[name].colour)
 
 
@@ -157,7 +155,6 @@ def _check(images_BCHW: Tensor, name: str, colour: bool) -> None:
     if images_BCHW.ndim != 4 or len(images_BCHW) == 0 or not images_BCHW.is_floating_point() or shape[1] not in (1, 3):
         wanted = "float of shape (B, C, H, W) with B >= 1 and C = 1 or 3"
         raise TsyndError(f"images must be {wanted}, got {images_BCHW.dtype} of shape {shape}")
-    if not images_BCHW.is_meta and not bool(((images_BCHW >= 0) & (images_BCHW <= 1)).all()):
-        raise TsyndError(f"images must lie in [0, 1], got {float(images_BCHW.min()):.4g} to {float(images_BCHW.max()):.4g}")
+    check_range(images=images_BCHW)
     if colour and shape[1] == 1:
         raise TsyndError(f"corruption {name!r} changes colours, and these images are grey: it needs 3 channels, got 1")
