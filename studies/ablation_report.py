@@ -94,35 +94,23 @@ def rows(found: Sequence[tuple[Part, Difference]]) -> pd.DataFrame:
 
 def table(found: pd.DataFrame) -> str:
     """Markdown: a row a comparison, its means over sets; in bold where the interval does not contain 0."""
-    lines = [f"| what is changed | | {' | '.join(NAMES[name] for name in SHOWN)} |", "|:--|:--|" + "--:|" * len(SHOWN)]
-    means = found[found["data"] == MEAN].set_index(["arm", "other", "measure"])
+    lines = [f"| what is changed | {' | '.join(NAMES[name] for name in SHOWN)} |", "|:--|" + "--:|" * len(SHOWN)]
+    means = found[(found["data"] == MEAN) & found["measure"].isin(SHOWN)].set_index(["arm", "other", "measure"])
+    means["holm"] = means.groupby("measure")["p"].transform(lambda p: holm(p.tolist()))
     for part in PARTS:
         cells = [_cell(means.loc[key]) if (key := (part.arm, part.other, name)) in means.index else "" for name in SHOWN]
-        lines.append(f"| {part.question} | `{part.arm}` − `{part.other}` | {' | '.join(cells)} |")
-    decisive = _decisive(means[means.index.get_level_values("measure").isin(SHOWN)])
-    return "\n".join([*lines, "", decisive, ""])
+        lines.append(f"| {part.question}: `{part.arm}` − `{part.other}` | {' | '.join(cells)} |")
+    clear, chance = int(((means["low"] > 0) | (means["high"] < 0)).sum()), 0.05 * len(means)
+    told = [
+        f"In bold: {clear} of {len(means)} intervals, which do not contain 0. If no change did anything, about {chance:.0f} would not,",
+        f"by chance alone. †: so, too, after Holm's correction over the {len(PARTS)} rows of the column.",
+    ]
+    return "\n".join([*lines, "", *told, ""])
 
 
 def _cell(row: Any) -> str:
-    text = with_interval(row)
-    return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
-
-
-def _decisive(means: pd.DataFrame) -> str:
-    """How many intervals do not contain 0, how many of so many would not by chance alone, and which survive a correction."""
-    clear, chance = int(((means["low"] > 0) | (means["high"] < 0)).sum()), 0.05 * len(means)
-    kept = []
-    for name in SHOWN:
-        of_measure = means.xs(name, level="measure")
-        adjusted = holm(of_measure["p"].tolist())
-        pairs = [pair for pair, p in zip(of_measure.index, adjusted, strict=True) if p <= 0.05]
-        kept += [f"`{arm}` − `{other}` ({NAMES[name]})" for arm, other in pairs]
-    told = [
-        f"In bold: {clear} of {len(means)} intervals, which do not contain 0.",
-        f"If no change did anything, about {chance:.0f} would not, by chance alone.",
-        f"After Holm's correction over the {len(PARTS)} rows, what is left is {', '.join(kept) or 'none'}.",
-    ]
-    return "\n".join(told)
+    mark = "†" if row["holm"] <= 0.05 else ""
+    return f"**{with_interval(row)}**{mark}" if row["low"] > 0 or row["high"] < 0 else with_interval(row)
 
 
 def searches(records: Sequence[dict[str, Any]]) -> str:
