@@ -160,6 +160,9 @@ def _backend(backend: str, jobs: int, scheduler: str | None) -> Iterator[Any]:
 @contextmanager
 def _watched(folder: Path, runs: Sequence[Planned], parallel: Any, progress: Progress) -> Iterator[None]:
     """Tell of each run that ends, whoever runs it, with the time left."""
+    from joblib import effective_n_jobs
+
+    jobs = max(1, effective_n_jobs(parallel.n_jobs))  # as many as a cluster has workers
     over, paths = threading.Event(), {folder / RUNS / f"{each.key}.json": each for each in runs}
     written = {path: path.stat().st_mtime_ns for path in paths if path.exists()}
     records = {path: read_record(path) for path in written}
@@ -169,7 +172,7 @@ def _watched(folder: Path, runs: Sequence[Planned], parallel: Any, progress: Pro
             if path.exists() and written.get(path) != (time_ns := path.stat().st_mtime_ns):
                 written[path], records[path] = time_ns, read_record(path)
                 left = [each for at, each in paths.items() if at not in records or records[at]["status"] != "done"]
-                seconds = seconds_left(left, list(records.values()), parallel.n_jobs)
+                seconds = seconds_left(left, list(records.values()), jobs)
                 progress(len(paths) - len(left), len(paths), seconds, records[path])
 
     def watch() -> None:
