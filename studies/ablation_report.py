@@ -101,11 +101,11 @@ def table(found: pd.DataFrame) -> str:
         cells = [_cell(means.loc[key]) if (key := (part.arm, part.other, name)) in means.index else "" for name in SHOWN]
         lines.append(f"| {part.question}: `{part.arm}` − `{part.other}` | {' | '.join(cells)} |")
     clear, chance = int(((means["low"] > 0) | (means["high"] < 0)).sum()), 0.05 * len(means)
-    told = [
-        f"In bold: {clear} of {len(means)} intervals, which do not contain 0. If no change did anything, about {chance:.0f} would not,",
-        f"by chance alone. †: so, too, after Holm's correction over the {len(PARTS)} rows of the column.",
-    ]
-    return "\n".join([*lines, "", *told, ""])
+    told = (
+        f"In bold: {clear} of {len(means)} intervals, which do not contain 0. If no change did anything, about {chance:.0f} would"
+    )
+    also = f"not, by chance alone. †: so, too, after Holm's correction over the {len(PARTS)} rows of the column."
+    return "\n".join([*lines, "", told, also, ""])
 
 
 def _cell(row: Any) -> str:

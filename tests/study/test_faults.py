@@ -35,8 +35,9 @@ def dangerous(tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch) -> None
             time.sleep(0.05)
             return answered(config)
 
-        blocks.run = run  # type: ignore[assignment, attr-defined]
-        run_block(folder, block, attempt)
+        with pytest.MonkeyPatch.context() as patch:  # the next study may get the same process
+            patch.setattr(blocks, "run", run)
+            run_block(folder, block, attempt)
 
     monkeypatch.setattr(running_module, "run_block", in_worker)
 
