@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from tsynd.arguments import check_kind
 from tsynd.audit.measures import nearest_real, typical_distance
 from tsynd.config import METHOD_VERSION
 from tsynd.data.splits import members
@@ -30,6 +31,9 @@ _WHERE = {
 
 def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
     """Everything that someone who is handed the set must know, ready for JSON."""
+    check_kind(Run, run=run)
+    check_kind(Synthesis, synthesis=synthesis)
+    check_kind(str, command=command)
     data, recipe, arm = run.data, run.recipe, parse_arm(run.config["arm"])
     counts = members(synthesis.labels_B, len(data.classes)).sum(0).tolist()[: len(data.classes)]
     columns = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tsynd.arguments import check_name
+from tsynd.arguments import check_kind, check_name, check_path, check_whole
 from tsynd.data import Dataset
 from tsynd.data.labels import numbers_of
 from tsynd.errors import DataUnavailable, TsyndError
@@ -38,8 +38,10 @@ class Decision:
             raise TsyndError(f"a new label goes with relabel and with nothing else, got {self.decision} and {self.new_label}")
 
 
-def write_review(path: Path, synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
+def write_review(path: str | Path, synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
     """Write decisions, by the image's position in the synthesis, whole or not at all."""
+    check_path(path=path)
+    _check(synthesis, decisions)
     buffer, name = io.StringIO(), identity(synthesis)
     table = csv.writer(buffer, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -47,10 +49,10 @@ def write_review(path: Path, synthesis: Synthesis, decisions: Mapping[int, Decis
         source, label = int(synthesis.source_B[index]), numbers_of(synthesis.labels_B[index])
         new_label = "" if made.new_label is None else made.new_label
         table.writerow([index, source, label, made.decision, new_label, made.reviewer, made.time, name])
-    write_text(path, buffer.getvalue())
+    write_text(Path(path), buffer.getvalue())
 
 
-def read_review(path: Path, synthesis: Synthesis, classes: int | None = None) -> dict[int, Decision]:
+def read_review(path: str | Path, synthesis: Synthesis, classes: int | None = None) -> dict[int, Decision]:
     """Read decisions about a synthesis; a spreadsheet may have saved the file again, with commas or semicolons.
 
     Args:
@@ -62,6 +64,9 @@ def read_review(path: Path, synthesis: Synthesis, classes: int | None = None) ->
         TsyndError: when it is a review of other images or a row makes no sense; the message names the row.
         DataUnavailable: when there is no such file.
     """
+    check_path(path=path)
+    check_kind(Synthesis, synthesis=synthesis)
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -95,6 +100,7 @@ def reviewed(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> Synthes
     Raises:
         TsyndError: when none is left.
     """
+    _check(synthesis, decisions)
     kept = [index for index, made in sorted(decisions.items()) if made.decision != "reject"]
     if not kept:
         raise TsyndError(f"the review lets no image pass: {len(decisions)} of {len(synthesis)} were reviewed, all rejected")
@@ -108,8 +114,20 @@ def reviewed(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> Synthes
 
 def counts(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> dict[str, int]:
     """How many images were accepted, rejected, relabelled, and not looked at."""
+    _check(synthesis, decisions)
     made = [each.decision for each in decisions.values()]
     return {name: made.count(name) for name in DECISIONS} | {"unreviewed": len(synthesis) - len(made)}
+
+
+def _check(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
+    """Refuse what is no synthesis, and what is no decisions about its images."""
+    check_kind(Synthesis, synthesis=synthesis)
+    check_kind(Mapping, decisions=decisions)
+    for index, made in decisions.items():
+        check_kind(Decision, decision=made)
+        check_whole(index=index)
+        if not 0 <= index < len(synthesis):
+            raise TsyndError(f"a decision is about an image 0 to {len(synthesis) - 1}, got {index}")
 
 
 def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, int] | None]:

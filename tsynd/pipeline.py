@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from tsynd import store
+from tsynd.arguments import check_kind
 from tsynd.audit import Audit, audit
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
@@ -59,6 +60,7 @@ def run(
     Raises:
         TsyndError: for bad input, before anything is computed or replaced.
     """
+    check_kind(RunConfig, config=config)
     say = progress or (lambda stage, done, total, text: None)
     seconds = dict.fromkeys(STAGES, 0.0)
     folder = Path(out) if out is not None else None

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from tsynd import store
-from tsynd.arguments import check_count, check_kind, check_seed
+from tsynd.arguments import check_count, check_kind, check_path, check_seed
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset, load
 from tsynd.data.labels import names_of, numbers_of
@@ -82,15 +82,25 @@ def identity(synthesis: Synthesis) -> str:
     return f"tsynd-{digest.hexdigest()}"  # a word: a spreadsheet would turn digits into a number
 
 
-def write_set(path: Path, synthesis: Synthesis, card: dict[str, Any], *, png: Path | None = None, force: bool = False) -> None:
+def write_set(
+    path: str | Path, synthesis: Synthesis, card: dict[str, Any], *, png: str | Path | None = None, force: bool = False
+) -> None:
     """Write a targeted set, its card beside it (`FILE.json`), and one PNG an image where a folder is given.
 
     What an earlier set left under these names is removed first, so that an interruption leaves no set beside the card or the
     pictures of another; other files in the folder of pictures stay.
 
     Raises:
-        TsyndError: as `check_targets`.
+        TsyndError: as `check_targets`; for a card that does not say what the images were made from.
     """
+    check_path(path=path)
+    if png is not None:
+        check_path(png=png)
+    check_kind(Synthesis, synthesis=synthesis)
+    check_kind(dict, card=card)
+    if not {"classes", "data"} <= card.keys():
+        raise TsyndError(f"card must have classes and data, as `tsynd.card.describe` makes it, got {', '.join(map(repr, card))}")
+    path, png = Path(path), None if png is None else Path(png)
     check_targets(path, png, force=force)
     path.unlink(missing_ok=True)
     if png is not None:
@@ -118,14 +128,15 @@ def check_targets(path: Path, png: Path | None = None, *, force: bool = False) -
             raise TsyndError(f"--png {png} is not empty: name a new folder, or use --force to write into it")
 
 
-def read_set(path: Path) -> Synthesis:
+def read_set(path: str | Path) -> Synthesis:
     """Read a targeted set, or a run's `synthetic.npz`.
 
     Raises:
         TsyndError: when the file is damaged or holds no synthetic images.
         DataUnavailable: when it is not there.
     """
-    synthesis = store.load_synthesis(path)
+    check_path(path=path)
+    synthesis = store.load_synthesis(Path(path))
     if synthesis is None:
         raise DataUnavailable(f"no such file: {path}")
     return synthesis

@@ -102,6 +102,7 @@ def log_probabilities(logits: Tensor, multi_label: bool = False) -> Tensor:
     tensor([[0.5000, 0.5000],
             [0.0000, 1.0000]])
     """
+    check_tensors(logits=logits)
     if logits.ndim < 1 or not logits.is_floating_point():
         raise TsyndError(f"logits must be a floating-point tensor (..., C), got shape {tuple(logits.shape)} of {logits.dtype}")
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tsynd.arguments import check_kind, check_path
 from tsynd.errors import DataUnavailable, TsyndError
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -47,6 +48,8 @@ def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     Traceback (most recent call last):
     tsynd.errors.TsyndError: ... weight is (3, 2) in the file, (4, 2) in the network
     """
+    check_kind(nn.Module, network=network)
+    check_path(path=path)
     file = Path(fspath(path)).expanduser()
     given, wanted = _named(_read(file), file), network.state_dict()
     given = _without_prefix(given, set(wanted))

@@ -1,26 +1,35 @@
 """Public functions that are given networks, runs or whole sets: one right call each, as in `tests.bad.calls`."""
 
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import tsynd
-from tests.bad.calls import IMAGES, LABELS, QUICK, attacked, autoencoder, classifier, data
-from tsynd import audit, robustness, sets, study, targeting, viz
+from tests.bad.calls import IMAGES, LABELS, PROBS, QUICK, attacked, autoencoder, classifier, data
+from tsynd import audit, decisions, robustness, sets, study, targeting, viz
 from tsynd.autoencoding import VAE, AnyAutoencoder, ConvAutoencoder, build_autoencoder
-from tsynd.classification import as_targets, build_classifier, normalise_to
+from tsynd.card import describe
+from tsynd.classification import as_targets, build_classifier, classification_losses, normalise_to
+from tsynd.data import checking, phantom
 from tsynd.posterior import Ensemble, FullDropout, HeadDropout
-from tsynd.robustness import attribution
+from tsynd.robustness import attribution, metrics
 from tsynd.runs import Run
+from tsynd.study import statistics
 from tsynd.targeting import Synthesis, measured, target
-from tsynd.training import History, choose_sources
+from tsynd.training import History, choose_sources, parse_arm, save_checkpoint, steps_of
+from tsynd.uncertainty import log_probabilities
 
 MAPS = torch.rand(4, 8, 8, generator=torch.Generator().manual_seed(0))
+FACTORS = phantom.sample_factors(2, torch.Generator().manual_seed(0))
+ACCEPTED = {0: decisions.Decision("accept")}
 STUDY = study.Study("toy", (study.Tier("one", (("phantom", 2),), (0,), {"none": ("none", {})}),))
 
 
@@ -37,7 +46,7 @@ def synthesis() -> Synthesis:
 
 @cache
 def finished() -> Run:
-    settings = {"arm": "guarded", "seed": 0, "recipe": dict(QUICK.__dict__)}
+    settings = {"data": "toy", "data_fingerprint": "0", "arm": "guarded", "seed": 0, "recipe": dict(QUICK.__dict__)}
     return Run(settings, data(), torch.arange(20), classifier(), autoencoder(), synthesis(), History(), [], {})
 
 
@@ -65,6 +74,12 @@ def explored(**given: Any) -> Any:
 
 def chosen(**given: Any) -> Tensor:
     return choose_sources(classifier=classifier(), generator=torch.Generator(), **given)
+
+
+def in_scratch(write: Callable[..., Any], **given: Any) -> None:
+    """Write a file that nobody keeps."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "set.npz", **given)
 
 
 OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
@@ -122,6 +137,46 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "viz.explore": (explored, {"label": "radius", "values": (0.1, 0.2), "start": 0.1}),
     "viz.review": (viz.review, {"synthesis": synthesis(), "classes": ("a", "b"), "sources_BCHW": IMAGES, "reviewer": "A"}),
     "study.seconds_left": (lambda jobs: study.seconds_left((), (), jobs), {"jobs": 1}),
+    "study.statistics.crossed": (
+        statistics.crossed, {"differences_SR": np.zeros((3, 5)), "counts_RS": np.ones((5, 3))}
+    ),
+    "data.checking.check": (checking.check, {"data": "phantom:count=4"}),
+    "data.phantom.render": (phantom.render, {"factors": FACTORS, "size": 16}),
+    "data.phantom.lesion_masks": (phantom.lesion_masks, {"factors": FACTORS, "size": 16}),
+    "data.phantom.classify": (phantom.classify, {"factors": FACTORS, "classes": 2}),
+    "data.phantom.malignancy": (phantom.malignancy, {"factors": FACTORS}),
+    "data.phantom.subgroup": (phantom.subgroup, {"factors": FACTORS, "name": "small-irregular"}),
+    "data.phantom.withheld_in": (lambda data: phantom.withheld_in(data), {"data": "phantom:count=4"}),
+    "robustness.corruptions_for": (robustness.corruptions_for, {"modality": "ultrasound", "channels": 1}),
+    "metrics.clean_metrics": (
+        metrics.clean_metrics, {"probs": PROBS, "labels": LABELS, "task": "multi-class", "seed": 0}
+    ),
+    "metrics.sensitivity_at_90_specificity": (
+        metrics.sensitivity_at_90_specificity, {"probs_BC": PROBS, "labels_B": LABELS}
+    ),
+    "training.parse_arm": (parse_arm, {"name": "guarded"}),
+    "training.steps_of": (steps_of, {"arm": parse_arm("guarded"), "recipe": QUICK}),
+    "uncertainty.log_probabilities": (log_probabilities, {"logits": PROBS}),
+    "classification.classification_losses": (
+        classification_losses, {"logits_BC": PROBS.log(), "targets_BC": PROBS, "smoothing": 0.1}
+    ),
+    "targeting.concatenate": (targeting.concatenate, {"parts": [synthesis(), synthesis()]}),
+    "targeting.on_cpu": (targeting.on_cpu, {"synthesis": synthesis(), "source_B": torch.arange(4)}),
+    "targeting.on_device": (targeting.on_device, {"synthesis": synthesis(), "device": "cpu"}),
+    "decisions.counts": (decisions.counts, {"synthesis": synthesis(), "decisions": ACCEPTED}),
+    "decisions.reviewed": (decisions.reviewed, {"synthesis": synthesis(), "decisions": ACCEPTED}),
+    "decisions.write_review": (
+        lambda **now: in_scratch(decisions.write_review, **now), {"synthesis": synthesis(), "decisions": ACCEPTED}
+    ),
+    "sets.write_set": (
+        lambda **now: in_scratch(sets.write_set, **now),
+        {"synthesis": synthesis(), "card": {"classes": {}, "data": {"name": "a", "fingerprint": "b"}}},
+    ),
+    "card.describe": (lambda **now: describe(command="tsynd synthesize", **now), {"run": finished(), "synthesis": synthesis()}),
+    "training.save_checkpoint": (
+        lambda **now: in_scratch(save_checkpoint, **now), {"state": {"weights": PROBS}, "belongs": {"seed": 0}}
+    ),
+    "run": (tsynd.run, {"config": tsynd.RunConfig("phantom:count=8", "none", 2, 16, budget="smoke", changes={"steps": 2})}),
 }  # fmt: skip
 if find_spec("captum"):
     OBJECTS["attribution.attribute"] = (

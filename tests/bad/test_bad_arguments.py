@@ -1,6 +1,7 @@
 """Arguments of the public functions that are none: refused in one line that restates them, or the result is finite."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
@@ -14,18 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import tsynd
 from tests.bad.calls import CALLS as PLAIN
 from tests.bad.calls import IMAGES, LABELS, classifier
 from tests.bad.mutations import no_longer_than, quick
-from tests.bad.objects import AUTOATTACK, OBJECTS, STUDY
+from tests.bad.objects import AUTOATTACK, OBJECTS, STUDY, synthesis
 from tsynd import robustness
 from tsynd.arguments import check_number, check_seed, check_tensors, check_whole
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
+from tsynd.decisions import read_review
 from tsynd.errors import TsyndError
 from tsynd.posterior import Ensemble, HeadDropout
 from tsynd.robustness.attribution import attribute
-from tsynd.study import run_study
-from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.sets import read_set
+from tsynd.study import read_records, read_study, run_study, write_report
+from tsynd.training import Recipe, load_checkpoint, parse_arm, train_classifier
 from tsynd.uncertainty import mutual_information
 
 CALLS = PLAIN | OBJECTS
@@ -109,6 +113,40 @@ def restated(value: Any, said: str) -> bool:
 def arguments(kind: type | tuple[type, ...]) -> list[Any]:
     found = [(name, each) for name, (_, right) in CALLS.items() for each in right if isinstance(right[each], kind)]
     return [pytest.param(*each, id=f"{each[0]}, {each[1]}") for each in found]
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "load_run": tsynd.load_run,
+    "load_weights": lambda path: tsynd.load_weights(nn.Linear(1, 1), path),
+    "decisions.read_review": lambda path: read_review(path, synthesis()),
+    "sets.read_set": read_set,
+    "study.read_records": read_records,
+    "study.read_study": read_study,
+    "study.write_report": write_report,
+    "training.load_checkpoint": lambda path: load_checkpoint(path, {}),
+}
+"""What is given a path, and has its own tests of what lies there (`test_bad_files.py`)."""
+TESTED_BELOW = {"study.run_study", "robustness.aa"}
+SAME = {"load": "data.load", "synthesize": "sets.synthesize"}
+"""Names for the same function."""
+
+
+def test_every_public_function_is_here() -> None:
+    """So that none is without these tests: a new one wants a row in `calls.py` or `objects.py`."""
+    listed = (Path(__file__).parent.parent / "public_api.txt").read_text().splitlines()
+    public = {line.partition("(")[0].removeprefix("tsynd.") for line in listed if re.match(r"tsynd\.[\w.]+\(.+\)", line)}
+    if find_spec("captum") is None:
+        public.discard("robustness.attribution.attribute")
+    rows = {re.split(" of | with ", name)[0] for name in CALLS} | READERS.keys() | TESTED_BELOW
+    assert not {name for name in public if SAME.get(name, name) not in rows and name.partition(".")[2] not in rows}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("value", [3, True, None, ["a"], object()])
+def test_what_is_no_path(name: str, value: object) -> None:
+    with pytest.raises(TsyndError, match="must be a path, got") as caught:
+        READERS[name](value)
+    assert type(value).__name__ in str(caught.value)
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tsynd.arguments import check_path
 from tsynd.data.dataset import SPLITS, Dataset
 from tsynd.data.decoding import in_parallel
 from tsynd.data.downloads import Progress
@@ -76,6 +77,7 @@ def check(data: str, *, progress: Progress | None = None) -> Checked:
     Raises:
         TsyndError: when there is nothing to look at.
     """
+    check_path(data=data)
     if is_images(data):
         return _check_files(data, find_images(Path(data).expanduser()), progress)
     dataset = load(data, progress=progress)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name, check_tensors
+from tsynd.arguments import check_name, check_seed, check_tensors
 from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError
 from tsynd.randomness import generator_for
@@ -156,6 +156,8 @@ def clean_metrics(probs: Tensor, labels: Tensor, task: str, *, seed: int = 0) ->
         TsyndError: for another task, and when probabilities and labels do not fit together.
     """
     check_name("task", task, TASKS)
+    check_tensors(probabilities=probs, labels=labels)
+    check_seed(seed)
     probs, labels = probs.detach().cpu(), labels.cpu()
     if task == "multi-label":
         _check_multi_label(probs, labels)

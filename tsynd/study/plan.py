@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tsynd.arguments import check_name
+from tsynd.arguments import check_kind, check_name, check_path
 from tsynd.config import RunConfig
 from tsynd.errors import TsyndError, unknown
 from tsynd.files import digest
@@ -93,6 +93,10 @@ class Study:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_kind(str, name=self.name)
+        check_kind(tuple, tiers=self.tiers)
+        for tier in self.tiers:
+            check_kind(Tier, tier=tier)
         names: dict[str, str] = {}
         for planned in (each for tier in self.tiers for each in self.runs_of(tier)):
             if names.setdefault(planned.key, planned.arm) != planned.arm:
@@ -147,12 +151,14 @@ def without_later(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in recipe.items() if name not in LATER or value != LATER[name]}
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: str | Path) -> Study:
     """Read and check a study file.
 
     Raises:
         TsyndError: naming the file, the key and what would have been right.
     """
+    check_path(path=path)
+    path = Path(path)
     try:
         found = from_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 from torch import Tensor
 
+from tsynd.arguments import check_path
 from tsynd.config import METHOD_VERSION
 from tsynd.data import Split
 from tsynd.errors import TsyndError, differences
@@ -66,13 +67,14 @@ def check_study(folder: Path, study: Study) -> None:
             raise TsyndError(f"--out {folder} holds a run that the study file does not name, or has changed ({named})")
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
+def read_records(folder: str | Path) -> list[dict[str, Any]]:
     """All records of a study's folder, sorted by key.
 
     Raises:
         TsyndError: when one is damaged.
     """
-    return [read_record(path) for path in sorted((folder / RUNS).glob("*.json")) if not path.name.startswith(".")]
+    check_path(folder=folder)
+    return [read_record(path) for path in sorted((Path(folder) / RUNS).glob("*.json")) if not path.name.startswith(".")]
 
 
 def read_record(path: Path) -> dict[str, Any]:

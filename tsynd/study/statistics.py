@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t  # type: ignore[import-untyped]
 
-from tsynd.arguments import check_number, check_whole
+from tsynd.arguments import check_kind, check_number, check_whole
 from tsynd.errors import TsyndError
 
 __all__ = [
@@ -98,7 +98,14 @@ def crossed(differences_SR: Array, counts_RS: Array) -> Array:
     Args:
         differences_SR: of each seed, the difference under each resample of the images.
         counts_RS: from `resampled_seeds`.
+
+    Raises:
+        TsyndError: when the two do not fit together.
     """
+    check_kind(np.ndarray, differences_SR=differences_SR, counts_RS=counts_RS)
+    shapes = differences_SR.shape, counts_RS.shape
+    if len(shapes[0]) != 2 or shapes[0][::-1] != shapes[1] or not np.isfinite(differences_SR).all():
+        raise TsyndError(f"differences must be finite of shape (S, R) and counts of (R, S), got {shapes[0]} and {shapes[1]}")
     found: Array = (counts_RS * differences_SR.T).mean(axis=1)
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_kind
+from tsynd.arguments import check_kind, check_tensors
 from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
 from tsynd.posterior.passes import check_posterior
@@ -98,16 +98,35 @@ def measured(synthesis: Synthesis, posterior: Posterior) -> Synthesis:
 
 
 def concatenate(parts: list[Synthesis]) -> Synthesis:
-    """Several syntheses of one search's settings as one, in order."""
+    """Several syntheses of one search's settings as one, in order; at least one."""
+    if not isinstance(parts, list | tuple) or not parts:
+        raise TsyndError(f"parts must be a list of at least one Synthesis, got {_told(parts)}")
+    for part in parts:
+        check_kind(Synthesis, part=part)
     return parts[0]._with({name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS})
 
 
 def on_device(synthesis: Synthesis, device: torch.device | str) -> Synthesis:
     """The same synthesis with its columns on another device."""
+    check_kind(Synthesis, synthesis=synthesis)
+    if not isinstance(device, str | torch.device):
+        raise TsyndError(f"device must be one such as 'cpu' or 'cuda', got {_told(device)}")
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise TsyndError(f"device must be one such as 'cpu' or 'cuda', got {device!r}") from error
     return synthesis._with({name: getattr(synthesis, name).to(device) for name in COLUMNS})
 
 
 def on_cpu(synthesis: Synthesis, source_B: Tensor) -> Synthesis:
     """The same synthesis on the CPU, with its sources counted anew: row i comes from image source_B[i] of what was given."""
     moved = on_device(synthesis, "cpu")
+    check_tensors(source_B=source_B)
+    if source_B.ndim != 1 or source_B.dtype != torch.int64 or len(source_B) <= int(moved.source_B.max()):
+        found = f"{source_B.dtype} of shape {tuple(source_B.shape)}"
+        raise TsyndError(f"source_B must be int64 (N,), N above every source, {int(moved.source_B.max())}, got {found}")
     return moved._with({"source_B": source_B[moved.source_B]})
+
+
+def _told(value: object) -> str:
+    return repr(value) if isinstance(value, list | tuple | int | float) else type(value).__name__

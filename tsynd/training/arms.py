@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tsynd.arguments import check_name, check_number, check_whole
+from tsynd.arguments import check_kind, check_name, check_number, check_whole
 from tsynd.errors import TsyndError
 from tsynd.training.sources import SOURCES
 
@@ -160,6 +160,7 @@ def parse_arm(name: str) -> Arm:
         TsyndError: for an unknown or repeated part (the nearest known one is named), two kinds of synthetic images, or
             `pixel` without any.
     """
+    check_kind(str, arm=name)
     parts = name.split("+")
     if "" in parts:
         raise TsyndError(f"arm {name!r} has an empty part: name arms, joined by '+'")
@@ -185,4 +186,6 @@ def steps_of(arm: Arm, recipe: Recipe) -> int:
     >>> steps_of(parse_arm("guarded"), Recipe()), steps_of(parse_arm("none-matched"), Recipe())
     (600, 840)
     """
+    check_kind(Arm, arm=arm)
+    check_kind(Recipe, recipe=recipe)
     return round(recipe.steps * recipe.matched_steps) if arm.matched else recipe.steps

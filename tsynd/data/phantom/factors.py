@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name, check_whole
+from tsynd.arguments import check_kind, check_name, check_whole
 from tsynd.errors import TsyndError
 from tsynd.randomness import normal, uniform
 
@@ -99,6 +99,7 @@ def sample_factors(count: int, generator: torch.Generator | None = None, **given
 
 def check_factors(factors: Factors) -> None:
     """Raise a TsyndError unless every factor lies within `LIMITS` (tensors on the meta device hold nothing to check)."""
+    check_kind(Factors, factors=factors)
     for name, (low, high) in LIMITS.items():
         values = getattr(factors, name).detach()
         if values.device.type == "meta":

@@ -6,7 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_seed, check_whole
+from tsynd.arguments import check_kind, check_seed, check_whole
 from tsynd.data.dataset import Dataset, Split
 from tsynd.data.phantom.factors import Factors, sample_factors
 from tsynd.data.phantom.rendering import lesion_masks, render
@@ -90,6 +90,7 @@ def withheld_in(name: str) -> str | None:
     >>> withheld_in("phantom:seed=1,withheld=faint"), withheld_in("phantom")
     ('faint', None)
     """
+    check_kind(str, name=name)
     kind, _, options = name.partition(":")
     return dict(option.split("=") for option in options.split(",")).get("withheld") if kind == "phantom" and options else None
 

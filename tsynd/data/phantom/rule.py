@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name
+from tsynd.arguments import check_kind, check_name
 from tsynd.data.phantom.factors import Factors
 from tsynd.errors import TsyndError
 
@@ -33,6 +33,7 @@ def malignancy(factors: Factors) -> Tensor:
     Irregular margin, taller than wide and posterior shadow count alike, each in standard deviations of its own
     distribution; size, contrast, position and gain say nothing.
     """
+    check_kind(Factors, factors=factors)
     irregular = (factors.irregularity - 0.5) / 0.289
     tall = (factors.aspect.log() + 0.2) / 0.318
     shadowing = (factors.shadow - 5) / 8.66
@@ -66,6 +67,7 @@ def subgroup(factors: Factors, name: str) -> Tensor:
     Raises:
         TsyndError: the subgroup is unknown; the nearest known one is named.
     """
+    check_kind(Factors, factors=factors)
     check_name("phantom subgroup", name, SUBGROUPS)
     inside = [
         (getattr(factors, factor) > low) & (getattr(factors, factor) < high) for factor, (low, high) in SUBGROUPS[name].items()

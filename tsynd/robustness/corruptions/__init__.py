@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name, check_range, check_tensors
+from tsynd.arguments import check_name, check_range, check_tensors, check_whole
 from tsynd.errors import TsyndError
 from tsynd.robustness.corruptions.blur import defocus_blur, jpeg, motion_blur, pixelate
 from tsynd.robustness.corruptions.intensity import brightness, contrast, gamma, saturation, stain
@@ -141,12 +141,15 @@ def corruptions_for(modality: str, channels: int) -> tuple[str, ...]:
     """The corruptions of a kind of image; those of colours are left out for one channel.
 
     Raises:
-        TsyndError: for an unknown modality.
+        TsyndError: for an unknown modality, or another number of channels than 1 or 3.
 
     >>> corruptions_for("ultrasound", channels=1)[:2]
     ('speckle_noise', 'motion_blur')
     """
     check_name("modality", modality, MODALITIES)
+    check_whole(channels=channels)
+    if channels not in (1, 3):
+        raise TsyndError(f"channels must be 1 or 3, got {channels}")
     return tuple(name for name in MODALITIES[modality] if channels == 3 or not CORRUPTIONS[name].colour)
 
 
