@@ -99,8 +99,9 @@ def measured(synthesis: Synthesis, posterior: Posterior) -> Synthesis:
 
 def concatenate(parts: list[Synthesis]) -> Synthesis:
     """Several syntheses of one search's settings as one, in order; at least one."""
-    if not isinstance(parts, list | tuple) or not parts:
-        raise TsyndError(f"parts must be a list of at least one Synthesis, got {_told(parts)}")
+    check_kind(list, parts=parts)
+    if not parts:
+        raise TsyndError("parts must be a list of at least one Synthesis, got []")
     for part in parts:
         check_kind(Synthesis, part=part)
     return parts[0]._with({name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS})
@@ -109,11 +110,9 @@ def concatenate(parts: list[Synthesis]) -> Synthesis:
 def on_device(synthesis: Synthesis, device: torch.device | str) -> Synthesis:
     """The same synthesis with its columns on another device."""
     check_kind(Synthesis, synthesis=synthesis)
-    if not isinstance(device, str | torch.device):
-        raise TsyndError(f"device must be one such as 'cpu' or 'cuda', got {_told(device)}")
     try:
         device = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise TsyndError(f"device must be one such as 'cpu' or 'cuda', got {device!r}") from error
     return synthesis._with({name: getattr(synthesis, name).to(device) for name in COLUMNS})
 
@@ -126,7 +125,3 @@ def on_cpu(synthesis: Synthesis, source_B: Tensor) -> Synthesis:
         found = f"{source_B.dtype} of shape {tuple(source_B.shape)}"
         raise TsyndError(f"source_B must be int64 (N,), N above every source, {int(moved.source_B.max())}, got {found}")
     return moved._with({"source_B": source_B[moved.source_B]})
-
-
-def _told(value: object) -> str:
-    return repr(value) if isinstance(value, list | tuple | int | float) else type(value).__name__
