@@ -21,8 +21,8 @@ from measure import options, turns, write
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from tsynd.robustness.augmentation import INSIDE, augment
-from tsynd.tensors import as_float
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
+from tsynd.utils.batching import as_float
 
 BATCH, TURNS = 64, 9
 COUNTS = {28: 2048, 64: 1024, 224: 128}
@@ -50,7 +50,7 @@ class EachImage(Dataset[Tensor]):
         return len(self.images_NCHW)
 
     def __getitem__(self, position: int) -> Tensor:
-        return augment(as_float(self.images_NCHW[position : position + 1]), INSIDE, self.generator)[0]
+        return augment(as_float(self.images_NCHW[position : position + 1]), TRAIN_RANGE, self.generator)[0]
 
 
 def epochs(images_NCHW: Tensor) -> dict[str, Epoch]:
@@ -59,11 +59,11 @@ def epochs(images_NCHW: Tensor) -> dict[str, Epoch]:
 
     def tensor() -> Iterator[Tensor]:
         for index_B in torch.randperm(len(images_NCHW)).split(BATCH):
-            yield augment(as_float(images_NCHW[index_B]), INSIDE)
+            yield augment(as_float(images_NCHW[index_B]), TRAIN_RANGE)
 
     def batches() -> Iterator[Tensor]:
         for (batch_BCHW,) in DataLoader(whole, BATCH, shuffle=True):
-            yield augment(as_float(batch_BCHW), INSIDE)
+            yield augment(as_float(batch_BCHW), TRAIN_RANGE)
 
     return {
         FIRST: tensor,
@@ -90,7 +90,7 @@ def whole_pass(epoch: Epoch) -> int:
 def same_work(images_BCHW: Tensor) -> bool:
     """Whether images come out of a batch as they come out one by one, when both draw the same numbers."""
     together, single = (torch.Generator().manual_seed(0) for _ in range(2))
-    batch_BCHW = augment(as_float(images_BCHW), INSIDE, together)
+    batch_BCHW = augment(as_float(images_BCHW), TRAIN_RANGE, together)
     each = EachImage(images_BCHW, single)
     return torch.allclose(torch.stack([each[position] for position in range(len(each))]), batch_BCHW, atol=1e-5)
 

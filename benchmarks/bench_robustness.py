@@ -28,10 +28,10 @@ from scipy.ndimage import convolve  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 import tsynd
-from tsynd import examples
-from tsynd.randomness import generator_for, seeded
+from tsynd import pretrained
 from tsynd.robustness import CORRUPTIONS, apgd, corrupt, pgd
 from tsynd.robustness.corruptions.blur import _disc
+from tsynd.utils.rng import generator_for, seeded
 
 EPS, BATCH, TURNS, SEVERITY = 2 / 255, 100, 15, 3
 PEERS = ("foolbox", "pyautoattack", "torchattacks")
@@ -41,7 +41,7 @@ Attack = Callable[[Tensor, Tensor], Tensor]
 def main() -> None:
     """Measure and write what was found."""
     given = options(__doc__, "bench-robustness")
-    model = examples.phantom().classifier
+    model = pretrained.phantom().classifier
     test = tsynd.load("phantom", count=150).test
     images, labels = test.images.float() / 255, test.labels
     with torch.no_grad():

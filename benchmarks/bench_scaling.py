@@ -26,10 +26,10 @@ from torch import Tensor
 from tsynd.autoencoding import build_autoencoder
 from tsynd.classification import build_classifier
 from tsynd.data.phantom.phantoms import draw_split
-from tsynd.files import write_npz
 from tsynd.study import run_study
 from tsynd.study.plan import Study, Tier
 from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.utils.atomic_files import write_npz
 
 COUNTS, SIZES, PROCESSES = (100, 1_000, 10_000, 100_000), (28, 64, 128, 224), (1, 2)
 STEPS, FEW_STEPS, TURNS, RUNS = 40, 10, 7, 8

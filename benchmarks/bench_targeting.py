@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder
 from tsynd.classification import Classifier, build_classifier
-from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout
-from tsynd.randomness import uniform
 from tsynd.targeting import OBJECTIVES, target
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.uncertainty import log_probabilities, mutual_information, predictive_entropy
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import uniform
 
 BATCH, SAMPLES, STEPS, RADIUS = 64, 64, 5, 0.25
 SIZES, COUNTS = (28, 64, 128, 224), (8, 16, 32, 64, 128, 256, 512)
@@ -109,7 +109,7 @@ def plain() -> dict[str, float]:
     def ours() -> Tensor:
         generator = torch.Generator().manual_seed(1)
         settings: dict[str, Any] = {"radius": RADIUS, "steps": STEPS, "noise": 0.0, "generator": generator}
-        return target(images_BCHW, labels_B, autoencoder, posterior_of(classifier), **settings).images_BCHW
+        return target(images_BCHW, labels_B, autoencoder, posterior_of(classifier), **settings).images
 
     masks = search_masks(images_BCHW, autoencoder, classifier)
     seconds = turns({"ours": ours, "plain": lambda: plain_search(images_BCHW, autoencoder, classifier, masks)}, 7)

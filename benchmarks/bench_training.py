@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.classification import build_classifier
-from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.training import Recipe, parse_arm, train_classifier
 
 COUNT, BATCH, STEPS, TURNS = 120, 64, 40, 9
@@ -73,7 +73,7 @@ def endless(images_BCHW: Tensor, labels_B: Tensor) -> Iterator[tuple[Tensor, Ten
     loader = DataLoader(TensorDataset(images_BCHW, labels_B), BATCH, shuffle=True, drop_last=True)
     while True:
         for batch_BCHW, batch_B in loader:
-            yield augment(batch_BCHW, INSIDE), batch_B
+            yield augment(batch_BCHW, TRAIN_RANGE), batch_B
 
 
 def steps_of(network: nn.Module, loss_of: Callable[[Tensor, Tensor], Tensor], batches: Iterator[tuple[Tensor, Tensor]]) -> None:

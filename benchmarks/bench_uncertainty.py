@@ -21,9 +21,9 @@ from measure import memory_of, options, peak_growth, turns, write
 from torch import Tensor, nn
 
 from tsynd.classification import build_classifier
-from tsynd.modes import frozen
 from tsynd.posterior import FullDropout, HeadDropout
 from tsynd.uncertainty import log_probabilities, mutual_information, predictive_entropy
+from tsynd.utils.eval_mode import frozen
 
 SAMPLES = (8, 64, 256)
 BATCH, SIZE, CHUNK = 32, 28, 256

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from tsynd.files import write_json, write_text
-from tsynd.versions import device_name, versions
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.environment import device_name, versions
 
 
 def options(doc: str | None, name: str, **memory_of: Any) -> argparse.Namespace:

@@ -41,7 +41,7 @@ def search(images_BCHW: Tensor, labels_B: Tensor, classifier: nn.Module, net: Au
 def train_step(classifier: nn.Module, optimiser: torch.optim.Optimizer, real: tuple[Tensor, Tensor], found: Synthesis) -> float:
     """One step of your own loop on real and targeted images together; gives the loss."""
     classifier.train()
-    images_BCHW, labels_B = torch.cat([real[0], found.images_BCHW]), torch.cat([real[1], found.labels_B])
+    images_BCHW, labels_B = torch.cat([real[0], found.images]), torch.cat([real[1], found.labels])
     loss = nn.functional.cross_entropy(classifier(images_BCHW), labels_B)
     optimiser.zero_grad()
     loss.backward()

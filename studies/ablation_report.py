@@ -16,14 +16,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tsynd.files import write_text
-from tsynd.study.columns import PRIMARIES
 from tsynd.study.comparisons import MEAN, Answers, Difference, main_sizes
+from tsynd.study.figures import forest
+from tsynd.study.markdown import NAMES, with_interval
 from tsynd.study.records import STUDY, read_yaml
 from tsynd.study.statistics import holm
-from tsynd.study.wording import NAMES, with_interval
-from tsynd.viz.study import forest
-from tsynd.viz.style import save
+from tsynd.study.table import PRIMARIES
+from tsynd.utils.atomic_files import write_text
+from tsynd.utils.plotting import save
 
 SHOWN = (*PRIMARIES, "nll")
 MEASURES = (*SHOWN, "subgroup")

@@ -21,14 +21,14 @@ from shared import write_csv
 from torch import Tensor
 
 import tsynd
-from tsynd import pipeline
-from tsynd.config import RunConfig
 from tsynd.data.phantom import PhantomSplit
-from tsynd.files import write_json, write_npz, write_text
 from tsynd.robustness.attribution import METHODS, attribute, mass_inside, randomised
+from tsynd.runs import pipeline
+from tsynd.runs.config import RunConfig
 from tsynd.study.statistics import crossed, interval, resampled_images, resampled_seeds
-from tsynd.versions import versions
-from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.atomic_files import write_json, write_npz, write_text
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
 
 ARMS, SEEDS, PER_CLASS, EVERY = ("none", "tsynd", "guarded"), range(10), 60, 5
 FEW = {"draws": 1, "attack_steps": 1, "limit": 10}  # the robustness of these networks is not what is asked here
@@ -75,8 +75,8 @@ def masses(arm: str, seed: int, few: PhantomSplit, masks_BHW: Tensor, cache: Pat
             classes_B = classifier(images_BCHW).argmax(dim=1)
         arrays = {}
         for method in METHODS:
-            trained = attribute(classifier, images_BCHW, method, classes_B=classes_B)
-            drawn = attribute(randomised(classifier, seed), images_BCHW, method, classes_B=classes_B)
+            trained = attribute(classifier, images_BCHW, method, classes=classes_B)
+            drawn = attribute(randomised(classifier, seed), images_BCHW, method, classes=classes_B)
             pairs = zip(trained.flatten(1).numpy(), drawn.flatten(1).numpy(), strict=True)
             arrays[method] = mass_inside(trained, masks_BHW).numpy()
             arrays[f"{method} random"] = mass_inside(drawn, masks_BHW).numpy()

@@ -26,16 +26,17 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from torch import Tensor
 
 import tsynd
-from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, ssim, train_autoencoder
+from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
+from tsynd.autoencoding.training import ssim
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
-from tsynd.files import write_json, write_npz, write_text
-from tsynd.randomness import generator_for, normal, seed_for
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import auroc
+from tsynd.metrics.classification import auroc
 from tsynd.training import Recipe
-from tsynd.versions import versions
-from tsynd.viz.style import Picture, save, styled
+from tsynd.utils.atomic_files import write_json, write_npz, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import Picture, save, styled
+from tsynd.utils.rng import generator_for, normal, seed_for
 
 PER_CLASS: tuple[int | str, ...] = (25, 100, "all")
 VARIANTS: dict[str, dict[str, Any]] = {"conv": {}, "conv+ssim": {"ssim_weight": 0.05}, "vae": {}}

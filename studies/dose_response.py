@@ -24,14 +24,14 @@ import tsynd
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
 from tsynd.data.phantom import classify
-from tsynd.examples import oracle
-from tsynd.modes import frozen
+from tsynd.data.phantom.oracle import oracle
 from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for, seed_for
 from tsynd.robustness import evaluate
-from tsynd.robustness.batches import predict
 from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.utils.batching import predict
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for, seed_for
 
 SETS = {"phantom": 60, "breastmnist": 60, "retinamnist": 25}  # images of each class
 SEEDS = range(5)
@@ -117,7 +117,7 @@ AUDIT = (
 
 def look(found: Synthesis, judge: Classifier, phantom: bool) -> dict[str, float]:
     """The synthetic images at the end of training: does the judge give them their label, and what did the search do?"""
-    labels_B, pairs = found.labels_B, {"": found.images_BCHW, "_before": found.reconstructions_BCHW}
+    labels_B, pairs = found.labels, {"": found.images, "_before": found.reconstructions}
     measures = {f"agreement{when}": agreement(predict_classes(judge, images), labels_B) for when, images in pairs.items()}
     if phantom:
         truth = oracle()
@@ -125,7 +125,9 @@ def look(found: Synthesis, judge: Classifier, phantom: bool) -> dict[str, float]
             verdicts = {when: classify(truth.recover(images)) for when, images in pairs.items()}
         measures |= {f"true_agreement{when}": agreement(verdict, labels_B) for when, verdict in verdicts.items()}
     columns = AUDIT[AUDIT.index("information_before") :]
-    return measures | {name: getattr(found, f"{name}_B").double().mean().item() for name in columns}
+    return measures | {
+        name: getattr(found, name.replace("information", "mutual_information")).double().mean().item() for name in columns
+    }
 
 
 def predict_classes(judge: Classifier, images_BCHW: Tensor) -> Tensor:

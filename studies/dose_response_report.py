@@ -16,9 +16,9 @@ from dose_response import DOSES, LIMIT, RADII, RECIPE, SEEDS, SETS, VARIANTS
 from matplotlib.figure import Figure
 from shared import interval, read_csv, write_csv
 
-from tsynd.files import write_json, write_text
-from tsynd.versions import versions
-from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
 
 Dose = tuple[str, float]  # arm, radius
 GAINS = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}

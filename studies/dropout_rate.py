@@ -21,15 +21,15 @@ from estimator_report import SAMPLES, SETS
 from shared import read_csv, trained, write_csv
 
 import tsynd
-from tsynd.files import write_json, write_text
-from tsynd.modes import frozen
+from tsynd.metrics.calibration import nll
+from tsynd.metrics.classification import auroc
 from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for
-from tsynd.robustness.batches import predict
-from tsynd.robustness.calibration import nll
-from tsynd.robustness.metrics import auroc
 from tsynd.uncertainty import mutual_information
-from tsynd.versions import versions
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for
 
 RATES = (0.2, 0.35, 0.5, 0.65, 0.8)
 MEASURES = {

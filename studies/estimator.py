@@ -25,15 +25,15 @@ from torch.nn import functional as F
 
 import tsynd
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
-from tsynd.files import write_json, write_text
-from tsynd.modes import frozen
+from tsynd.metrics.classification import error_auroc
 from tsynd.posterior import Ensemble, FullDropout, HeadDropout, Posterior
-from tsynd.randomness import generator_for, seed_for
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import error_auroc
 from tsynd.uncertainty import expected_entropy, log_probabilities, mutual_information, predictive_entropy
-from tsynd.versions import versions
-from tsynd.viz.style import save
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.plotting import save
+from tsynd.utils.rng import generator_for, seed_for
 
 REFERENCE, HEADS, MEMBERS = 8192, 128, 10
 IMAGES, CHUNK = 16, 256

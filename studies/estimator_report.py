@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from shared import POSTERIORS, interval
 
-from tsynd.viz.style import COLOURS, MARKERS, Picture, styled
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, styled
 
 # Images of each class, and the set whose images are foreign.
 SETS = {

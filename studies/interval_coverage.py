@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import t  # type: ignore[import-untyped]
 
-from tsynd.files import write_json, write_text
 from tsynd.study.statistics import Array, crossed, interval, resampled_images, resampled_seeds
-from tsynd.versions import versions
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.environment import versions
 
 TRUE, NOISE = 0.02, 0.5
 SEED_EFFECTS = {"none": 0.0, "small": 0.02, "large": 0.1}

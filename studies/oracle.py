@@ -16,16 +16,16 @@ from torch import Tensor
 
 import tsynd
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
-from tsynd.data.phantom import PhantomSplit, malignancy
-from tsynd.data.phantom.oracle import BLUR, UNITS, blur
-from tsynd.examples import oracle
-from tsynd.files import write_json, write_text
-from tsynd.randomness import seed_for
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import accuracy, error_auroc
+from tsynd.data.phantom import PhantomSplit
+from tsynd.data.phantom.oracle import BLUR, UNITS, blur, oracle
+from tsynd.data.phantom.rule import malignancy
+from tsynd.metrics.classification import accuracy, error_auroc
 from tsynd.training import Recipe
-from tsynd.versions import versions
-from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.rng import seed_for
 
 SIGMAS = (0.0, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0)
 COUNTS = (25, 200, 2000)

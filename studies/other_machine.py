@@ -21,8 +21,8 @@ import torch
 from shared import read_csv, write_csv
 
 import tsynd
-from tsynd.files import write_json, write_text
-from tsynd.versions import device_name, versions
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.environment import device_name, versions
 
 ARMS, SEEDS = ("none", "guarded"), range(3)
 OLD = {"ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}

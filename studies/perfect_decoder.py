@@ -25,16 +25,17 @@ from renderer import SIZE, Renderer, codes
 from shared import autoencoder_for, read_csv, write_csv
 from torch import Tensor
 
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.classification import Classifier, as_targets, build_classifier, classification_loss, normalise_to
-from tsynd.data.phantom import PhantomSplit, classify, draw_split, render, subgroup
+from tsynd.data.phantom import PhantomSplit, classify, render, subgroup
+from tsynd.data.phantom.phantoms import draw_split
+from tsynd.metrics.classification import balanced_accuracy
 from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for, seed_for, seeded
 from tsynd.robustness import evaluate
-from tsynd.robustness.augmentation import INSIDE, augment
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import balanced_accuracy
 from tsynd.targeting import Autoencoder, Guard, Synthesis, target
 from tsynd.training import Recipe
+from tsynd.utils.batching import predict
+from tsynd.utils.rng import generator_for, seed_for, seeded
 
 PER_CLASS, VALIDATION = 25, 1000  # images of each class, for training and for validation
 SUBGROUP = "irregular-enhancing"
@@ -134,10 +135,10 @@ def synthesiser(search: Search | None, sources: PhantomSplit, seed: int, cache: 
         light = torch.Generator().manual_seed(augmentation)
         if search.decoder == "fresh":
             new = draw_split(PER_CLASS, SIZE, generator_for(seed, f"fresh {number}"))
-            return augment(new.images.float() / 255, INSIDE, light), new.labels, {}
+            return augment(new.images.float() / 255, TRAIN_RANGE, light), new.labels, {}
         codec: Autoencoder = autoencoder or Renderer(sources.factors, seed_for(seed, "tissue"), augmentation)
         found = target(
-            augment(images_BCHW, INSIDE, light),
+            augment(images_BCHW, TRAIN_RANGE, light),
             sources.labels,
             codec,
             posterior,
@@ -147,11 +148,11 @@ def synthesiser(search: Search | None, sources: PhantomSplit, seed: int, cache: 
             guard=Guard(RECIPE.guard_weight, RECIPE.guard_bound) if search.guard else None,
             generator=generator_for(seed, f"search {number}"),
         )
-        audit = {name: getattr(found, f"{name}_B").mean().item() for name in MEASURED}
+        audit = {name: getattr(found, name.replace("information", "mutual_information")).mean().item() for name in MEASURED}
         if not isinstance(codec, Renderer):
-            return found.images_BCHW, found.labels_B, audit
+            return found.images, found.labels, audit
         true_B, known = look(found, codec)
-        return found.images_BCHW, true_B if search.truth else found.labels_B, audit | known
+        return found.images, true_B if search.truth else found.labels, audit | known
 
     return synthesise
 
@@ -162,11 +163,11 @@ KNOWN = ("wrong", "displacement", "inside_before", "inside_after")
 
 def look(found: Synthesis, renderer: Renderer) -> tuple[Tensor, dict[str, float]]:
     """The true classes of moved lesions; the share that changed class, the way after clamping, and who is in the subgroup."""
-    before, after = renderer.moved(found.start_latents_BD), renderer.moved(found.latents_BD)
+    before, after = renderer.moved(found.start_latents), renderer.moved(found.latents)
     true_B = classify(after)
     way_BD = codes(after) - codes(before)
     known = {
-        "wrong": (true_B != found.labels_B).double().mean().item(),
+        "wrong": (true_B != found.labels).double().mean().item(),
         "displacement": way_BD.square().mean(1).sqrt().mean().item(),
         "inside_before": subgroup(before, SUBGROUP).double().mean().item(),
         "inside_after": subgroup(after, SUBGROUP).double().mean().item(),
@@ -196,7 +197,7 @@ def train(sources: PhantomSplit, synthesise: Synthesiser | None, seed: int) -> t
                 kept = bank[-(RECIPE.capacity // RECIPE.refresh_count) :]
                 bank_NCHW, bank_N = (torch.cat(column) for column in list(zip(*kept, strict=True))[:2])
             index_B = torch.randint(len(images_BCHW), (RECIPE.batch_size,), generator=batches)
-            batch_BCHW, batch_B = augment(images_BCHW[index_B], INSIDE, augmenting), labels_B[index_B]
+            batch_BCHW, batch_B = augment(images_BCHW[index_B], TRAIN_RANGE, augmenting), labels_B[index_B]
             if bank:
                 count = round(RECIPE.share * RECIPE.batch_size)
                 drawn = torch.randint(len(bank_N), (count,), generator=picking)

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from shared import interval, read_csv, spread
 
-from tsynd.files import write_json, write_text
-from tsynd.versions import versions
-from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
 
 SETS = {"all": "all lesions", "withheld": "irregular-enhancing withheld from training"}
 MEASURES = {

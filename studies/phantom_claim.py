@@ -22,14 +22,15 @@ from shared import POSTERIORS, TRUNK_DROPOUT, interval, posteriors, read_csv, sp
 from torch import Tensor
 
 import tsynd
-from tsynd.data.phantom import SUBGROUPS, PhantomSplit, malignancy
+from tsynd.data.phantom import PhantomSplit
+from tsynd.data.phantom.rule import SUBGROUPS, malignancy
 from tsynd.errors import unknown
-from tsynd.files import write_json, write_text
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import balanced_accuracy, error_auroc
+from tsynd.metrics.classification import balanced_accuracy, error_auroc
 from tsynd.uncertainty import mutual_information, predictive_entropy
-from tsynd.versions import versions
-from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
 
 PER_CLASS, SAMPLES, MEMBERS = 200, 64, 5
 SCORES = {"mutual_information": "mutual information", "entropy": "entropy", "confidence": "1 − largest probability"}

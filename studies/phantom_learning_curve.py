@@ -20,11 +20,11 @@ from shared import read_csv, trained, write_csv
 
 import tsynd
 from tsynd.data import Dataset
-from tsynd.files import write_json, write_text
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import clean_metrics
-from tsynd.versions import versions
-from tsynd.viz.style import COLOURS, MARKERS, Picture, save, styled
+from tsynd.metrics.classification import clean_metrics
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
 
 COUNTS = (25, 100, 500, 2000)
 STEPS = (600, 2400)

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 
 import tsynd
 from tsynd.data import Split
-from tsynd.files import write_json, write_text
-from tsynd.randomness import generator_for
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import error_auroc
-from tsynd.versions import versions
-from tsynd.viz.style import COLOURS, Picture, save, styled
+from tsynd.metrics.classification import error_auroc
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.plotting import COLOURS, Picture, save, styled
+from tsynd.utils.rng import generator_for
 
 SEEDS = 3
 BINS = 64

@@ -25,10 +25,10 @@ from shared import autoencoder_for, interval, read_csv, run_parts, write_csv
 
 import tsynd
 from tsynd.classification import build_classifier
-from tsynd.files import write_json, write_text
-from tsynd.randomness import seed_for
 from tsynd.training import Recipe, parse_arm, train_classifier
-from tsynd.versions import versions
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.environment import versions
+from tsynd.utils.rng import seed_for
 
 SETS = {"breastmnist": 60, "retinamnist": 25}  # images of each class
 SEEDS = range(10)

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from tsynd.data.phantom import LIMITS, Factors, render
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
+from tsynd.data.phantom import Factors, render
+from tsynd.data.phantom.factors import LIMITS
 from tsynd.data.phantom.oracle import UNITS
 from tsynd.errors import TsyndError
-from tsynd.robustness.augmentation import INSIDE, augment
 
 SIZE = 28
 
@@ -43,7 +44,7 @@ class Renderer:
     def decode(self, latents_BD: Tensor) -> Tensor:
         """Images (B, 1, 28, 28) in [0, 1], differentiable in the codes."""
         images_BCHW = render(self.moved(latents_BD), SIZE, torch.Generator().manual_seed(self.tissue))
-        return augment(images_BCHW, INSIDE, torch.Generator().manual_seed(self.augmentation))
+        return augment(images_BCHW, TRAIN_RANGE, torch.Generator().manual_seed(self.augmentation))
 
     def moved(self, latents_BD: Tensor) -> Factors:
         """The factors that codes stand for, inside the range that factors are drawn from (the gain's has no ends)."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from tsynd.files import write_text
-from tsynd.study.columns import PRIMARIES
-from tsynd.study.wording import NAMES, signed
+from tsynd.study.markdown import NAMES, signed
+from tsynd.study.table import PRIMARIES
+from tsynd.utils.atomic_files import write_text
 
 BASELINES = ("mixup", "trivialaugment")
 

@@ -13,15 +13,15 @@ import torch
 from scipy.stats import t as student_t  # type: ignore[import-untyped]
 from torch import nn
 
-from tsynd import store
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Split
-from tsynd.files import write_text
 from tsynd.posterior import Ensemble, FullDropout, HeadDropout, Posterior
-from tsynd.posterior.heads import bagged_heads
-from tsynd.randomness import generator_for, seed_for
 from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.training.bagged_heads import bagged_heads
+from tsynd.utils.atomic_files import write_text
+from tsynd.utils.rng import generator_for, seed_for
+from tsynd.utils.tensor_files import load_weights, save_network
 
 
 def trained(
@@ -50,13 +50,13 @@ def autoencoder_for(split: Split, seed: int, path: Path) -> ConvAutoencoder:
     recipe = Recipe()
     autoencoder = build_autoencoder(split.images.shape[1], split.images.shape[-1], seed_for(seed, "initialise autoencoder"))
     if path.exists():
-        store.load_weights(path, autoencoder)
+        load_weights(path, autoencoder)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         images_BCHW = split.images.float() / 255
         settings = {"steps": recipe.autoencoder_steps, "latent_noise": recipe.latent_noise, "seed": seed}
         train_autoencoder(autoencoder, images_BCHW, **settings)  # type: ignore[arg-type]
-        store.save_network(path, autoencoder, settings)
+        save_network(path, autoencoder, settings)
     return autoencoder
 
 

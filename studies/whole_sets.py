@@ -25,13 +25,13 @@ from torch.nn import functional as F
 import tsynd
 from tsynd.classification import ARCHITECTURES, Classifier, build_classifier
 from tsynd.data import Dataset
-from tsynd.files import write_json, write_text
-from tsynd.modes import frozen
-from tsynd.randomness import generator_for, seed_for
-from tsynd.robustness.batches import predict
-from tsynd.robustness.metrics import auroc, clean_metrics
+from tsynd.metrics.classification import auroc, clean_metrics
 from tsynd.training import Recipe, parse_arm, train_classifier
-from tsynd.versions import versions
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.batching import predict
+from tsynd.utils.environment import versions
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for, seed_for
 
 # Test AUC, ACC and the number of test images: ResNet-18 at 28 px, MedMNIST v2 (Yang et al. 2023), table 3.
 PUBLISHED = {"breastmnist": (0.901, 0.863, 156), "pneumoniamnist": (0.944, 0.854, 624), "retinamnist": (0.717, 0.524, 400)}

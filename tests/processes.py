@@ -21,17 +21,17 @@ import torch
 import yaml
 
 from tsynd.cli import main
-from tsynd.files import write_text
-from tsynd.tensors import read_tensors
+from tsynd.utils.atomic_files import write_text
+from tsynd.utils.tensor_files import read_tensors
 
 FEW = 20
 KILLS = int(os.environ.get("TSYND_KILLS", FEW))  # in all; shared out among what is killed
 CONTEXT = multiprocessing.get_context("forkserver")
 IMPORTS = [
     "tests.processes",
-    "tsynd.pipeline",
+    "tsynd.runs.pipeline",
     "tsynd.study",
-    "tsynd.data.downloads",
+    "tsynd.utils.downloads",
     "joblib",
     "requests",
     "nbclient",
@@ -88,7 +88,7 @@ def tsynd(*arguments: str) -> None:
     """The command line, with a checkpoint every other step; unless kills are many, without an audit and with an empty report."""
     pipeline: Any
     report: Any
-    pipeline, report = importlib.import_module("tsynd.pipeline"), importlib.import_module("tsynd.viz.report")
+    pipeline, report = importlib.import_module("tsynd.runs.pipeline"), importlib.import_module("tsynd.runs.report.page")
     pipeline.CHECKPOINT_EVERY = 2
     if KILLS <= FEW:
         pipeline.run = partial(pipeline.run, audited=False)

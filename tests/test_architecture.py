@@ -3,7 +3,6 @@
 import ast
 import re
 import subprocess
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "architecture.md"
 LONGEST = 300  # lines of a module
+MOST_ENTRIES, MOST_LEVELS = 21, 13
 
 
 def rows(heading: str) -> list[str]:
@@ -22,48 +22,40 @@ def rows(heading: str) -> list[str]:
 
 
 @cache
-def units() -> list[str]:
-    return rows("From bottom to top")
+def imports() -> dict[str, dict[str, str]]:
+    """For each entry of the package, the entries it imports, also inside functions, and one place where it does."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted((ROOT / "tsynd").rglob("*.py")):
+        own = path.relative_to(ROOT / "tsynd").parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"tsynd.{alias.name}" for alias in node.names] if node.module == "tsynd" else [node.module]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for other in (name.split(".")[1] for name in names if name.startswith("tsynd.")):
+                if other not in (own, "__version__"):
+                    found.setdefault(own, {})[other] = f"{path.relative_to(ROOT)}:{node.lineno}"
+    del found["__init__"]  # the public names, imported on first use
+    return found
 
 
-def unit_of(module: str) -> str:
-    """The longest unit that a module such as tsynd.robustness.augmentation belongs to."""
-    parts = module.split(".")[1:]
-    found = ["/".join(parts[:count]) for count in range(len(parts), 0, -1) if "/".join(parts[:count]) in units()]
-    return found[0] if found else ""
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Modules of tsynd that are imported when this one is: those inside functions are not."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "tsynd":
-            yield from ([f"tsynd.{alias.name}" for alias in node.names] if node.module == "tsynd" else [node.module])
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("tsynd."))
-
-
-def modules() -> list[Path]:
-    return sorted(path for path in (ROOT / "tsynd").rglob("*.py") if path != ROOT / "tsynd" / "__init__.py")
-
-
-def test_every_module_has_its_row() -> None:
-    assert len(set(units())) == len(units()) > 20
-    for unit in units():
-        assert (ROOT / "tsynd" / unit).is_dir() or (ROOT / "tsynd" / f"{unit}.py").is_file(), unit
-    for path in modules():
-        assert unit_of(".".join(path.relative_to(ROOT).with_suffix("").parts)), f"{path} has no row in {PAGE.name}"
+def test_every_entry_has_its_row() -> None:
+    entries = {path.stem for path in (ROOT / "tsynd").iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    assert sorted(rows("From bottom to top")) == sorted(entries - {"__init__"})
+    assert len(entries) + 1 <= MOST_ENTRIES  # and py.typed
 
 
 def test_a_module_imports_what_stands_above_it_and_nothing_below() -> None:
-    order = {unit: number for number, unit in enumerate(units())}
-    wrong = []
-    for path in modules():
-        own = unit_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        for module in imports(path):
-            other = unit_of(module)
-            if other and order[other] > order[own]:
-                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
-    assert not wrong
+    order = {entry: number for number, entry in enumerate(rows("From bottom to top"))}
+    assert not [place for own, others in imports().items() for other, place in others.items() if order[other] > order[own]]
+
+
+def test_the_house_has_few_levels() -> None:
+    levels: dict[str, int] = {}
+    for entry in rows("From bottom to top"):
+        levels[entry] = 1 + max((levels[other] for other in imports().get(entry, {})), default=0)
+    assert max(levels.values()) <= MOST_LEVELS
 
 
 def tracked_folders(inside: str) -> set[str]:

@@ -16,13 +16,13 @@ import pytest
 pytest.importorskip("resource", reason="needs signals and limits of POSIX")
 
 from tests import processes
-from tests.data.servers import QUICK, Server, running
 from tests.processes import FEW, KILLS, begin, end, results, survives, timed, whole_files
+from tests.servers import QUICK, Server, running
 from tests.study.toy import few
 from tests.study.toy import results as study_results
-from tests.test_run_notebooks import of_cells, write
-from tsynd.data.downloads import download
+from tests.tools.test_run_notebooks import of_cells, write
 from tsynd.study import read_records
+from tsynd.utils.downloads import download
 
 TINY = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 2, "autoencoder_steps": 2}
 EVALUATION = {"draws": 1, "attack_steps": 1}

@@ -10,14 +10,15 @@ import torch
 from perfect_decoder import ARMS, SUBGROUP, Search, draw_sources, synthesiser, train
 from renderer import SIZE, Renderer, codes
 
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.classification import build_classifier
-from tsynd.data.phantom import LIMITS, PhantomSplit, classify, subgroup
+from tsynd.data.phantom import PhantomSplit, classify, subgroup
+from tsynd.data.phantom.factors import LIMITS
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for, seed_for
-from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.targeting import target
 from tsynd.training import parse_arm, train_classifier
+from tsynd.utils.rng import generator_for, seed_for
 
 SHORT = replace(perfect_decoder.RECIPE, steps=8, refresh_every=4, samples=8, ascent_steps=2)
 
@@ -34,7 +35,7 @@ def renderer_of(sources: PhantomSplit) -> Renderer:
 def test_the_renderer_gives_back_its_augmented_sources(sources: PhantomSplit) -> None:
     renderer, images = renderer_of(sources), sources.images.float() / 255
     again = renderer.decode(renderer.encode(images))
-    augmented = augment(images, INSIDE, torch.Generator().manual_seed(1))
+    augmented = augment(images, TRAIN_RANGE, torch.Generator().manual_seed(1))
     assert (again - augmented).abs().max() < 0.01  # images of eight bits
     assert torch.equal(classify(renderer.moved(renderer.encode(images))), sources.labels)
     with pytest.raises(TsyndError, match=f"knows the {len(sources)} images that it was made for, got 3"):
@@ -53,9 +54,9 @@ def test_target_climbs_through_the_renderer(sources: PhantomSplit) -> None:
     posterior = HeadDropout.of(build_classifier(1, SIZE, 2, seed=0).eval(), 16)
     images, renderer = sources.images.float() / 255, renderer_of(sources)
     found = target(images, sources.labels, renderer, posterior, radius=0.4, steps=3, generator=generator_for(0, "search"))
-    assert found.information_after_B.mean() > found.information_before_B.mean()
-    assert not found.stuck_B.any()
-    assert torch.allclose(renderer.decode(found.latents_BD), found.images_BCHW, atol=1e-6)
+    assert found.mutual_information_after.mean() > found.mutual_information_before.mean()
+    assert not found.stuck.any()
+    assert torch.allclose(renderer.decode(found.latents), found.images, atol=1e-6)
 
 
 def test_true_labels_are_those_of_the_moved_lesions(sources: PhantomSplit, tmp_path: Path) -> None:

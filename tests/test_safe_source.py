@@ -121,7 +121,7 @@ def test_every_exception_of_the_package_is_a_tsynd_error_or_known() -> None:
     assert errors == {"TsyndError", "DataUnavailable", "NotYet", "WrongBytes"}
     assert classes["DataUnavailable"] == ["TsyndError"] and classes["TsyndError"] == ["ValueError"]
     assert classes["NotYet"] == ["Exception"], "what a checker of exercises says is no bad input"
-    assert classes["WrongBytes"] == ["OSError"], "caught where it is raised: in tsynd/data/downloads.py"
+    assert classes["WrongBytes"] == ["OSError"], "caught where it is raised: in tsynd/utils/downloads.py"
 
 
 @pytest.mark.parametrize(

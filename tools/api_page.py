@@ -16,8 +16,8 @@ HEAD = """# The package, name by name
 
 Every public name of `tsynd`, in the order of the chapters, and which chapters and pages use it in their code. These names, and
 how they are called, change only with a new minor version, and the changelog says so. All else in the package may change at any
-time. The checkers of exercises, `tsynd.exercises`, are on the [page of objectives](objectives.md). What the command line takes
-stands in [](running.md) and in `tsynd --help`.
+time. The checkers of exercises, `tsynd.teaching.exercises`, are on the [page of objectives](objectives.md). What the command
+line takes stands in [](running.md) and in `tsynd --help`.
 
 """
 

@@ -20,8 +20,8 @@ PYTHON = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 class Exercise:
     """One exercise; what a notebook lacks of it is an empty text.
 
-    cell: the number of its code cell, from 1. checker: the function in `tsynd.exercises`. answer: the expression that it is
-    given. stub: the code cell. output: what stands below it. hint: Markdown. solution: Python.
+    cell: the number of its code cell, from 1. checker: the function in `tsynd.teaching.exercises`. answer: the
+    expression that it is given. stub: the code cell. output: what stands below it. hint: Markdown. solution: Python.
     """
 
     cell: int

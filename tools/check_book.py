@@ -23,7 +23,7 @@ from book_exercises import exercises
 from make_pages import pages
 from nbformat import NotebookNode
 
-import tsynd.exercises
+import tsynd.teaching.exercises
 
 ROOT = Path(__file__).resolve().parent.parent
 ALT_LENGTH = 20
@@ -129,8 +129,8 @@ def of_exercises(notebook: NotebookNode) -> Iterator[str]:
         where = f"cell {each.cell}: exercise"
         if not each.checker:
             yield f"{where} must end with `exercises.the_checker(answer)`"
-        elif each.checker not in tsynd.exercises.__all__:
-            yield f"{where} calls exercises.{each.checker}, which tsynd.exercises does not have"
+        elif each.checker not in tsynd.teaching.exercises.__all__:
+            yield f"{where} calls exercises.{each.checker}, which tsynd.teaching.exercises does not have"
         elif each.objective not in ids:
             yield f"{where} is for the objective {each.objective}, which this chapter does not have"
         for part in ("title", "hint", "solution"):
@@ -176,8 +176,8 @@ def of_all(notebooks: dict[Path, NotebookNode], root: Path) -> Iterator[str]:
             if name not in earlier:
                 yield f"{path.name}: needs {name}, which is no earlier notebook"
     taught = [name for notebook in notebooks.values() for name in (each.checker for each in exercises(notebook))]
-    checkers = set(tsynd.exercises.__all__) - {"NotYet", "Verdict", "checker"}
-    yield from (f"tsynd.exercises.{name} is the checker of no exercise" for name in sorted(checkers - set(taught)))
+    checkers = set(tsynd.teaching.exercises.__all__) - {"NotYet", "Verdict", "checker"}
+    yield from (f"tsynd.teaching.exercises.{name} is the checker of no exercise" for name in sorted(checkers - set(taught)))
     yield from of_contents(root)
     for path, text in pages(root).items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -28,8 +28,8 @@ from typing import Any
 import yaml
 
 from tsynd.errors import TsyndError
-from tsynd.files import write_json, write_text
-from tsynd.versions import versions
+from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.environment import versions
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).resolve().parent / "mutants.yaml"

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from tsynd.data.downloads import megabytes
-from tsynd.data.registry import Facts
+from tsynd.data.medmnist.registry import Facts
+from tsynd.utils.downloads import megabytes
 
 
 def data_cards(sets: Iterable[Facts]) -> str:

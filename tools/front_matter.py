@@ -13,8 +13,8 @@ import run_facts
 import yaml
 from nbformat import NotebookNode
 
-from tsynd.data.downloads import megabytes
-from tsynd.data.registry import REGISTRY
+from tsynd.data.medmnist.registry import REGISTRY
+from tsynd.utils.downloads import megabytes
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("images", "autoencoding", "uncertainty", "targeting", "training", "robustness", "study")

@@ -20,8 +20,8 @@ from nbformat import NotebookNode
 from results_page import results_page
 from student_notebooks import student_notebooks
 
-from tsynd.data.registry import REGISTRY
-from tsynd.files import write_text
+from tsynd.data.medmnist.registry import REGISTRY
+from tsynd.utils.atomic_files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 

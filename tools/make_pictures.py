@@ -10,12 +10,12 @@ from pathlib import Path
 
 import tsynd
 from tsynd.audit import audit
+from tsynd.audit.figures import faces
 from tsynd.errors import DataUnavailable
+from tsynd.runs.report import figures
 from tsynd.targeting import Guard
 from tsynd.training import parse_arm
-from tsynd.viz import figures
-from tsynd.viz.audit import faces
-from tsynd.viz.style import save
+from tsynd.utils.plotting import save
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,17 +16,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_origin
 
-from tsynd.files import write_text
+from tsynd.utils.atomic_files import write_text
 
 KEPT = Path(__file__).resolve().parent.parent / "tests" / "public_api.txt"
 FUNCTION = re.compile(r"<function (\w+) at 0x[0-9a-f]+>")  # a default that is one
-# In the order of the chapters. The checkers of `tsynd.exercises` stand on the page of objectives.
+# In the order of the chapters. The checkers of `tsynd.teaching.exercises` stand on the page of objectives.
 MODULES = (
-    "tsynd", "tsynd.data", "tsynd.data.checking", "tsynd.data.phantom", "tsynd.autoencoding", "tsynd.classification",
-    "tsynd.uncertainty", "tsynd.posterior", "tsynd.targeting", "tsynd.training", "tsynd.audit", "tsynd.sets", "tsynd.decisions",
-    "tsynd.card", "tsynd.robustness", "tsynd.robustness.metrics", "tsynd.robustness.attribution", "tsynd.study",
-    "tsynd.study.statistics", "tsynd.examples", "tsynd.viz", "tsynd.doctor",
-    "tsynd.errors",
+    "tsynd", "tsynd.data", "tsynd.data.quality", "tsynd.data.phantom", "tsynd.autoencoding", "tsynd.classification",
+    "tsynd.uncertainty", "tsynd.posterior", "tsynd.targeting", "tsynd.augmentation", "tsynd.training", "tsynd.synthetic",
+    "tsynd.audit", "tsynd.metrics.classification", "tsynd.robustness", "tsynd.robustness.attribution", "tsynd.runs.card",
+    "tsynd.study", "tsynd.study.statistics", "tsynd.pretrained", "tsynd.teaching", "tsynd.cli.diagnostics", "tsynd.errors",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tsynd.files import whole, write_text
+from tsynd.utils.atomic_files import atomic_write, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = Path("_build") / "html"
@@ -61,7 +61,7 @@ def archive(root: Path, version: str, out: Path) -> list[Path]:
 
 
 def _zip(path: Path, root: Path, files: list[Path]) -> Path:
-    with whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
+    with atomic_write(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
         for file in sorted(files):
             entry = zipfile.ZipInfo(file.relative_to(root).as_posix(), EPOCH)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16

@@ -7,7 +7,7 @@ from pathlib import Path
 from tsynd.study import read_study
 from tsynd.study.claims import CLAIMS
 from tsynd.study.comparisons import MEAN
-from tsynd.study.wording import COST, NAMES, checked, number, signed, with_interval
+from tsynd.study.markdown import COST, NAMES, checked, number, signed, with_interval
 
 Row = dict[str, str]
 MEASURES = ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "seconds", "cost")

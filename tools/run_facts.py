@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from tsynd.data.medmnist import fetch
-from tsynd.data.registry import REGISTRY
+from tsynd.data.medmnist.download import fetch
+from tsynd.data.medmnist.registry import REGISTRY
 from tsynd.errors import DataUnavailable
-from tsynd.files import write_json
-from tsynd.versions import processor, versions
+from tsynd.utils.atomic_files import write_json
+from tsynd.utils.environment import processor, versions
 
 
 def place(path: Path) -> Path:

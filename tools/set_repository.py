@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from tsynd.files import write_text
+from tsynd.utils.atomic_files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsynd.config import Evaluation, RunConfig
     from tsynd.data import load
-    from tsynd.pipeline import run
-    from tsynd.prediction import Predictions, predict
-    from tsynd.runs import Run, load_run
-    from tsynd.sets import synthesize
-    from tsynd.weights import load_weights
+    from tsynd.runs.config import Evaluation, RunConfig
+    from tsynd.runs.pipeline import run
+    from tsynd.runs.prediction import Predictions, predict
+    from tsynd.runs.run import Run, load_run
+    from tsynd.runs.synthesize import synthesize
+    from tsynd.utils.user_weights import load_weights
 
 __version__ = "0.1.0"
 
@@ -19,16 +19,16 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "Evaluation": "tsynd.config",
-    "Predictions": "tsynd.prediction",
-    "Run": "tsynd.runs",
-    "RunConfig": "tsynd.config",
+    "Evaluation": "tsynd.runs.config",
+    "Predictions": "tsynd.runs.prediction",
+    "Run": "tsynd.runs.run",
+    "RunConfig": "tsynd.runs.config",
     "load": "tsynd.data",
-    "load_run": "tsynd.runs",
-    "load_weights": "tsynd.weights",
-    "predict": "tsynd.prediction",
-    "run": "tsynd.pipeline",
-    "synthesize": "tsynd.sets",
+    "load_run": "tsynd.runs.run",
+    "load_weights": "tsynd.utils.user_weights",
+    "predict": "tsynd.runs.prediction",
+    "run": "tsynd.runs.pipeline",
+    "synthesize": "tsynd.runs.synthesize",
 }
 
 

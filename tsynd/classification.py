@@ -4,19 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.arguments import check_name, check_number, check_range, check_seed, check_tensors, check_whole
 from tsynd.errors import TsyndError
-from tsynd.randomness import seeded
+from tsynd.utils.rng import seeded
+from tsynd.utils.validation import check_name, check_number, check_range, check_seed, check_tensors, check_whole
 
-__all__ = [
-    "ARCHITECTURES",
-    "Classifier",
-    "as_targets",
-    "build_classifier",
-    "classification_loss",
-    "classification_losses",
-    "normalise_to",
-]
+__all__ = ["Classifier", "build_classifier"]
 
 ARCHITECTURES = ("compact", "resnet18")
 
@@ -120,7 +112,7 @@ def classification_loss(
     *,
     multi_label: bool = False,
     smoothing: float = 0.0,
-    weights_B: Tensor | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """The loss that a classifier is trained by: cross-entropy, or the sum of one binary cross-entropy for each label.
 
@@ -129,13 +121,13 @@ def classification_loss(
         targets_BC: (B, C) probabilities: rows that sum to one, or for multi-label tasks one probability for each label.
         multi_label: whether several labels may hold at once.
         smoothing: mixes the targets with that much of an even guess.
-        weights_B: how much each image counts; all alike without.
+        weights: how much each image counts; all alike without.
 
     Returns:
         The mean over the images, in nats.
     """
     loss_B = classification_losses(logits_BC, targets_BC, multi_label=multi_label, smoothing=smoothing)
-    return (loss_B if weights_B is None else loss_B * weights_B).mean()
+    return (loss_B if weights is None else loss_B * weights).mean()
 
 
 class Classifier(nn.Module):

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.arguments import check_tensors
 from tsynd.errors import TsyndError
+from tsynd.utils.validation import check_tensors
 
 __all__ = ["expected_entropy", "log_probabilities", "mutual_information", "predictive_entropy"]
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from tests.autoencoding.toys import IMAGES, LABELS, Toy, quickly, seeded, untouched
-from tsynd.autoencoding import FLOOR, AnyAutoencoder
+from tsynd.autoencoding import AnyAutoencoder
+from tsynd.autoencoding.standardised import FLOOR
 from tsynd.classification import build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
@@ -59,7 +60,7 @@ def test_anybody_s_networks_come_back_as_they_were(through: str) -> None:
     found = target(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8, seeded()), radius=0.5, generator=seeded())
     autoencoder.decode(autoencoder.encode(IMAGES).requires_grad_()).sum().backward()
     assert untouched(toy) == before
-    assert (found.latent_displacement_B <= 0.5 + 1e-6).all() and (found.latent_displacement_B > 0.01).all()
+    assert (found.latent_displacement <= 0.5 + 1e-6).all() and (found.latent_displacement > 0.01).all()
     toy.up[0].forward = None  # type: ignore[assignment]
     with pytest.raises(TypeError):
         autoencoder(IMAGES)
@@ -138,9 +139,9 @@ def test_monai_s_autoencoder_is_searched() -> None:
     found = target(IMAGES, LABELS, autoencoder, posterior, radius=0.5, generator=seeded())
     assert untouched(kl)[:3] == before[:3]
     assert autoencoder.shape == (4, 14, 14)
-    assert found.images_BCHW.shape == IMAGES.shape
-    assert (found.latent_displacement_B <= 0.5 + 1e-6).all() and (found.pixel_displacement_B > 0).all()
-    assert found.information_after_B.mean() > found.information_before_B.mean()
+    assert found.images.shape == IMAGES.shape
+    assert (found.latent_displacement <= 0.5 + 1e-6).all() and (found.pixel_displacement > 0).all()
+    assert found.mutual_information_after.mean() > found.mutual_information_before.mean()
 
 
 def test_a_decoder_that_does_not_take_the_encoder_s_codes_is_refused_in_one_line() -> None:

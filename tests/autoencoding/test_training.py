@@ -10,13 +10,14 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from tests.autoencoding.toys import IMAGES, LABELS, quickly, seeded, untouched
-from tsynd.autoencoding import VAE, build_autoencoder, ssim, train_autoencoder
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
+from tsynd.autoencoding import VAE, build_autoencoder, train_autoencoder
+from tsynd.autoencoding.training import ssim
 from tsynd.classification import build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
-from tsynd.randomness import generator_for, normal
-from tsynd.robustness.augmentation import INSIDE, augment
 from tsynd.targeting import target
+from tsynd.utils.rng import generator_for, normal
 
 BOTH = pytest.mark.parametrize("kind", ["conv", "vae"])
 
@@ -28,7 +29,7 @@ def test_training_minimises_the_squared_error_of_noisy_codes() -> None:
     optimiser = torch.optim.AdamW(plain.parameters(), weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, 4)
     for _ in range(4):
-        batch = augment(IMAGES[torch.randint(12, (4,), generator=generator)], INSIDE, generator)
+        batch = augment(IMAGES[torch.randint(12, (4,), generator=generator)], TRAIN_RANGE, generator)
         codes = plain.encoder(plain.pad(batch))
         noisy = codes + normal(tuple(codes.shape), generator, codes) * codes.detach().std() * 0.05
         loss = F.mse_loss(plain.crop(plain.decoder(noisy)), batch)
@@ -150,8 +151,8 @@ def test_half_precision_gives_single_precision_codes_and_images(kind: str, dtype
     assert codes_BD.dtype == half.decode(codes_BD).dtype == torch.float32
     torch.testing.assert_close(half(IMAGES), exact, atol=0.02, rtol=0)
     found = target(IMAGES, LABELS, half, HeadDropout.of(build_classifier(1, 28, 2, seed=0), 8, seeded()), generator=seeded())
-    assert (found.latent_displacement_B <= 0.4 + 1e-6).all()
-    assert found.images_BCHW.isfinite().all()
+    assert (found.latent_displacement <= 0.4 + 1e-6).all()
+    assert found.images.isfinite().all()
     with pytest.raises(TsyndError, match=f"trained in float32 or float64, got {dtype}"):
         train_autoencoder(half, IMAGES, steps=1)
 
@@ -161,7 +162,7 @@ def test_a_vae_is_searched_on_the_meta_device() -> None:
     autoencoder, classifier = build_autoencoder(3, 28, 0, "vae").to(device), build_classifier(3, 28, 4, seed=0).to(device)
     images, labels = torch.rand(2, 3, 28, 28, device=device), torch.zeros(2, dtype=torch.int64, device=device)
     found = target(images, labels, autoencoder, HeadDropout.of(classifier, 8), generator=seeded())
-    assert found.images_BCHW.device == device
+    assert found.images.device == device
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,17 @@ from torch import nn
 
 import tsynd
 from tsynd import posterior, robustness, targeting, uncertainty
-from tsynd.autoencoding import build_autoencoder, ssim, train_autoencoder
+from tsynd.augmentation import TRAIN_RANGE, Augmentation, augment, mixup, trivial_augment
+from tsynd.autoencoding import build_autoencoder, train_autoencoder
+from tsynd.autoencoding.training import ssim
 from tsynd.classification import Classifier, build_classifier, classification_loss
 from tsynd.data import Dataset, Split, phantom
+from tsynd.data.phantom.phantoms import draw_split
+from tsynd.metrics import classification
 from tsynd.posterior import HeadDropout
-from tsynd.robustness import metrics
 from tsynd.study import statistics
-from tsynd.training import Recipe, mixup, parse_arm, soft_targets, train_classifier, trivial_augment
+from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.training.bank import soft_targets
 
 IMAGES = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(4) % 2
@@ -74,7 +78,7 @@ def coded(**given: Any) -> Any:
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "targeting.target": (
         searched,
-        {"images_BCHW": IMAGES, "labels_B": LABELS, "radius": 0.2, "steps": 1, "step_size": 0.1, "noise": 0.1, "patience": 2,
+        {"images_BCHW": IMAGES, "labels_B": LABELS, "radius": 0.2, "steps": 1, "step_size": 0.1, "noise": 0.1,
          "max_chunk": 2},
     ),
     "targeting.Guard": (targeting.Guard, {"weight": 1.0, "bound": 0.5, "hard": False}),
@@ -119,7 +123,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "RunConfig": (tsynd.RunConfig, {"data": "phantom", "arm": "none", "per_class": 1, "size": 28, "seed": 0}),
     "data.load": (tsynd.load, {"name": "phantom", "size": 16, "seed": 0, "count": 2, "classes": 2}),
     "data.phantom.phantom": (phantom.phantom, {"seed": 0, "count": 2, "size": 16, "classes": 2}),
-    "data.phantom.draw_split": (phantom.draw_split, {"per_class": 2, "size": 16, "classes": 2}),
+    "data.draw_split": (draw_split, {"per_class": 2, "size": 16, "classes": 2}),
     "data.phantom.sample_factors": (phantom.sample_factors, {"count": 2}),
     "Dataset.subset": (lambda **now: data().subset(**now), {"per_class": 2, "seed": 0}),
     "Dataset.subset of a fraction": (lambda **now: data().subset(**now), {"fraction": 0.5, "seed": 0}),
@@ -127,23 +131,23 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "robustness.apgd": attacked(robustness.apgd, steps=2, step_size=0.1),
     "robustness.fgsm": attacked(robustness.fgsm),
     "robustness.random_squares": attacked(robustness.random_squares, queries=2),
-    "robustness.augment": (lambda **now: robustness.augment(ranges=robustness.INSIDE, **now), {"images_BCHW": IMAGES}),
-    "robustness.Augmentation": (robustness.Augmentation, {"rotation": (0.0, 5.0), "flip": 0.5, "brightness": (0.0, 0.1)}),
+    "robustness.augment": (lambda **now: augment(ranges=TRAIN_RANGE, **now), {"images_BCHW": IMAGES}),
+    "Augmentation": (Augmentation, {"rotation": (0.0, 5.0), "flip": 0.5, "brightness": (0.0, 0.1)}),
     "robustness.corrupt": (robustness.corrupt, {"images_BCHW": IMAGES, "name": "gaussian_noise", "severity": 1}),
-    "robustness.expected": (
-        lambda images, **now: robustness.expected(classifier(), **now)(images), {"images": IMAGES, "draws": 2}
+    "robustness.eot_model": (
+        lambda images, **now: robustness.eot_model(classifier(), **now)(images), {"images": IMAGES, "draws": 2}
     ),
     "robustness.evaluate": (
         lambda **now: robustness.evaluate(classifier(), task="binary", corruptions=(), **now).to_json(),
         {"images": IMAGES, "labels": LABELS, "draws": 1, "attack_steps": 1, "limit": 4, "batch_size": 2, "eps": (0.0, 0.1),
          "seed": 0},
     ),
-    "metrics.accuracy": (metrics.accuracy, {"probs_BC": PROBS, "labels_B": LABELS}),
-    "metrics.auroc": (metrics.auroc, {"probs_BC": PROBS, "labels_B": LABELS}),
-    "metrics.balanced_accuracy": (metrics.balanced_accuracy, {"probs_BC": PROBS, "labels_B": LABELS}),
-    "metrics.quadratic_kappa": (metrics.quadratic_kappa, {"probs_BC": PROBS, "labels_B": LABELS}),
-    "metrics.error_auroc": (metrics.error_auroc, {"uncertainty_B": PROBS[:, 0], "wrong_B": LABELS.bool()}),
-    "metrics.scores": (metrics.scores, {"logits": PROBS.log(), "labels": LABELS}),
+    "metrics.accuracy": (classification.accuracy, {"probs_BC": PROBS, "labels_B": LABELS}),
+    "metrics.auroc": (classification.auroc, {"probs_BC": PROBS, "labels_B": LABELS}),
+    "metrics.balanced_accuracy": (classification.balanced_accuracy, {"probs_BC": PROBS, "labels_B": LABELS}),
+    "metrics.quadratic_kappa": (classification.quadratic_kappa, {"probs_BC": PROBS, "labels_B": LABELS}),
+    "metrics.error_auroc": (classification.error_auroc, {"uncertainty_B": PROBS[:, 0], "wrong_B": LABELS.bool()}),
+    "metrics.scores": (classification.scores, {"logits": PROBS.log(), "labels": LABELS}),
     "statistics.interval": (statistics.interval, {"mean": 0.1, "resampled_R": np.linspace(-0.5, 1, 20)}),
     "statistics.holm": (statistics.holm, {"p_values": [0.01, 0.5]}),
     "statistics.verdict": (statistics.verdict, {"low": 0.1, "high": 0.2}),

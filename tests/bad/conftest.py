@@ -13,11 +13,12 @@ from torch import nn
 import tsynd
 from tests.bad.mutations import Files, contents
 from tests.study.test_report import simulate
-from tsynd import config as configuration
-from tsynd.config import Budget, Evaluation, RunConfig
-from tsynd.decisions import Decision, write_review
-from tsynd.sets import read_set
-from tsynd.training import Recipe, save_checkpoint
+from tsynd.runs import config as configuration
+from tsynd.runs.config import Budget, Evaluation, RunConfig
+from tsynd.synthetic.decisions import Decision, write_review
+from tsynd.synthetic.sets import read_set
+from tsynd.training import Recipe
+from tsynd.training.checkpoint import save_checkpoint
 
 TINY = Recipe(steps=4, batch_size=8, refresh_count=4, refresh_every=2, capacity=4, samples=4, autoencoder_steps=4)
 STUDY = """
@@ -83,7 +84,7 @@ def run(data_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Files:
         tsynd.run(RunConfig(str(data_file), per_class=3, budget="smoke", device="cpu"), folder, audited=False)
     (folder / "report.html").unlink()
     synthesis = read_set(folder / "synthetic.npz")
-    made = {0: Decision("accept", None, "A", "2026-01-01"), 1: Decision("relabel", 1 - int(synthesis.labels_B[1]))}
+    made = {0: Decision("accept", None, "A", "2026-01-01"), 1: Decision("relabel", 1 - int(synthesis.labels[1]))}
     write_review(folder / "review.csv", synthesis, made)
     return contents(folder)
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tsynd.errors import TsyndError
-from tsynd.files import write_npz
+from tsynd.utils.atomic_files import write_npz
 
 Damage = Callable[[bytes], bytes]
 Reader = Callable[[Path], object]

@@ -14,23 +14,35 @@ from torch import Tensor, nn
 
 import tsynd
 from tests.bad.calls import IMAGES, LABELS, PROBS, QUICK, attacked, autoencoder, classifier, data
-from tsynd import audit, decisions, robustness, sets, study, targeting, viz
+from tsynd import audit, robustness, study, targeting, teaching
 from tsynd.autoencoding import VAE, AnyAutoencoder, ConvAutoencoder, build_autoencoder
-from tsynd.card import describe
 from tsynd.classification import as_targets, build_classifier, classification_losses, normalise_to
-from tsynd.data import checking, phantom
+from tsynd.data import phantom, quality
+from tsynd.data.phantom.phantoms import withheld_in
+from tsynd.data.phantom.rule import malignancy
+from tsynd.metrics import classification
 from tsynd.posterior import Ensemble, FullDropout, HeadDropout
-from tsynd.robustness import attribution, metrics
-from tsynd.runs import Run
+from tsynd.robustness import attribution
+from tsynd.robustness.attacks.autoattack import autoattack_name
+from tsynd.runs.card import describe
+from tsynd.runs.run import Run
+from tsynd.runs.synthesize import synthesize
 from tsynd.study import statistics
-from tsynd.targeting import Synthesis, measured, target
-from tsynd.training import History, choose_sources, parse_arm, save_checkpoint, steps_of
+from tsynd.study.plan import Tier
+from tsynd.study.runner import seconds_left
+from tsynd.synthetic import decisions, sets
+from tsynd.synthetic.review_widget import review
+from tsynd.targeting import Synthesis, remeasure, target
+from tsynd.training import History, parse_arm
+from tsynd.training.arms import steps_of
+from tsynd.training.checkpoint import save_checkpoint
+from tsynd.training.source_sampling import choose_sources
 from tsynd.uncertainty import log_probabilities
 
 MAPS = torch.rand(4, 8, 8, generator=torch.Generator().manual_seed(0))
 FACTORS = phantom.sample_factors(2, torch.Generator().manual_seed(0))
 ACCEPTED = {0: decisions.Decision("accept")}
-STUDY = study.Study("toy", (study.Tier("one", (("phantom", 2),), (0,), {"none": ("none", {})}),))
+STUDY = study.Study("toy", (Tier("one", (("phantom", 2),), (0,), {"none": ("none", {})}),))
 
 
 @cache
@@ -69,7 +81,7 @@ def standardised(**given: Any) -> None:
 
 def explored(**given: Any) -> Any:
     made = {"draw": lambda value: Figure(figsize=(1, 1)), "alt": lambda value: "twenty characters, and a few more", **given}
-    return viz.explore(**made)
+    return teaching.explore(**made)
 
 
 def chosen(**given: Any) -> Tensor:
@@ -92,13 +104,13 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "targeting.target of objects": (
         lambda **now: target(IMAGES, LABELS, steps=1, generator=torch.Generator(), **now),
         {"autoencoder": autoencoder(), "posterior": HeadDropout.of(classifier(), 3, generator=torch.Generator()),
-         "guard": targeting.Guard(), "source_B": torch.arange(4)},
+         "guard": targeting.Guard(), "sources": torch.arange(4)},
     ),
     "audit.train_judge": (lambda **now: audit.train_judge(recipe=QUICK, **now), {"data": data(), "seed": 0}),
-    "sets.synthesize": (sets.synthesize, {"run": finished(), "count": 3, "seed": 0}),
+    "synthesize": (synthesize, {"run": finished(), "count": 3, "seed": 0}),
     "predict": (tsynd.predict, {"run": finished(), "images": IMAGES, "batch_size": 2}),
     "targeting.measured": (
-        measured, {"synthesis": synthesis(), "posterior": HeadDropout.of(classifier(), 3, generator=torch.Generator())}
+        remeasure, {"synthesis": synthesis(), "posterior": HeadDropout.of(classifier(), 3, generator=torch.Generator())}
     ),
     "autoencoding.ConvAutoencoder": (ConvAutoencoder, {"channels": 1, "size": 16}),
     "autoencoding.VAE": (VAE, {"channels": 1, "size": 16, "beta": 1e-3}),
@@ -120,11 +132,11 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "training.choose_sources": (
         chosen, {"sources": "hard", "images_BCHW": IMAGES, "labels_B": LABELS, "count": 2, "samples": 3, "batch_size": 2},
     ),
-    "robustness.averaged": (
-        lambda images: robustness.averaged(HeadDropout.of(classifier(), 3, generator=torch.Generator()))(images),
+    "robustness.averaged_model": (
+        lambda images: robustness.averaged_model(HeadDropout.of(classifier(), 3, generator=torch.Generator()))(images),
         {"images": IMAGES},
     ),
-    "robustness.aa_name": (robustness.aa_name, {"classes": 2}),
+    "robustness.autoattack_name": (autoattack_name, {"classes": 2}),
     "robustness.checks_before": (
         lambda **now: robustness.checks_before(classifier(), **now), {"images": IMAGES, "labels": LABELS}
     ),
@@ -135,24 +147,24 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "attribution.mass_inside": (attribution.mass_inside, {"maps_BHW": MAPS, "masks_BHW": MAPS}),
     "attribution.randomised": (attribution.randomised, {"model": classifier(), "seed": 0}),
     "viz.explore": (explored, {"label": "radius", "values": (0.1, 0.2), "start": 0.1}),
-    "viz.review": (viz.review, {"synthesis": synthesis(), "classes": ("a", "b"), "sources_BCHW": IMAGES, "reviewer": "A"}),
-    "study.seconds_left": (lambda jobs: study.seconds_left((), (), jobs), {"jobs": 1}),
+    "viz.review": (review, {"synthesis": synthesis(), "classes": ("a", "b"), "sources": IMAGES, "reviewer": "A"}),
+    "seconds_left": (lambda jobs: seconds_left((), (), jobs), {"jobs": 1}),
     "study.statistics.crossed": (
         statistics.crossed, {"differences_SR": np.zeros((3, 5)), "counts_RS": np.ones((5, 3))}
     ),
-    "data.checking.check": (checking.check, {"data": "phantom:count=4"}),
+    "data.checking.check": (quality.check, {"data": "phantom:count=4"}),
     "data.phantom.render": (phantom.render, {"factors": FACTORS, "size": 16}),
     "data.phantom.lesion_masks": (phantom.lesion_masks, {"factors": FACTORS, "size": 16}),
     "data.phantom.classify": (phantom.classify, {"factors": FACTORS, "classes": 2}),
-    "data.phantom.malignancy": (phantom.malignancy, {"factors": FACTORS}),
+    "data.malignancy": (malignancy, {"factors": FACTORS}),
     "data.phantom.subgroup": (phantom.subgroup, {"factors": FACTORS, "name": "small-irregular"}),
-    "data.phantom.withheld_in": (lambda data: phantom.withheld_in(data), {"data": "phantom:count=4"}),
+    "data.withheld_in": (lambda data: withheld_in(data), {"data": "phantom:count=4"}),
     "robustness.corruptions_for": (robustness.corruptions_for, {"modality": "ultrasound", "channels": 1}),
     "metrics.clean_metrics": (
-        metrics.clean_metrics, {"probs": PROBS, "labels": LABELS, "task": "multi-class", "seed": 0}
+        classification.clean_metrics, {"probs": PROBS, "labels": LABELS, "task": "multi-class", "seed": 0}
     ),
     "metrics.sensitivity_at_90_specificity": (
-        metrics.sensitivity_at_90_specificity, {"probs_BC": PROBS, "labels_B": LABELS}
+        classification.sensitivity_at_90_specificity, {"probs_BC": PROBS, "labels_B": LABELS}
     ),
     "training.parse_arm": (parse_arm, {"name": "guarded"}),
     "training.steps_of": (steps_of, {"arm": parse_arm("guarded"), "recipe": QUICK}),
@@ -161,8 +173,8 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         classification_losses, {"logits_BC": PROBS.log(), "targets_BC": PROBS, "smoothing": 0.1}
     ),
     "targeting.concatenate": (targeting.concatenate, {"parts": [synthesis(), synthesis()]}),
-    "targeting.on_cpu": (targeting.on_cpu, {"synthesis": synthesis(), "source_B": torch.arange(4)}),
-    "targeting.on_device": (targeting.on_device, {"synthesis": synthesis(), "device": "cpu"}),
+    "Synthesis.with_sources": (lambda **now: synthesis().with_sources(**now), {"index": torch.arange(4)}),
+    "Synthesis.to": (lambda **now: synthesis().to(**now), {"device": "cpu"}),
     "decisions.counts": (decisions.counts, {"synthesis": synthesis(), "decisions": ACCEPTED}),
     "decisions.reviewed": (decisions.reviewed, {"synthesis": synthesis(), "decisions": ACCEPTED}),
     "decisions.write_review": (
@@ -186,4 +198,4 @@ if find_spec("captum"):
     OBJECTS["attribution.attribute with a baseline"] = (
         lambda **now: attribution.attribute(classifier(), IMAGES, **now), {"baseline": 0.5}
     )  # fmt: skip
-AUTOATTACK = attacked(robustness.aa, batch_size=2)
+AUTOATTACK = attacked(robustness.autoattack, batch_size=2)

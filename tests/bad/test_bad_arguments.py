@@ -21,12 +21,12 @@ from tests.bad.calls import IMAGES, LABELS, classifier
 from tests.bad.mutations import no_longer_than, quick
 from tests.bad.objects import AUTOATTACK, OBJECTS, STUDY, synthesis
 from tsynd import robustness
-from tsynd.arguments import check_number, check_seed, check_tensors, check_whole
-from tsynd.decisions import read_review
 from tsynd.errors import TsyndError
-from tsynd.sets import read_set
 from tsynd.study import read_records, read_study, run_study, write_report
-from tsynd.training import load_checkpoint
+from tsynd.synthetic.decisions import read_review
+from tsynd.synthetic.sets import read_set
+from tsynd.training.checkpoint import load_checkpoint
+from tsynd.utils.validation import check_number, check_seed, check_tensors, check_whole
 
 CALLS = PLAIN | OBJECTS
 
@@ -122,7 +122,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "training.load_checkpoint": lambda path: load_checkpoint(path, {}),
 }
 """What is given a path, and has its own tests of what lies there (`test_bad_files.py`)."""
-TESTED_BELOW = {"study.run_study", "robustness.aa"}
+TESTED_BELOW = {"study.run_study", "robustness.autoattack"}
 SAME = {"load": "data.load", "synthesize": "sets.synthesize"}
 """Names for the same function."""
 

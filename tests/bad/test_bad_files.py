@@ -28,14 +28,15 @@ from tests.bad.mutations import (
     quick,
     read_damaged,
 )
-from tsynd.data.checking import check
-from tsynd.decisions import given_images, read_review
+from tsynd.data.quality import check
 from tsynd.errors import TsyndError
-from tsynd.sets import origin, read_set, source_data
 from tsynd.study import read_records, read_study
 from tsynd.study.comparisons import Answers
 from tsynd.study.records import check_study
-from tsynd.training import load_checkpoint
+from tsynd.synthetic.decisions import read_review
+from tsynd.synthetic.sets import given_images, origin, read_set, source_data
+from tsynd.targeting.synthesis import COLUMNS
+from tsynd.training.checkpoint import load_checkpoint
 
 
 def a_data_set(path: Path) -> None:
@@ -73,16 +74,16 @@ def a_checkpoint(path: Path) -> None:
 def a_run(folder: Path) -> None:
     run = tsynd.load_run(folder)
     found = tsynd.predict(run, run.data.test.images[:2])
-    assert found.probabilities_BC.isfinite().all() and found.information_B.isfinite().all()
+    assert found.probabilities.isfinite().all() and found.mutual_information.isfinite().all()
     assert run.recipe.steps >= 0 and all(isinstance(loss, int | float) for loss in run.history.loss)
     if run.synthesis is not None:
         valid_set(run.synthesis)
 
 
 def valid_set(synthesis: tsynd.targeting.Synthesis) -> None:
-    assert synthesis.images_BCHW.ndim == 4 and synthesis.images_BCHW.shape == synthesis.reconstructions_BCHW.shape
-    assert synthesis.labels_B.dtype == synthesis.source_B.dtype == torch.int64
-    for name in tsynd.targeting.COLUMNS:
+    assert synthesis.images.ndim == 4 and synthesis.images.shape == synthesis.reconstructions.shape
+    assert synthesis.labels.dtype == synthesis.sources.dtype == torch.int64
+    for name in COLUMNS:
         column = getattr(synthesis, name)
         assert len(column) == len(synthesis) and column.ndim == (4 if "_BCHW" in name else 2 if "_BD" in name else 1), name
         assert not column.is_floating_point() or column.isfinite().all(), name
@@ -98,7 +99,7 @@ def a_set(path: Path) -> None:
 def to_train_on(folder: Path) -> None:
     data = tsynd.load(folder / "own.npz")
     synthesis, _ = given_images(folder / "synthetic.npz", folder / "review.csv", data)
-    assert len(synthesis) and int(synthesis.labels_B.max()) < 2
+    assert len(synthesis) and int(synthesis.labels.max()) < 2
 
 
 def a_review(folder: Path) -> None:
@@ -204,7 +205,7 @@ def test_odd_settings_of_a_run(run: Files, name: str, odd: tuple[float, object, 
 def test_odd_notes_of_a_network(
     run: Files, tmp_path_factory: pytest.TempPathFactory, name: str, odd: tuple[float, object, bool]
 ) -> None:
-    from tsynd.tensors import read_tensors, write_tensors
+    from tsynd.utils.tensor_files import read_tensors, write_tensors
 
     path = tmp_path_factory.mktemp("notes") / name
     path.write_bytes(run[name])

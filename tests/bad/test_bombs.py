@@ -15,12 +15,12 @@ from torch import nn
 
 import tsynd
 from tests.bad.mutations import Files, no_longer_than
-from tsynd.data import unpacked
+from tsynd.data.medmnist import memory_map
 from tsynd.errors import TsyndError
-from tsynd.sets import read_set
 from tsynd.study import read_study
 from tsynd.study.comparisons import Answers
-from tsynd.training import load_checkpoint
+from tsynd.synthetic.sets import read_set
+from tsynd.training.checkpoint import load_checkpoint
 
 MEMORY = 50 * 10**6
 
@@ -61,11 +61,11 @@ def swollen(path: Path, name: str, before: bytes, megabytes: int) -> None:
 @pytest.mark.parametrize("large", [False, True])
 def test_a_zip_bomb(npz: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, large: bool) -> None:
     if large:
-        monkeypatch.setattr(unpacked, "LARGE", 1000)
+        monkeypatch.setattr(memory_map, "LARGE", 1000)
     swollen(tmp_path / "own.npz", name, npz["own.npz"], 70)
     assert (tmp_path / "own.npz").stat().st_size < 10**6
     assert "would unpack to 700" in refused(lambda: tsynd.load(tmp_path / "own.npz"))
-    assert not unpacked.unpacked_folder("x").parent.exists()
+    assert not memory_map.unpacked_folder("x").parent.exists()
 
 
 def test_a_zip_bomb_of_synthetic_images_or_answers(run: Files, study: Files, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import tsynd
 from tests.bad.mutations import Files, no_longer_than
-from tsynd.data.checking import check
+from tsynd.data.quality import check
 from tsynd.errors import TsyndError
 
 NAMES = (

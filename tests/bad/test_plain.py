@@ -4,7 +4,7 @@ import pytest
 
 from tests.bad.mutations import FOREIGN, no_longer_than
 from tsynd import cli
-from tsynd.plain import from_json, from_yaml
+from tsynd.utils.safe_parsing import from_json, from_yaml
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[" * 200 + "]" * 200, '{"a":' * 5000, "nul", "", '{"a": 1', "1" * 5000])

@@ -21,7 +21,7 @@ REFUSING: dict[str, Callable[[], Any]] = {
     "pgd": lambda: robustness.pgd(classifier(), IMAGES.double(), LABELS, eps=0.1),
     "random_squares": lambda: robustness.random_squares(classifier(), IMAGES.double(), LABELS, eps=0.1),
     "checks_before": lambda: robustness.checks_before(classifier(), IMAGES.double(), LABELS),
-    "expected": lambda: robustness.expected(classifier(), draws=2)(IMAGES.double()),
+    "expected": lambda: robustness.eot_model(classifier(), draws=2)(IMAGES.double()),
     "evaluate": lambda: robustness.evaluate(classifier(), IMAGES.double(), LABELS, "binary"),
     "train_classifier": lambda: train_classifier(classifier(), IMAGES.double(), LABELS, parse_arm("none"), Recipe()),
 }
@@ -51,7 +51,7 @@ def test_what_converts_images_takes_them_in_any_precision() -> None:
     network = classifier()
     for posterior in (HeadDropout.of(network, 3, torch.Generator()), Ensemble([network, nn.Sequential(network).eval()])):
         assert torch.equal(mutual_information(posterior(IMAGES.double())), mutual_information(posterior(IMAGES)))
-        model = robustness.averaged(posterior)
+        model = robustness.averaged_model(posterior)
         assert robustness.fgsm(model, IMAGES.double(), LABELS, eps=0.1).dtype == torch.float64
 
 

@@ -16,7 +16,7 @@ from tests.install.fresh import PINS, ROOT, add_kernel, execute, inside, new_env
 
 NOTEBOOK = ROOT / "notebooks" / "00_quickstart.ipynb"
 # What Colab brings and tsynd must leave alone; older than the newest, so that an upgrade would show. Torch is the tested one.
-BROUGHT = {"numpy": "2.1.3", "ipywidgets": "7.7.1", "pandas": "2.2.2"}
+DEFAULT_RATE = {"numpy": "2.1.3", "ipywidgets": "7.7.1", "pandas": "2.2.2"}
 # A stand-in for what only Colab has.
 STAND_IN = "from types import SimpleNamespace\n\nfiles = SimpleNamespace(upload=dict)\n"
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.install
 def colab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with torch, numpy, Jupyter's kernel and `google.colab`, without tsynd."""
     place = tmp_path_factory.mktemp("colab")
-    python = new_environment(place, f"numpy=={BROUGHT['numpy']}")
-    run(python, "-m", "pip", "install", "--quiet", "ipykernel", *(f"{name}=={pin}" for name, pin in BROUGHT.items()))
+    python = new_environment(place, f"numpy=={DEFAULT_RATE['numpy']}")
+    run(python, "-m", "pip", "install", "--quiet", "ipykernel", *(f"{name}=={pin}" for name, pin in DEFAULT_RATE.items()))
     package = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()) / "google" / "colab"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(STAND_IN)
@@ -68,7 +68,7 @@ def test_what_colab_brings_does_not_move(executed: dict[str, Any]) -> None:
 
 
 def test_the_versions_brought_are_older_than_those_tested_so_that_an_upgrade_would_show() -> None:
-    assert all(Version(version) < Version(PINS[name]) for name, version in BROUGHT.items())
+    assert all(Version(version) < Version(PINS[name]) for name, version in DEFAULT_RATE.items())
 
 
 def test_tsynd_comes_from_the_repository_s_branch(executed: dict[str, Any], colab: Path) -> None:

@@ -34,9 +34,9 @@ def test_mutual_information_rises(kind: str) -> None:
     posterior = POSTERIORS[kind]()
     labels = torch.zeros(len(IMAGES), dtype=torch.int64)
     found = target(IMAGES, labels, Pixels(), posterior, radius=0.2, generator=generator(1))
-    assert found.information_after_B.mean() > 1.1 * found.information_before_B.mean()
+    assert found.mutual_information_after.mean() > 1.1 * found.mutual_information_before.mean()
     with torch.no_grad():
-        torch.testing.assert_close(found.information_after_B, mutual_information(posterior(found.images_BCHW)))
+        torch.testing.assert_close(found.mutual_information_after, mutual_information(posterior(found.images)))
     assert all(module.training for network in posterior.networks for module in network.modules())
     again = target(IMAGES, labels, Pixels(), POSTERIORS[kind](), radius=0.2, generator=generator(1))
-    torch.testing.assert_close(found.images_BCHW, again.images_BCHW, atol=0, rtol=0)
+    torch.testing.assert_close(found.images, again.images, atol=0, rtol=0)

@@ -20,13 +20,13 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_distance_from_t
     network, x = linear()
     classes = torch.tensor([0, 1, 2, 1, 0])
     weights = network[1].weight.detach()[classes].view(5, 2, 4, 4)  # type: ignore[index]
-    found = attribute(network, x, classes_B=classes, baseline=0.25)
+    found = attribute(network, x, classes=classes, baseline=0.25)
     assert torch.allclose(found, (weights * (x - 0.25)).sum(dim=1).abs(), atol=1e-5)
 
 
 def test_without_classes_the_predicted_ones_are_explained() -> None:
     network, x = linear()
-    assert torch.equal(attribute(network, x), attribute(network, x, classes_B=network(x).argmax(dim=1)))
+    assert torch.equal(attribute(network, x), attribute(network, x, classes=network(x).argmax(dim=1)))
 
 
 def test_the_baseline_is_the_mean_that_the_network_normalises_by() -> None:
@@ -96,7 +96,7 @@ def test_bad_input() -> None:
     with pytest.raises(TsyndError, match="images must be float"):
         attribute(network, x[:0])
     with pytest.raises(TsyndError, match=r"classes must be 5 numbers in 0 .. 2 of int64, got \[0, 1, 2, 3, 0\]"):
-        attribute(network, x, classes_B=torch.tensor([0, 1, 2, 3, 0]))
+        attribute(network, x, classes=torch.tensor([0, 1, 2, 3, 0]))
     with pytest.raises(TsyndError, match="maps and masks must both be"):
         mass_inside(torch.ones(2, 3, 3), torch.ones(3, 3))
     with pytest.raises(TsyndError, match="maps must be finite and >= 0, got -1 to -1"):

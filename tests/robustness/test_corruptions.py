@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tsynd.augmentation import intensity
 from tsynd.errors import TsyndError
-from tsynd.randomness import generator_for
-from tsynd.robustness.corruptions import CORRUPTIONS, DEFAULT, MODALITIES, blur, corrupt, corruptions_for, intensity
+from tsynd.robustness.corruptions import CORRUPTIONS, DEFAULT, MODALITIES, blur, corrupt, corruptions_for
+from tsynd.utils.rng import generator_for
 
 NOISE = ("gaussian_noise", "speckle_noise", "impulse_noise", "shot_noise")
 DRAWN = (*NOISE, "motion_blur")

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.robustness.toys import images_and_labels, small_network, trained
-from tsynd import examples
+from tsynd import pretrained
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import apgd, evaluate, fgsm, pgd
-from tsynd.robustness.asking import proportional
-from tsynd.robustness.blackbox import random_squares
+from tsynd.robustness.attacks.square import random_squares
+from tsynd.robustness.condition_evaluator import proportional
 from tsynd.robustness.corruptions import DEFAULT
 
 QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
@@ -205,7 +205,7 @@ def test_probabilities_in_place_of_logits_are_refused() -> None:
 
 
 def test_strong_attacks_are_not_weaker_and_come_with_checks_and_answers() -> None:
-    example = examples.phantom()
+    example = pretrained.phantom()
     test = example.load().test[slice(0, 1000, 25)]
     settings: dict[str, Any] = {"draws": 2, "corruptions": ["jpeg"], "eps": (4 / 255,), "strong": True}
     report = evaluate(example.classifier, test.images, test.labels, "binary", **settings)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from tests.robustness.toys import images_and_labels, small_network, trained
 from tsynd.errors import TsyndError
+from tsynd.metrics.classification import balanced_accuracy, clean_metrics
 from tsynd.posterior import FullDropout
-from tsynd.randomness import generator_for
 from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.robustness.conditions import RESAMPLES, described, resampled
-from tsynd.robustness.metrics import balanced_accuracy, clean_metrics
+from tsynd.utils.rng import generator_for
 
 MEASURES = ("accuracy", "balanced_accuracy", "low", "high", "nll", "ece", "aurc", "mutual_information", "error_auroc")
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tsynd.randomness import seeded
+from tsynd.utils.rng import seeded
 
 
 def small_network(channels: int, size: int, classes: int, seed: int = 0) -> nn.Sequential:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests.study.toy import answered
-from tsynd.config import METHOD_VERSION, RunConfig
-from tsynd.files import write_npz, write_text
+from tsynd.runs.config import RunConfig
 from tsynd.study.comparisons import MEAN, Answers, Difference, main_sizes
+from tsynd.utils.atomic_files import write_npz, write_text
+from tsynd.utils.environment import METHOD_VERSION
 
 MEASURE = "pgd_2_255"
 LABELS = np.arange(40) % 2

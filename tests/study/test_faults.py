@@ -11,9 +11,9 @@ import pytest
 
 from tests.study.toy import few, pretend, study
 from tsynd.study import read_records, run_study
-from tsynd.study import running as running_module
-from tsynd.study.blocks import run_block
+from tsynd.study import runner as running_module
 from tsynd.study.plan import Planned, Study, Tier
+from tsynd.study.worker import run_block
 
 TINY = {"steps": 6, "batch_size": 8, "refresh_every": 2, "refresh_count": 4, "capacity": 8, "samples": 4, "autoencoder_steps": 4}
 EVALUATION = {"draws": 1, "attack_steps": 1}
@@ -25,7 +25,7 @@ def dangerous(tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch) -> None
 
     def in_worker(folder: Path, block: list[Planned], attempt: str) -> None:
         from tests.study.toy import answered
-        from tsynd.study import blocks
+        from tsynd.study import worker
 
         def run(config: Any, **_: Any) -> Any:
             with log.open("a") as file:
@@ -36,7 +36,7 @@ def dangerous(tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch) -> None
             return answered(config)
 
         with pytest.MonkeyPatch.context() as patch:  # the next study may get the same process
-            patch.setattr(blocks, "run", run)
+            patch.setattr(worker, "run", run)
             run_block(folder, block, attempt)
 
     monkeypatch.setattr(running_module, "run_block", in_worker)
@@ -76,7 +76,7 @@ def plant(errors: list[Exception]) -> None:
 
 
 def test_arms_of_a_block_share_one_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline: Any = importlib.import_module("tsynd.pipeline")
+    pipeline: Any = importlib.import_module("tsynd.runs.pipeline")
 
     trained: list[int] = []
     real = pipeline.train_autoencoder

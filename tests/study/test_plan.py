@@ -69,7 +69,7 @@ def test_the_key_is_of_all_that_matters_and_not_of_the_device(monkeypatch: pytes
     assert key() == key(question="another text")
     assert len({key(), key(size=32), key(budget="smoke"), key(evaluate="val"), key(changes={"radius": 0.1})}) == 5
     before = key()
-    monkeypatch.setattr("tsynd.config.METHOD_VERSION", 99)
+    monkeypatch.setattr("tsynd.utils.environment.METHOD_VERSION", 99)
     assert key() != before
 
 

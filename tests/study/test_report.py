@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError
-from tsynd.files import write_npz, write_text
 from tsynd.study import write_report
 from tsynd.study.claims import PRIMARY, Claim
 from tsynd.study.comparisons import MEAN, Difference
 from tsynd.study.report import _adjust, _claims, _line
 from tsynd.study.statistics import Interval
+from tsynd.utils.atomic_files import write_npz, write_text
+from tsynd.utils.environment import METHOD_VERSION
 
 ARMS = {
     "none": 0.0, "reconstruction": 0.0, "random": 0.0, "sham": 0.0, "entropy": 0.0, "tsynd": 0.2, "mixup": 0.0, "pgd": 0.3,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tsynd.config import RunConfig
-from tsynd.study import blocks, read_records
+from tsynd.runs.config import RunConfig
+from tsynd.study import read_records, worker
 from tsynd.study.plan import Study, Tier
 
 
@@ -82,5 +82,5 @@ def pretend(monkeypatch: pytest.MonkeyPatch, before: Callable[[RunConfig], None]
         names.append(f"{config.data} {config.arm} {config.seed}")
         return answered(config)
 
-    monkeypatch.setattr(blocks, "run", run)
+    monkeypatch.setattr(worker, "run", run)
     return names

@@ -55,7 +55,7 @@ def test_linear_objective_ends_at_the_ball_s_top(radius: float) -> None:
     height = lambda log_probs_BKC, labels_B: log_probs_BKC[:, 0, 0] - log_probs_BKC[:, 0, 1]  # noqa: E731
     found = target(start, torch.zeros(1).long(), toy, toy, objective=height, radius=radius, steps=10, noise=0.0)
     expected = toy.direction.double() * radius * math.sqrt(2)
-    torch.testing.assert_close(found.images_BCHW.flatten(), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.images.flatten(), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("objective", ["mutual_information", "entropy", "cross_entropy", "random"])
@@ -64,9 +64,9 @@ def test_radius_is_respected(objective: str) -> None:
     found = target(
         IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 16, seeded()), objective=objective, radius=0.3, generator=seeded()
     )
-    assert (found.latent_displacement_B <= 0.3 + 1e-6).all()
-    assert (found.latent_displacement_B > 0).all()
-    assert (found.pixel_displacement_B > 0).all()
+    assert (found.latent_displacement <= 0.3 + 1e-6).all()
+    assert (found.latent_displacement > 0).all()
+    assert (found.pixel_displacement > 0).all()
 
 
 @pytest.mark.parametrize("setting", [{"radius": 0.0}, {"steps": 0}, {"objective": "reconstruction"}])
@@ -74,9 +74,9 @@ def test_no_radius_or_no_steps_is_the_reconstruction(setting: dict[str, Any]) ->
     autoencoder, classifier = networks()
     found = target(IMAGES, LABELS, autoencoder, HeadDropout.of(classifier, 8, seeded()), generator=seeded(), **setting)
     with torch.no_grad():
-        torch.testing.assert_close(found.images_BCHW, autoencoder(IMAGES), atol=0, rtol=0)
-    assert (found.latent_displacement_B == 0).all()
-    torch.testing.assert_close(found.information_before_B, found.information_after_B, atol=0, rtol=0)
+        torch.testing.assert_close(found.images, autoencoder(IMAGES), atol=0, rtol=0)
+    assert (found.latent_displacement == 0).all()
+    torch.testing.assert_close(found.mutual_information_before, found.mutual_information_after, atol=0, rtol=0)
 
 
 def test_objective_never_ends_below_its_start() -> None:
@@ -97,7 +97,7 @@ def test_objective_never_ends_below_its_start() -> None:
     torch.randn(5, 256, generator=generator)  # the first step's noise is drawn before the samples
     posterior.resample(generator)
     with torch.no_grad():
-        best = mutual_information(posterior(found.images_BCHW))
+        best = mutual_information(posterior(found.images))
     torch.testing.assert_close(best, ascent.max(dim=0).values, atol=1e-5, rtol=1e-4)
     assert (best >= ascent[0] - 1e-6).all()
 
@@ -146,8 +146,8 @@ def test_equals_a_plain_implementation(guard: Guard | None) -> None:
                 if (z - start).norm() > limit:
                     z = start + (z - start) * limit / (z - start).norm()
         with torch.no_grad():
-            torch.testing.assert_close(found.latents_BD[row], best_z[0], atol=1e-9, rtol=0)
-            torch.testing.assert_close(found.images_BCHW[row], autoencoder.decode(best_z)[0], atol=1e-9, rtol=0)
+            torch.testing.assert_close(found.latents[row], best_z[0], atol=1e-9, rtol=0)
+            torch.testing.assert_close(found.images[row], autoencoder.decode(best_z)[0], atol=1e-9, rtol=0)
 
 
 def test_does_not_depend_on_the_other_images_of_the_batch() -> None:
@@ -156,7 +156,7 @@ def test_does_not_depend_on_the_other_images_of_the_batch() -> None:
         target(images, labels, autoencoder, HeadDropout.of(classifier, 16, seeded()), radius=0.5, noise=0.0, generator=seeded())
         for images, labels in ((IMAGES, LABELS), (IMAGES[:1].expand(5, -1, -1, -1), LABELS[:1].expand(5)))
     ]
-    torch.testing.assert_close(both[0].images_BCHW[0], both[1].images_BCHW[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(both[0].images[0], both[1].images[0], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("steps", [1, 5])
@@ -175,10 +175,10 @@ def test_random_keeps_the_length_of_the_ascent_and_not_its_direction(steps: int)
         for objective in ("mutual_information", "random")
     }
     torch.testing.assert_close(
-        found["random"].latent_displacement_B, found["mutual_information"].latent_displacement_B, atol=1e-5, rtol=1e-4
+        found["random"].latent_displacement, found["mutual_information"].latent_displacement, atol=1e-5, rtol=1e-4
     )
-    assert (found["random"].latent_displacement_B < 0.24).all() == (steps == 1)  # five steps reach the edge, one does not
-    assert (found["random"].images_BCHW - found["mutual_information"].images_BCHW).abs().max() > 1e-3
+    assert (found["random"].latent_displacement < 0.24).all() == (steps == 1)  # five steps reach the edge, one does not
+    assert (found["random"].images - found["mutual_information"].images).abs().max() > 1e-3
 
 
 def test_what_is_reported_is_measured_on_samples_that_the_search_has_not_seen() -> None:
@@ -186,13 +186,13 @@ def test_what_is_reported_is_measured_on_samples_that_the_search_has_not_seen() 
     posterior = HeadDropout.of(classifier, 8, seeded())
     found = target(IMAGES, LABELS, autoencoder, posterior, radius=0.5, generator=seeded())
     with torch.no_grad():
-        reported_on = mutual_information(posterior(found.images_BCHW))  # the samples held now
-        torch.testing.assert_close(found.information_after_B, reported_on, atol=1e-6, rtol=1e-4)
+        reported_on = mutual_information(posterior(found.images))  # the samples held now
+        torch.testing.assert_close(found.mutual_information_after, reported_on, atol=1e-6, rtol=1e-4)
         generator = seeded()
         torch.randn(5, 256, generator=generator)
         posterior.resample(generator)  # those that were held during the search
-        searched_on = mutual_information(posterior(found.images_BCHW))
-    assert ((found.information_after_B - searched_on).abs() > 1e-3 * searched_on).any()
+        searched_on = mutual_information(posterior(found.images))
+    assert ((found.mutual_information_after - searched_on).abs() > 1e-3 * searched_on).any()
 
 
 def test_the_guard_s_bound_is_free_for_images_that_start_right_and_not_for_the_others() -> None:
@@ -205,7 +205,7 @@ def test_tiny_gradients_still_make_steps_of_fixed_length() -> None:
     toy, start = Line(), torch.zeros(1, 1, 1, 2)
     faint = lambda log_probs_BKC, labels_B: 1e-30 * (log_probs_BKC[:, 0, 0] - log_probs_BKC[:, 0, 1])  # noqa: E731
     found = target(start, torch.zeros(1).long(), toy, toy, objective=faint, radius=1.0, steps=1, noise=0.0)
-    torch.testing.assert_close(found.latent_displacement_B, torch.tensor([0.4]))
+    torch.testing.assert_close(found.latent_displacement, torch.tensor([0.4]))
 
 
 def test_guard_holds_the_label_where_the_plain_search_loses_it() -> None:
@@ -219,7 +219,7 @@ def test_guard_holds_the_label_where_the_plain_search_loses_it() -> None:
         found = target(
             IMAGES, LABELS, autoencoder, posterior, objective=down, radius=2.0, noise=0.0, guard=guard, generator=seeded()
         )
-        fall[name] = found.log_prob_fall_B
+        fall[name] = found.log_prob_fall
     assert fall["off"].mean() > 0.05
     assert fall["on"].mean() < 0.2 * fall["off"].mean()
 

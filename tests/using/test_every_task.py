@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import tsynd
-from tsynd.data.registry import REGISTRY
-from tsynd.decisions import Decision, read_review, write_review
-from tsynd.files import write_npz
+from tsynd.data.medmnist.registry import REGISTRY
+from tsynd.synthetic.decisions import Decision, read_review, write_review
+from tsynd.utils.atomic_files import write_npz
 
 Command = Callable[..., tuple[int, str, str]]
 FEW = {"train": 6, "val": 2, "test": 3}  # images a class, or a label

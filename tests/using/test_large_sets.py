@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import tsynd
-from tsynd import tensors
 from tsynd.audit import auditing, measures
-from tsynd.config import RunConfig
-from tsynd.data import unpacked
-from tsynd.files import write_npz
+from tsynd.data.medmnist import memory_map
+from tsynd.runs.config import RunConfig
+from tsynd.utils import tensor_files
+from tsynd.utils.atomic_files import write_npz
 
 
 def test_a_mapped_set_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,8 +24,8 @@ def test_a_mapped_set_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.Mon
     config = RunConfig(str(tmp_path / "set.npz"), arm="guarded", budget="smoke", device="cpu")
     small = tsynd.run(config)
     monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(unpacked, "LARGE", 1000)
-    monkeypatch.setattr(tensors, "LARGE", 1000)
+    monkeypatch.setattr(memory_map, "LARGE", 1000)
+    monkeypatch.setattr(tensor_files, "LARGE", 1000)
     monkeypatch.setattr(measures, "DISTANCES", 50)  # two rows at a time
     large = tsynd.run(config, tmp_path / "run")
     assert large.config["data_fingerprint"] == small.config["data_fingerprint"]

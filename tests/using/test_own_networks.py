@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from tsynd.errors import TsyndError
-from tsynd.randomness import seeded
+from tsynd.utils.rng import seeded
 
 pytest.importorskip("monai")
 
@@ -34,9 +34,9 @@ def test_weights_from_files_are_searched_with_and_trained_on(page: ModuleType, t
     classifier, net = page.load_networks(tmp_path)
     before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     found = page.search(IMAGES, LABELS, classifier, net)
-    assert found.images_BCHW.shape == IMAGES.shape
-    assert found.latent_displacement_B.min() > 0
-    assert (found.objective_after_B - found.objective_before_B).mean() > 0
+    assert found.images.shape == IMAGES.shape
+    assert found.latent_displacement.min() > 0
+    assert (found.objective_after - found.objective_before).mean() > 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.state_dict().items())
     loss = page.train_step(classifier, torch.optim.SGD(classifier.parameters(), 0.1), (IMAGES, LABELS), found)
     assert 0 < loss < 10

@@ -5,9 +5,9 @@ from pathlib import Path
 from browser import Tab
 from check_browser import look
 
-from tsynd.runs import Run
-from tsynd.sets import synthesize
-from tsynd.viz.page import write_page
+from tsynd.runs.run import Run
+from tsynd.runs.synthesize import synthesize
+from tsynd.synthetic.review_page import write_page
 
 
 def test_axe_finds_nothing_in_the_report(tab: Tab, axe: str, folder: Path) -> None:

@@ -7,29 +7,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_count, check_kind, check_name, check_range, check_seed, check_tensors
 from tsynd.audit.controls import codes, searched_again
-from tsynd.audit.intervals import interval
+from tsynd.audit.evaluator import Group, GroupEvaluator
 from tsynd.audit.measures import as_saved
-from tsynd.audit.questions import Group, Questions
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset, Split
 from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen
-from tsynd.randomness import generator_for, seed_for
-from tsynd.robustness.metrics import balanced_accuracy
+from tsynd.metrics.classification import balanced_accuracy
+from tsynd.metrics.intervals import interval
 from tsynd.targeting import Autoencoder, Guard, Synthesis
 from tsynd.targeting.search import check_verbs
-from tsynd.tensors import for_training
 from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.utils.batching import for_training
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for, seed_for
+from tsynd.utils.validation import check_count, check_kind, check_name, check_range, check_seed, check_tensors
 
 # What is measured, in words; a measure that says nothing of a group is left out there.
 MEASURES = {
     "judge_agrees": "judge sees the label",
     "judge_log_prob_fall": "fall of the judge's log p(label), nats",
     "purity": "neighbours with the label, in code space",
-    "return_gap": "code lost on a round trip",
+    "cycle_error": "code lost on a round trip",
     "ssim": "SSIM to the start",
     "information": "mutual information, nats",
     "latent_displacement": "displacement of the code",
@@ -72,13 +72,13 @@ class Audit:
         """
         targeted = self.groups["targeted"]
         groups = {
-            name: {"n": len(group.labels_B), "sources": len(group.source_B.unique())}
-            | {measure: self._interval(values_B, group.source_B) for measure, values_B in group.columns.items()}
+            name: {"n": len(group.labels), "sources": len(group.sources.unique())}
+            | {measure: self._interval(values_B, group.sources) for measure, values_B in group.columns.items()}
             for name, group in self.groups.items()
         }
         differences = {
             name: {
-                measure: self._interval(values_B.double() - self.groups[name].columns[measure].double(), targeted.source_B)
+                measure: self._interval(values_B.double() - self.groups[name].columns[measure].double(), targeted.sources)
                 for measure, values_B in targeted.columns.items()
                 if measure in self.groups[name].columns
             }
@@ -167,11 +167,11 @@ def audit(
             say("controls: random, sham, minimised")
             again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
         say("judge, neighbours, oracle")
-        elsewhere = synthesis.source_B.cpu().unique()  # of given images, sources may be images that this run did not train on
+        elsewhere = synthesis.sources.cpu().unique()  # of given images, sources may be images that this run did not train on
         known = torch.cat([chosen, elsewhere[~torch.isin(elsewhere, chosen)]])
-        asked = Questions(data, known, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
-        unseen, source_B = _some(getattr(data, split)), synthesis.source_B.cpu()
-        start = asked.of_start(_pictures(synthesis.reconstructions_BCHW), start_BD, synthesis.labels_B.cpu(), source_B)
+        asked = GroupEvaluator(data, known, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
+        unseen, source_B = _some(getattr(data, split)), synthesis.sources.cpu()
+        start = asked.of_start(_pictures(synthesis.reconstructions), start_BD, synthesis.labels.cpu(), source_B)
         groups = {
             "unseen": asked.of_real(unseen.images, unseen.labels),
             "source": asked.of_real(data.train.images[source_B], data.train.labels[source_B], source_B),
@@ -179,9 +179,9 @@ def audit(
         }
         for name, found in (again | {"targeted": synthesis}).items():
             found_BD = codes(found, autoencoder, device)[1] if autoencoder is not None else None
-            groups[name] = asked.of_found(_pictures(found.images_BCHW), found_BD, found.latent_displacement_B, start)
+            groups[name] = asked.of_found(_pictures(found.images), found_BD, found.latent_displacement, start)
         subgroup = asked.about_subgroup()
-    on_unseen = balanced_accuracy(groups["unseen"].judged_BC, unseen.labels)
+    on_unseen = balanced_accuracy(groups["unseen"].judged, unseen.labels)
     trained = {"trained_on": len(data.train), "run_trained_on": len(chosen), "split": split, "balanced_accuracy": on_unseen}
     settings = {"radius": synthesis.radius, "steps": synthesis.steps, "samples": samples, "k": k}
     settings |= {"typical_distance": asked.typical_distance} | ({"labels": len(data.classes)} if data.multi_label else {})
@@ -225,18 +225,18 @@ def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
     check_name("split of unseen images", split, SPLITS[1:])
     if not len(synthesis):
         raise TsyndError("an audit needs at least one synthetic image, got none")
-    shape, wanted = tuple(synthesis.images_BCHW.shape[1:]), tuple(data.train.images.shape[1:])
+    shape, wanted = tuple(synthesis.images.shape[1:]), tuple(data.train.images.shape[1:])
     if shape != wanted:
         raise TsyndError(f"synthetic images must be {wanted} as those of {data.name}, got {shape}")
-    check_range(**{"synthetic images": synthesis.images_BCHW, "reconstructions": synthesis.reconstructions_BCHW})
-    low, high = int(synthesis.source_B.min()), int(synthesis.source_B.max())
+    check_range(**{"synthetic images": synthesis.images, "reconstructions": synthesis.reconstructions})
+    low, high = int(synthesis.sources.min()), int(synthesis.sources.max())
     if low < 0 or high >= len(data.train):
         raise TsyndError(f"sources must lie between 0 and {len(data.train) - 1}, got {low if low < 0 else high}")
     several = (len(data.classes),) if data.multi_label else ()
-    if synthesis.labels_B.shape[1:] != several:
+    if synthesis.labels.shape[1:] != several:
         shape = (len(synthesis), *several)
-        raise TsyndError(f"labels must have shape {shape} as those of {data.name}, got {tuple(synthesis.labels_B.shape)}")
-    low, high, most = int(synthesis.labels_B.min()), int(synthesis.labels_B.max()), 1 if several else len(data.classes) - 1
+        raise TsyndError(f"labels must have shape {shape} as those of {data.name}, got {tuple(synthesis.labels.shape)}")
+    low, high, most = int(synthesis.labels.min()), int(synthesis.labels.max()), 1 if several else len(data.classes) - 1
     if low < 0 or high > most:
         raise TsyndError(f"labels must lie between 0 and {most}, got {low if low < 0 else high}")
 

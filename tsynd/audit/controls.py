@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from tsynd.audit.measures import as_saved, encoded
 from tsynd.classification import Classifier
 from tsynd.posterior import HeadDropout, Posterior
-from tsynd.randomness import generator_for, seed_for, seeded
 from tsynd.targeting import OBJECTIVES, Autoencoder, Guard, Synthesis, concatenate, target
+from tsynd.utils.rng import generator_for, seed_for, seeded
 
 BATCH = 64  # images a search; bounds the memory
 
@@ -31,8 +31,8 @@ class StartingAt(nn.Module):
 def codes(synthesis: Synthesis, autoencoder: Autoencoder, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where each search started and what it found, as codes (B, D): z0 and z*; of a search in pixel space, the images' codes."""
     if synthesis.space == "latent":
-        return synthesis.start_latents_BD.to(device), synthesis.latents_BD.to(device)
-    pictures = (as_saved(synthesis.reconstructions_BCHW), as_saved(synthesis.images_BCHW))
+        return synthesis.start_latents.to(device), synthesis.latents.to(device)
+    pictures = (as_saved(synthesis.reconstructions), as_saved(synthesis.images))
     start_BD, found_BD = (encoded(images_BCHW, autoencoder, device) for images_BCHW in pictures)
     return start_BD, found_BD
 
@@ -78,8 +78,8 @@ def searched_again(
         name: concatenate(
             [
                 target(
-                    synthesis.reconstructions_BCHW[rows].to(start_BD),
-                    synthesis.labels_B[rows].to(start_BD.device),
+                    synthesis.reconstructions[rows].to(start_BD),
+                    synthesis.labels[rows].to(start_BD.device),
                     StartingAt(autoencoder, start_BD[rows.to(start_BD.device)]) if latent else None,
                     posterior,
                     objective=objective,
@@ -88,7 +88,7 @@ def searched_again(
                     radius=synthesis.radius,
                     steps=synthesis.steps,
                     guard=keeping,
-                    source_B=synthesis.source_B[rows].to(start_BD.device),
+                    sources=synthesis.sources[rows].to(start_BD.device),
                     generator=seeds[name],
                 )
                 for rows in torch.arange(len(synthesis)).split(BATCH)

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name
-from tsynd.data.phantom import SUBGROUPS, Factors
+from tsynd.data.phantom import Factors
 from tsynd.data.phantom.oracle import UNITS
+from tsynd.data.phantom.rule import SUBGROUPS
 from tsynd.errors import TsyndError
-from tsynd.robustness.batches import batches, predict
 from tsynd.targeting import Autoencoder
-from tsynd.tensors import as_float
+from tsynd.utils.batching import as_float, batches, predict
+from tsynd.utils.validation import check_name
 
 BATCH = 256
 DISTANCES = 1 << 25  # that are held at a time
@@ -44,7 +44,7 @@ def purity(
     return (real_labels_N[nearest_Bk] == labels_B[:, None]).float().flatten(1).mean(1)
 
 
-def return_gap(codes_BD: Tensor, autoencoder: Autoencoder) -> Tensor:
+def cycle_error(codes_BD: Tensor, autoencoder: Autoencoder) -> Tensor:
     """|encode(decode(z)) - z| / sqrt(D), (B,): 0 for a code that the encoder gives to some image, large far from all of them."""
     with torch.no_grad():
         parts = [autoencoder.encode(autoencoder.decode(part_bD)) - part_bD for part_bD in codes_BD.split(BATCH)]
@@ -93,7 +93,7 @@ def typical_distance(real_NCHW: Tensor, generator: torch.Generator | None = None
     return pairs.median().item()
 
 
-def shortfall(factors: Factors, name: str) -> Tensor:
+def distance_to_subgroup(factors: Factors, name: str) -> Tensor:
     """How far lesions are from a subgroup of phantoms: (B,), in standard deviations of the factors that define it, 0 inside.
 
     The Euclidean distance to the box of factors `SUBGROUPS[name]`, each factor in units of its own spread over all

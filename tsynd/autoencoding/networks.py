@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.arguments import check_name, check_number, check_seed, check_whole
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.errors import TsyndError
-from tsynd.randomness import normal, seeded
+from tsynd.utils.rng import normal, seeded
+from tsynd.utils.validation import check_name, check_number, check_seed, check_whole
 
 LATENT_CHANNELS = 16
 # A VAE's codes begin with this log-variance, a deviation of .14: with one of 1 its decoder would first learn from noise.

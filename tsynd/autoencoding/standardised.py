@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_count, check_range, check_tensors
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen, owner_of
-from tsynd.randomness import seeded
-from tsynd.tensors import as_float
+from tsynd.utils.batching import as_float
+from tsynd.utils.eval_mode import frozen, owner_of
+from tsynd.utils.rng import seeded
+from tsynd.utils.validation import check_count, check_range, check_tensors
 
 # A dimension that hardly varies on a small training set would otherwise blow up when it is divided by its deviation.
 FLOOR = 0.5

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.arguments import check_count, check_kind, check_number, check_tensors, check_whole
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.autoencoding.networks import ConvAutoencoder
 from tsynd.autoencoding.standardised import check_training_images, owners
 from tsynd.errors import TsyndError
-from tsynd.explaining import check_precision
-from tsynd.modes import frozen
-from tsynd.randomness import generator_for, normal
-from tsynd.robustness.augmentation import INSIDE, augment
-from tsynd.tensors import as_float
+from tsynd.utils.batching import as_float
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for, normal
+from tsynd.utils.shape_errors import check_precision
+from tsynd.utils.validation import check_count, check_kind, check_number, check_tensors, check_whole
 
 WINDOW = 11  # of SSIM, in px; its Gaussian weights have a standard deviation of 1.5 px (Wang et al., 2004)
 
@@ -90,7 +90,7 @@ def train_autoencoder(
     with frozen(*owners(features)):
         for step in range(steps):
             index = torch.randint(len(images_BCHW), (batch_size,), generator=generator)
-            batch_BCHW = augment(as_float(images_BCHW[index.to(images_BCHW.device)]), INSIDE, generator)
+            batch_BCHW = augment(as_float(images_BCHW[index.to(images_BCHW.device)]), TRAIN_RANGE, generator)
             codes, loss = autoencoder.draw(batch_BCHW, generator)
             noise = normal(tuple(codes.shape), generator, codes) * codes.detach().std() * latent_noise
             made_BCHW = autoencoder.decode_raw(codes + noise)

@@ -11,7 +11,7 @@ from tsynd import __version__
 from tsynd.cli import data, study
 from tsynd.cli.doctor import doctor
 from tsynd.cli.plain import plain
-from tsynd.cli.running import predict, run
+from tsynd.cli.run import predict, run
 from tsynd.cli.synthetic import review, synthesize
 from tsynd.errors import TsyndError
 

@@ -10,7 +10,7 @@ import typer
 from tsynd.cli.plain import plain
 
 if TYPE_CHECKING:
-    from tsynd.data.checking import Checked
+    from tsynd.data.quality import QualityReport
 
 # Lines of one kind that are printed.
 SHOWN = 10
@@ -21,8 +21,8 @@ app = typer.Typer(no_args_is_help=False, help="Data sets: what there is, how it 
 @app.command("list")
 def list_sets() -> None:
     """Print the data sets that --data takes by name: task, classes, images, licence, and the sizes that are here."""
-    from tsynd.data.medmnist import where
-    from tsynd.data.registry import REGISTRY
+    from tsynd.data.medmnist.download import where
+    from tsynd.data.medmnist.registry import REGISTRY
 
     rows = [("name", "task", "classes", "channels", "train/val/test", "licence", "sizes in px", "here")]
     for facts in REGISTRY.values():
@@ -51,10 +51,10 @@ def fetch(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Download a data set, unless it is here, and verify its checksum."""
-    from tsynd.data.downloads import megabytes
-    from tsynd.data.medmnist import fetch as fetch_file
-    from tsynd.data.medmnist import find_facts, where
-    from tsynd.progress import reporter
+    from tsynd.cli.progress import reporter
+    from tsynd.data.medmnist.download import fetch as fetch_file
+    from tsynd.data.medmnist.download import find_facts, where
+    from tsynd.utils.downloads import megabytes
 
     facts = find_facts(name, size)
     path, there = where(facts, size, to)
@@ -78,8 +78,8 @@ def check(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing: the exit code says it.")] = False,
 ) -> int:
     """Look for what spoils a data set: unreadable images, duplicates, leaks. Exit code 0: clean, 1: findings, 2: cannot look."""
-    from tsynd.data.checking import check as check_data
-    from tsynd.progress import reporter
+    from tsynd.cli.progress import reporter
+    from tsynd.data.quality import check as check_data
 
     with reporter(quiet or as_json) as progress:
         say = progress or (lambda stage, done, total, text: None)
@@ -91,7 +91,7 @@ def check(
     return 1 if found.findings else 0
 
 
-def _print_checked(found: "Checked") -> None:
+def _print_checked(found: "QualityReport") -> None:
     classes = list(next(iter(found.counts.values()), {}))
     _print_table([("", *classes)] + [(split, *map(str, counts.values())) for split, counts in found.counts.items()])
     for name, kinds in (("sizes", found.sizes), ("kinds", found.kinds)):

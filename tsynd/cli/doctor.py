@@ -15,7 +15,7 @@ def doctor(
 
     Exit code 0 when nothing is wrong, 1 when something is.
     """
-    from tsynd.doctor import examine, to_json
+    from tsynd.cli.diagnostics import examine, to_json
 
     findings = examine()
     problems = [each for each in findings if each.advice]

@@ -18,17 +18,18 @@ def synthesize(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Make a targeted set from a finished run. Its images are not anonymous."""
-    from tsynd import sets
-    from tsynd.card import describe
-    from tsynd.config import find_device
-    from tsynd.progress import reporter
-    from tsynd.runs import load_run
+    from tsynd.cli.progress import reporter
+    from tsynd.runs.card import describe
+    from tsynd.runs.config import find_device
+    from tsynd.runs.run import load_run
+    from tsynd.runs.synthesize import synthesize as synthesize_images
+    from tsynd.synthetic import sets
 
     sets.check_targets(out, png, force=force)
     run = load_run(folder).to(find_device(device))
     with reporter(quiet) as progress:
         say = progress or (lambda stage, done, total, text: None)
-        made = sets.synthesize(run, count, seed=seed, progress=lambda done: say("synthesize", done, count, "images"))
+        made = synthesize_images(run, count, seed=seed, progress=lambda done: say("synthesize", done, count, "images"))
     words = ["tsynd", "synthesize", "--run", str(folder), "--count", str(count), "--out", str(out)]
     words += [] if seed is None else ["--seed", str(seed)]
     card = describe(run, made, shlex.join(words))
@@ -46,15 +47,15 @@ def review(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Write a page on which an expert accepts, rejects or relabels each image, from the keyboard."""
-    from tsynd import sets
-    from tsynd.files import check_new
-    from tsynd.viz.page import write_page
+    from tsynd.synthetic import sets
+    from tsynd.synthetic.review_page import write_page
+    from tsynd.utils.atomic_files import check_new
 
     check_new(out, ".html", force)
     synthesis = sets.read_set(file)
     sources = sets.source_data(file, data)
     classes, images = sets.shown(synthesis, sources)
-    write_page(out, synthesis, classes, sources_BCHW=images, title=f"{len(synthesis)} targeted images: {file.name}")
+    write_page(out, synthesis, classes, sources=images, title=f"{len(synthesis)} targeted images: {file.name}")
     if not quiet:
         if sources is None:
             typer.echo("the sources are not at hand, so they are not shown: name them with --data")

@@ -1,5 +1,6 @@
 """What every data set looks like, wherever it comes from: three splits of 8-bit images with labels, checked once."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
@@ -7,9 +8,9 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name
 from tsynd.data.splits import proportional, stratified
 from tsynd.errors import TsyndError
+from tsynd.utils.validation import check_name
 
 TASKS = ("binary", "multi-class", "ordinal", "multi-label")
 SPLITS = ("train", "val", "test")
@@ -190,3 +191,13 @@ def _check_companions(where: str, split: Split) -> None:
         if members.dtype != torch.bool or tuple(members.shape) != shape:
             found = f"{members.dtype} of {tuple(members.shape)}"
             raise TsyndError(f"{where} subgroup {name!r} must be bool of shape {shape}, got {found}")
+
+
+def fingerprint(data: Dataset) -> str:
+    """A short hash of all images and labels, so that a result says which data it was made from."""
+    digest = hashlib.blake2b(digest_size=8)
+    for split in (data.train, data.val, data.test):
+        for images in split.images.split(1024):  # a set may be larger than memory
+            digest.update(images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()

@@ -4,15 +4,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tsynd.arguments import check_name, check_path
 from tsynd.data.dataset import Dataset
-from tsynd.data.downloads import Progress
-from tsynd.data.folder import read_folder
-from tsynd.data.medmnist import load_medmnist
-from tsynd.data.npz import read_npz
-from tsynd.data.phantom import OPTIONS, phantom
-from tsynd.data.registry import REGISTRY
+from tsynd.data.image_folder.reading import read_folder
+from tsynd.data.medmnist.download import load_medmnist
+from tsynd.data.medmnist.npz import read_npz
+from tsynd.data.medmnist.registry import REGISTRY
+from tsynd.data.phantom import phantom
+from tsynd.data.phantom.phantoms import OPTIONS
 from tsynd.errors import DataUnavailable, TsyndError, unknown
+from tsynd.utils.downloads import Progress
+from tsynd.utils.validation import check_name, check_path
 
 DEFAULT_SIZE = 28
 

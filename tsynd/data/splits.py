@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
-from tsynd.randomness import seed_for
+from tsynd.utils.rng import seed_for
 
 Done = Callable[[list[int], int], bool]
 """Is a choice large enough? Asked with the number of images of each class that it holds, and of images in all."""

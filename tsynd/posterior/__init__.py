@@ -10,6 +10,6 @@ leaves it as it was: modes, grad flags, buffers, hooks and the global random sta
 
 from tsynd.posterior.dropout import FullDropout, HeadDropout
 from tsynd.posterior.ensemble import Ensemble
-from tsynd.posterior.passes import Posterior
+from tsynd.posterior.protocol import Posterior
 
 __all__ = ["Ensemble", "FullDropout", "HeadDropout", "Posterior"]

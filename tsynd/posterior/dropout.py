@@ -10,18 +10,18 @@ import difflib
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_kind, check_number, check_whole
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError, unknown
-from tsynd.explaining import explained
-from tsynd.modes import frozen
-from tsynd.posterior.expansion import Expansion, active
+from tsynd.posterior.compatibility import pair_of, refuse_probabilities, refuse_uncontrolled, same, steady, trial
 from tsynd.posterior.masks import Masks
-from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
-from tsynd.posterior.trial import pair_of, refuse_probabilities, refuse_uncontrolled, same, steady, trial
+from tsynd.posterior.protocol import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
+from tsynd.posterior.sampled_forward import Expansion, active
 from tsynd.uncertainty import log_probabilities
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.shape_errors import explained
+from tsynd.utils.validation import check_kind, check_number, check_whole
 
-BROUGHT = 0.5  # the rate of the dropout that HeadDropout brings to a network that has none after the split
+DEFAULT_RATE = 0.5  # the rate of the dropout that HeadDropout brings to a network that has none after the split
 
 
 class MaskedDropout:
@@ -114,7 +114,7 @@ class MaskedDropout:
         if self._brought is None and not expansion.reached:
             if self.split is None:
                 raise _no_dropout(network)
-            self._brought = BROUGHT
+            self._brought = DEFAULT_RATE
         self._examined = True
 
 

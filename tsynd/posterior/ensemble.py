@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
-from tsynd.explaining import explained
-from tsynd.modes import frozen, owner_of
-from tsynd.posterior.passes import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
-from tsynd.posterior.trial import pair_of, refuse_probabilities, steady, trial
+from tsynd.posterior.compatibility import pair_of, refuse_probabilities, steady, trial
+from tsynd.posterior.protocol import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
 from tsynd.uncertainty import log_probabilities
+from tsynd.utils.eval_mode import frozen, owner_of
+from tsynd.utils.shape_errors import explained
 
 Function = Callable[[Tensor], Tensor]
 

@@ -8,7 +8,7 @@ network is repeated or its head only.
 import torch
 from torch import Tensor, nn
 
-from tsynd.randomness import generator_for
+from tsynd.utils.rng import generator_for
 
 ALPHA = 1.7580993408473766  # of SELU: alpha dropout sets units to -ALPHA, then restores mean and variance
 

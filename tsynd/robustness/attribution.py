@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.arguments import check_kind, check_name, check_number, check_range, check_tensors
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen
-from tsynd.randomness import seeded
-from tsynd.robustness.batches import batches, check_floats, predict
+from tsynd.utils.batching import batches, check_floats, predict
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import seeded
+from tsynd.utils.validation import check_kind, check_name, check_number, check_range, check_tensors
 
-__all__ = ["METHODS", "attribute", "mass_inside", "randomised"]
+__all__ = ["attribute", "mass_inside", "randomised"]
 
 METHODS = ("integrated_gradients", "grad_cam")
 STEPS = 32  # of the path that integrated gradients sum over
@@ -29,7 +29,7 @@ def attribute(
     images_BCHW: Tensor,
     method: str = "integrated_gradients",
     *,
-    classes_B: Tensor | None = None,
+    classes: Tensor | None = None,
     baseline: Tensor | float | None = None,
     layer: nn.Module | None = None,
 ) -> Tensor:
@@ -44,7 +44,7 @@ def attribute(
         model: images in [0, 1] to logits (B, C); a `tsynd.classification.Classifier`, or any network with `layer` given.
         images_BCHW: (B, C, H, W) float in [0, 1].
         method: one of `METHODS`.
-        classes_B: (B,) int64, the classes that are explained; those that the model predicts without any.
+        classes: (B,) int64, the classes that are explained; those that the model predicts without any.
         baseline: the image without information, a number or (1, C, 1, 1); without one the mean of the training images where
             the model has it as `mean`, else .5. Black would give a dark lesion no weight at all.
         layer: the layer of grad_cam; the last residual block without one.
@@ -54,7 +54,7 @@ def attribute(
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> _ = network[1].weight.data.copy_(torch.tensor([[0.0, 0, 0, 0], [1, -2, 0, 3]]))
-    >>> attribute(network, torch.ones(1, 1, 2, 2), classes_B=torch.tensor([1]), baseline=0.5)
+    >>> attribute(network, torch.ones(1, 1, 2, 2), classes=torch.tensor([1]), baseline=0.5)
     tensor([[[0.5000, 1.0000],
              [0.0000, 1.5000]]])
     """
@@ -68,7 +68,7 @@ def attribute(
         layer = _last_block(model)
     with frozen(model):
         logits_BC = predict(model, images_BCHW, BATCH)
-        wanted_B = logits_BC.argmax(dim=1) if classes_B is None else classes_B
+        wanted_B = logits_BC.argmax(dim=1) if classes is None else classes
         _check_classes(wanted_B, logits_BC)
         wanted_B = wanted_B.to(images_BCHW.device)
         if method == "integrated_gradients":
@@ -128,8 +128,8 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def _integrated(explainer: Any, baseline: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    def explain(batch_BCHW: Tensor, classes_B: Tensor) -> Tensor:
-        found = explainer.attribute(batch_BCHW, baseline.expand_as(batch_BCHW), target=classes_B, n_steps=STEPS)
+    def explain(batch_BCHW: Tensor, classes: Tensor) -> Tensor:
+        found = explainer.attribute(batch_BCHW, baseline.expand_as(batch_BCHW), target=classes, n_steps=STEPS)
         magnitude: Tensor = found.sum(dim=1).abs()
         return magnitude
 
@@ -137,9 +137,9 @@ def _integrated(explainer: Any, baseline: Tensor) -> Callable[[Tensor, Tensor], 
 
 
 def _cam(explainer: Any, size: torch.Size) -> Callable[[Tensor, Tensor], Tensor]:
-    def explain(batch_BCHW: Tensor, classes_B: Tensor) -> Tensor:
+    def explain(batch_BCHW: Tensor, classes: Tensor) -> Tensor:
         with torch.enable_grad():
-            found = explainer.attribute(batch_BCHW.requires_grad_(True), target=classes_B, relu_attributions=True)
+            found = explainer.attribute(batch_BCHW.requires_grad_(True), target=classes, relu_attributions=True)
         return F.interpolate(found, size=tuple(size), mode="bilinear", align_corners=False).squeeze(1)
 
     return explain
@@ -162,14 +162,14 @@ def _baseline(model: nn.Module, given: Tensor | float | None, images_BCHW: Tenso
     return start
 
 
-def _check_classes(classes_B: Tensor, logits_BC: Tensor) -> None:
+def _check_classes(classes: Tensor, logits_BC: Tensor) -> None:
     """Refuse classes that are not one for each row of logits, or none of them."""
-    check_tensors(classes=classes_B)
-    count, classes = logits_BC.shape
-    right = classes_B.shape == (count,) and classes_B.dtype == torch.int64
-    if not right or int(classes_B.min()) < 0 or int(classes_B.max()) >= classes:
-        found = f"{classes_B.flatten()[:9].tolist()} of {classes_B.dtype} and shape {tuple(classes_B.shape)}"
-        raise TsyndError(f"classes must be {count} numbers in 0 .. {classes - 1} of int64, got {found}")
+    check_tensors(classes=classes)
+    count, number = logits_BC.shape
+    right = classes.shape == (count,) and classes.dtype == torch.int64
+    if not right or int(classes.min()) < 0 or int(classes.max()) >= number:
+        found = f"{classes.flatten()[:9].tolist()} of {classes.dtype} and shape {tuple(classes.shape)}"
+        raise TsyndError(f"classes must be {count} numbers in 0 .. {number - 1} of int64, got {found}")
 
 
 def _last_block(model: nn.Module) -> nn.Module:

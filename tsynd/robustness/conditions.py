@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.randomness import uniform
-from tsynd.robustness.calibration import aurc, ece, nll
-from tsynd.robustness.metrics import balanced_accuracy, error_auroc
+from tsynd.metrics.calibration import aurc, ece, nll
+from tsynd.metrics.classification import balanced_accuracy, error_auroc
+from tsynd.utils.rng import uniform
 
 RESAMPLES, CHUNK = 1000, 100
 

@@ -7,22 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_name, check_range, check_several, check_tensors, check_whole
 from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen
+from tsynd.metrics.classification import clean_metrics, error_auroc
 from tsynd.posterior import Posterior
-from tsynd.randomness import generator_for
-from tsynd.robustness.asking import STRONG, STRONG_EPS, Asked, by_pgd, proportional, share_of
-from tsynd.robustness.attacks import Model
-from tsynd.robustness.augmentation import test_time_augmentation
-from tsynd.robustness.batches import predict
+from tsynd.robustness.attacks.gradient import Model
+from tsynd.robustness.attacks.loss import refuse_probabilities
+from tsynd.robustness.condition_evaluator import STRONG, STRONG_EPS, ConditionEvaluator, by_pgd, proportional, share_of
 from tsynd.robustness.conditions import resampled
 from tsynd.robustness.corruptions import DEFAULT
-from tsynd.robustness.margins import refuse_probabilities
-from tsynd.robustness.metrics import clean_metrics, error_auroc
 from tsynd.robustness.report import RobustnessReport
+from tsynd.robustness.test_time_augmentation import test_time_augmentation
 from tsynd.uncertainty import mutual_information
+from tsynd.utils.batching import predict
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for
+from tsynd.utils.validation import check_name, check_range, check_several, check_tensors, check_whole
 
 EPS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
 """Sizes of the attacks that are reported, in intensity: up to eight grey levels."""
@@ -101,7 +101,9 @@ def evaluate(
         chosen = proportional(labels if labels.ndim == 1 else labels.unique(dim=0, return_inverse=True)[1], limit)
         counts_RB = resampled(labels[chosen], generator_for(seed, "intervals"))
         information = _information(posterior, images, batch_size, device)
-        asked = Asked(model, posterior, images[chosen], labels[chosen], right[chosen], seed, batch_size, device, counts_RB)
+        asked = ConditionEvaluator(
+            model, posterior, images[chosen], labels[chosen], right[chosen], seed, batch_size, device, counts_RB
+        )
         clean = asked.answers(lambda batch: batch)
         rows = [asked.row("clean", "clean", 0.0, clean)]
         answers = {"labels": labels, "probs": probs, "chosen": chosen}

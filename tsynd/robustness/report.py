@@ -72,6 +72,6 @@ class RobustnessReport(Mapping[str, Any]):
 
     def plot(self) -> "Figure":
         """Balanced accuracy with its intervals, calibration, and mutual information, by severity and by size of the attack."""
-        from tsynd.viz.robustness import conditions
+        from tsynd.robustness.figure import conditions
 
         return conditions(self["conditions"])

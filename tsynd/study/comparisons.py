@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tsynd.arrays import open_npz
-from tsynd.config import METHOD_VERSION
 from tsynd.errors import TsyndError
-from tsynd.randomness import seed_for
 from tsynd.study.claims import CLAIMS, Claim
-from tsynd.study.measures import LOWER_IS_BETTER, has, measure
 from tsynd.study.records import RUNS, read_records
 from tsynd.study.statistics import Array, Interval, crossed, interval, resampled_images, resampled_seeds
+from tsynd.study.weighted_metrics import LOWER_IS_BETTER, has, measure
+from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.rng import seed_for
+from tsynd.utils.safe_parsing import open_npz
 
 MEAN = "mean over sets"
 Place = tuple[str, str]

@@ -25,13 +25,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tsynd.arguments import check_kind, check_name, check_path
-from tsynd.config import RunConfig
 from tsynd.errors import TsyndError, unknown
-from tsynd.files import digest
-from tsynd.plain import from_yaml
-from tsynd.study.columns import MEASURES, PRIMARIES
-from tsynd.training.arms import LATER
+from tsynd.runs.config import RunConfig
+from tsynd.study.table import MEASURES, PRIMARIES
+from tsynd.training.recipe import OPTIONS_SINCE
+from tsynd.utils.atomic_files import digest
+from tsynd.utils.safe_parsing import from_yaml
+from tsynd.utils.validation import check_kind, check_name, check_path
 
 TEXTS = ("name", "question", "decision")
 STUDY_KEYS = (*TEXTS, "primaries", "budget", "size", "evaluate", "changes", "tiers")
@@ -147,8 +147,8 @@ class Study:
 
 
 def without_later(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe without the options that came later, where they are off (see `tsynd.training.arms.LATER`)."""
-    return {name: value for name, value in recipe.items() if name not in LATER or value != LATER[name]}
+    """A recipe without the options that came later, where they are off (see `tsynd.training.recipe.OPTIONS_SINCE`)."""
+    return {name: value for name, value in recipe.items() if name not in OPTIONS_SINCE or value != OPTIONS_SINCE[name]}
 
 
 def read_study(path: str | Path) -> Study:

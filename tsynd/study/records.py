@@ -17,15 +17,15 @@ import numpy as np
 import yaml
 from torch import Tensor
 
-from tsynd.arguments import check_path
-from tsynd.config import METHOD_VERSION
 from tsynd.data import Split
 from tsynd.errors import TsyndError, differences
-from tsynd.files import write_json, write_npz, write_text
-from tsynd.plain import from_json, from_yaml
-from tsynd.runs import Run
-from tsynd.study.columns import COLUMNS, MEASURES, row, withheld
+from tsynd.runs.run import Run
 from tsynd.study.plan import TEXTS, Planned, Study, without_later
+from tsynd.study.table import COLUMNS, MEASURES, row, withheld
+from tsynd.utils.atomic_files import write_json, write_npz, write_text
+from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.safe_parsing import from_json, from_yaml
+from tsynd.utils.validation import check_path
 
 STUDY, RUNS, TABLE, SHARED, LOCKS = "study.yaml", "runs", "runs.csv", "shared", "locks"
 STATUSES = ("done", "failed", "missing")

@@ -8,16 +8,16 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from tsynd.arguments import check_path
-from tsynd.files import write_text
 from tsynd.study.claims import MARGIN, Claim
-from tsynd.study.columns import MEASURES, row
 from tsynd.study.comparisons import MEAN, Answers, Difference, against, compared, main_sizes
+from tsynd.study.figures import forest, pareto
+from tsynd.study.markdown import NAMES, markdown, said
 from tsynd.study.records import STUDY, read_yaml, write_table
 from tsynd.study.statistics import holm, verdict
-from tsynd.study.wording import NAMES, markdown, said
-from tsynd.viz.study import forest, pareto
-from tsynd.viz.style import save
+from tsynd.study.table import MEASURES, row
+from tsynd.utils.atomic_files import write_text
+from tsynd.utils.plotting import save
+from tsynd.utils.validation import check_path
 
 REPORT = "report"
 FIELDS = ("claim", "data", "per_class", "arm", "other", "measure", "seeds", "mean", "low", "high", "p", "p_holm", "verdict")

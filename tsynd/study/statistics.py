@@ -13,22 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t  # type: ignore[import-untyped]
 
-from tsynd.arguments import check_kind, check_number, check_whole
 from tsynd.errors import TsyndError
+from tsynd.utils.validation import check_kind, check_number, check_whole
 
-__all__ = [
-    "LEVEL",
-    "RESAMPLES",
-    "SMALLEST",
-    "Interval",
-    "crossed",
-    "holm",
-    "interval",
-    "resampled_images",
-    "resampled_seeds",
-    "verdict",
-    "widening",
-]
+__all__ = ["Interval", "crossed", "holm", "interval", "verdict"]
 
 Array = npt.NDArray[np.float64]
 

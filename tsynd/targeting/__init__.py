@@ -1,20 +1,7 @@
 """Targeting: search the latent ball around a real image's code for what the classifier does not know. This is TSynD."""
 
-from tsynd.targeting.objectives import OBJECTIVES, Guard, Objective
-from tsynd.targeting.search import SPACES, Autoencoder, target
-from tsynd.targeting.synthesis import COLUMNS, Synthesis, concatenate, measured, on_cpu, on_device
+from tsynd.targeting.objectives import OBJECTIVES, Guard
+from tsynd.targeting.search import Autoencoder, target
+from tsynd.targeting.synthesis import Synthesis, concatenate, remeasure
 
-__all__ = [
-    "COLUMNS",
-    "OBJECTIVES",
-    "SPACES",
-    "Autoencoder",
-    "Guard",
-    "Objective",
-    "Synthesis",
-    "concatenate",
-    "measured",
-    "on_cpu",
-    "on_device",
-    "target",
-]
+__all__ = ["OBJECTIVES", "Autoencoder", "Guard", "Synthesis", "concatenate", "remeasure", "target"]

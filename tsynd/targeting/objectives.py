@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name, check_number
 from tsynd.errors import TsyndError
 from tsynd.uncertainty import LOWEST_LOG_PROB, mutual_information, predictive_entropy
+from tsynd.utils.validation import check_name, check_number
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 

@@ -7,16 +7,16 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_kind, check_name, check_number, check_range, check_tensors, check_whole
 from tsynd.errors import TsyndError
-from tsynd.explaining import explained
-from tsynd.modes import frozen
 from tsynd.posterior import Posterior
-from tsynd.posterior.passes import check_posterior, checked_images
-from tsynd.randomness import normal
+from tsynd.posterior.protocol import check_posterior, checked_images
 from tsynd.targeting.ascent import Ascent, unit
 from tsynd.targeting.objectives import Guard, Objective, find_objective
 from tsynd.targeting.synthesis import Synthesis, describe
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import normal
+from tsynd.utils.shape_errors import explained
+from tsynd.utils.validation import check_kind, check_name, check_number, check_range, check_tensors, check_whole
 
 SPACES = {"latent": 0.25, "pixel": 0.02}
 """Where a search can move, with the radius that it has by default."""
@@ -43,11 +43,9 @@ def target(
     step_size: float | None = None,
     noise: float = 0.1,
     guard: Guard | None = None,
-    patience: int | None = None,
-    source_B: Tensor | None = None,
+    sources: Tensor | None = None,
     generator: torch.Generator | None = None,
     max_chunk: int | None = None,
-    autocast: torch.dtype | None = None,
 ) -> Synthesis:
     """Move each image's code, by gradient ascent, to where the objective on the decoded image is highest.
 
@@ -68,16 +66,12 @@ def target(
         noise: length of a random displacement added to the first step, as a fraction of the radius; it makes two
             searches from one image differ.
         guard: the label guard; none by default, as in the paper.
-        patience: an image leaves the batch after so many steps in a row that each added less than a thousandth of its
-            gain so far, so `objective` sees fewer images at a time; None: all images take all steps.
-        source_B: what to record as source indices; by default 0 .. B - 1.
+        sources: what to record as source indices; by default 0 .. B - 1.
         max_chunk: the most images that are searched at a time, which bounds memory; the result is the same. The
             posterior's own max_chunk bounds images x samples.
-        autocast: a type such as torch.bfloat16, in which the networks run during the ascent; the images that are returned
-            and what is reported of them are computed without.
 
     Returns:
-        A `Synthesis` on the images' device. Images without a gradient at their start stay there: `stuck_B`.
+        A `Synthesis` on the images' device. Images without a gradient at their start stay there: `stuck`.
 
     Raises:
         TsyndError: for a negative radius or number of steps, an unknown objective or space, labels that do not fit the
@@ -88,8 +82,8 @@ def target(
     check_name("space", space, SPACES)
     radius = SPACES[space] if radius is None else radius
     step_size = 0.4 * radius if step_size is None and isinstance(radius, int | float) else step_size
-    _check_numbers({"radius": radius, "step_size": step_size, "noise": noise}, steps, patience, max_chunk, autocast)
-    _check_inputs(images_BCHW, labels_B, source_B)
+    _check_numbers({"radius": radius, "step_size": step_size, "noise": noise}, steps, max_chunk)
+    _check_inputs(images_BCHW, labels_B, sources)
     check_kind(Guard, optional=True, guard=guard)
     check_posterior(posterior)
     codec = _codec(autoencoder, space, images_BCHW)
@@ -110,35 +104,32 @@ def target(
             limit=radius * length,
             step=step_size * length,
             steps=0 if radius == 0 or objective == "reconstruction" else steps,
-            patience=patience,
-            autocast=autocast,
             box=space == "pixel",
         )
         rows = torch.arange(len(labels_B), device=labels_B.device)
         chunked = zip(*(column.split(count) for column in (start_BD, labels_B, jitter_BD, rows)), strict=True)
         found = [ascent(*chunk) for chunk in chunked]
-        found_BD = torch.cat([batch.best_BD for batch in found])
-        before_BCHW, after_BCHW = torch.cat([b.before_BCHW for b in found]), torch.cat([b.best_BCHW for b in found])
+        found_BD = torch.cat([part.codes for part in found])
+        before_BCHW, after_BCHW = torch.cat([part.start_images for part in found]), torch.cat([part.images for part in found])
         with torch.no_grad():
             if objective == "random":
                 found_BD = start_BD + (found_BD - start_BD).norm(dim=1, keepdim=True) * direction_BD
                 found_BD = found_BD.clamp(0, 1) if ascent.box else found_BD
-            if objective == "random" or autocast:
-                before_BCHW = torch.cat([codec.decode(part) for part in start_BD.split(count)])
                 after_BCHW = torch.cat([codec.decode(part) for part in found_BD.split(count)])
             posterior.resample(generator)
             parts = zip(before_BCHW.split(count), after_BCHW.split(count), labels_B.split(count), strict=True)
             described = [describe(*part, posterior, score) for part in parts]
         moved_B = (found_BD - start_BD).norm(dim=1) / length
+        stuck_B = torch.cat([part.stuck for part in found])
     return Synthesis(
         **{name: torch.cat([part[name] for part in described]) for name in described[0]},
-        labels_B=labels_B,
-        source_B=rows if source_B is None else source_B,
-        start_latents_BD=start_BD,
-        latents_BD=found_BD,
-        latent_displacement_B=moved_B,
-        steps_B=torch.cat([batch.steps_B for batch in found]),
-        stuck_B=torch.cat([batch.stuck_B for batch in found]),
+        labels=labels_B,
+        sources=rows if sources is None else sources,
+        start_latents=start_BD,
+        latents=found_BD,
+        latent_displacement=moved_B,
+        steps_taken=(~stuck_B).long() * ascent.steps,
+        stuck=stuck_B,
         radius=radius,
         steps=steps,
         objective=objective if isinstance(objective, str) else getattr(objective, "__name__", type(objective).__name__),
@@ -177,32 +168,28 @@ class _Pixels:
         return latents_BD.unflatten(1, self.shape)
 
 
-def _check_numbers(
-    lengths: dict[str, float | None], steps: int, patience: int | None, max_chunk: int | None, autocast: torch.dtype | None
-) -> None:
+def _check_numbers(lengths: dict[str, float | None], steps: int, max_chunk: int | None) -> None:
     """Refuse lengths and counts that are none."""
     for name, value in {**lengths, "steps": steps}.items():
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
             raise TsyndError(f"{name} must be >= 0, got {value}")
         check_number(**{name: value})
-    for name, count, least in (("steps", steps, 0), ("patience", patience, 1), ("max_chunk", max_chunk, 1)):
+    for name, count, least in (("steps", steps, 0), ("max_chunk", max_chunk, 1)):
         if count is not None and (not isinstance(count, int) or count < least):
             raise TsyndError(f"{name} must be a whole number >= {least}{' or None' if least else ''}, got {count}")
         if count is not None:
             check_whole(**{name: count})
-    if autocast is not None and not isinstance(autocast, torch.dtype):
-        raise TsyndError(f"autocast must be a type such as torch.bfloat16, or None, got {autocast!r}")
 
 
-def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, source_B: Tensor | None) -> None:
+def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None) -> None:
     check_tensors(images=images_BCHW, labels=labels_B)
     checked_images(images_BCHW)
     if images_BCHW.dtype not in (torch.float32, torch.float64):
-        raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}: autocast= makes the networks narrower")
-    if source_B is not None:
-        check_tensors(source_B=source_B)
-    if source_B is not None and source_B.shape != images_BCHW.shape[:1]:
-        raise TsyndError(f"source_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(source_B.shape)}")
+        raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}")
+    if sources is not None:
+        check_tensors(sources=sources)
+    if sources is not None and sources.shape != images_BCHW.shape[:1]:
+        raise TsyndError(f"sources must have shape ({len(images_BCHW)},), one for each image, got {tuple(sources.shape)}")
     if labels_B.shape[:1] != images_BCHW.shape[:1]:
         raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
     if labels_B.dtype != torch.int64:

@@ -8,19 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.arguments import check_number, check_tensors, check_whole
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
+from tsynd.augmentation.trivialaugment import trivial_augment
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen
 from tsynd.posterior import HeadDropout, Posterior
-from tsynd.randomness import generator_for
-from tsynd.robustness.attacks import fgsm
-from tsynd.robustness.augmentation import INSIDE, augment
-from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, measured, on_device, target
-from tsynd.tensors import as_float
-from tsynd.training.arms import Arm, Recipe
-from tsynd.training.sources import choose_sources
-from tsynd.training.trivialaugment import trivial_augment
+from tsynd.robustness.attacks.gradient import fgsm
+from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, remeasure, target
+from tsynd.training.arms import Arm
+from tsynd.training.recipe import Recipe
+from tsynd.training.source_sampling import choose_sources
+from tsynd.utils.batching import as_float
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for
+from tsynd.utils.validation import check_number, check_tensors, check_whole
 
 
 def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness: float) -> Tensor:
@@ -95,7 +96,7 @@ class Bank:
             samples=recipe.samples,
             generator=self.generator,
         )
-        sources_BCHW = augment(as_float(images_BCHW[source_B]), INSIDE, self.generator)
+        sources_BCHW = augment(as_float(images_BCHW[source_B]), TRAIN_RANGE, self.generator)
         if recipe.source_augmentation == "trivialaugment":
             sources_BCHW = trivial_augment(sources_BCHW, self.generator)
         new = target(
@@ -108,14 +109,14 @@ class Bank:
             radius=recipe.radius,
             steps=recipe.ascent_steps,
             guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if self.arm.guard else None,
-            source_B=source_B,
+            sources=source_B,
             generator=self.generator,
         )
         if self.arm.pixel:
             with frozen(classifier):
-                new = replace(new, images_BCHW=fgsm(classifier, new.images_BCHW, new.labels_B, eps=recipe.pixel_eps))
+                new = replace(new, images=fgsm(classifier, new.images, new.labels, eps=recipe.pixel_eps))
         if self.arm.pixel or self.arm.sham:
-            new = measured(new, HeadDropout.of(classifier, recipe.samples, self.measuring))
+            new = remeasure(new, HeadDropout.of(classifier, recipe.samples, self.measuring))
         parts = [*self.parts, new]
         while sum(map(len, parts[1:])) >= recipe.capacity:
             parts.pop(0)
@@ -153,11 +154,11 @@ class Bank:
         self.generator.set_state(state["generator"])
         self.measuring.set_state(state["measuring"])
         if self.given is None:
-            self._hold([on_device(Synthesis(**part), device) for part in state["parts"]])
+            self._hold([Synthesis(**part).to(device) for part in state["parts"]])
 
     def _hold(self, parts: list[Synthesis]) -> None:
         self.parts = parts
         if parts:
-            self._images_NCHW = torch.cat([part.images_BCHW for part in parts])
-            self._labels_N = torch.cat([part.labels_B for part in parts])
-            self._information_N = torch.cat([part.information_after_B for part in parts])
+            self._images_NCHW = torch.cat([part.images for part in parts])
+            self._labels_N = torch.cat([part.labels for part in parts])
+            self._information_N = torch.cat([part.mutual_information_after for part in parts])

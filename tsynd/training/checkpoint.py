@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from tsynd.arguments import check_kind, check_path
 from tsynd.errors import TsyndError, differences
-from tsynd.tensors import read_tensors, tensors_hash, write_tensors
+from tsynd.utils.tensor_files import read_tensors, tensors_hash, write_tensors
+from tsynd.utils.validation import check_kind, check_path
 
 Tree = dict[str, Any]
 """A tree of dicts, lists, tensors and JSON values."""

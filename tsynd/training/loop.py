@@ -1,6 +1,5 @@
 """The training loop, one for every arm."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,20 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.arguments import check_count, check_number, check_seed, check_tensors
+from tsynd.augmentation.affine import TRAIN_RANGE, augment
+from tsynd.augmentation.mixup import mixup
+from tsynd.augmentation.trivialaugment import trivial_augment
 from tsynd.classification import Classifier, as_targets, normalise_to
 from tsynd.errors import TsyndError
-from tsynd.modes import frozen
-from tsynd.randomness import seed_for, seeded
-from tsynd.robustness.attacks import pgd
-from tsynd.robustness.augmentation import INSIDE, augment
+from tsynd.robustness.attacks.gradient import pgd
 from tsynd.targeting import Autoencoder, Synthesis
-from tsynd.tensors import as_float, tensors_hash, weights_hash
-from tsynd.training.arms import Arm, Recipe
+from tsynd.training.arms import Arm
 from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
-from tsynd.training.checks import check_synthetic, check_training_set
+from tsynd.training.recipe import Recipe
 from tsynd.training.state import History, State, descend
-from tsynd.training.trivialaugment import trivial_augment
+from tsynd.training.validation import check_synthetic, check_training_set
+from tsynd.utils.batching import as_float
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import seed_for, seeded
+from tsynd.utils.tensor_files import tensors_hash, weights_hash
+from tsynd.utils.validation import check_count, check_seed
 
 CHECKPOINT_EVERY = 100  # steps: writing takes some .6 % of a training on one core
 
@@ -104,8 +106,8 @@ def _refresh(state: State, images_BCHW: Tensor, labels_B: Tensor, autoencoder: A
     started, history = time.perf_counter(), state.history
     new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier)
     history.refresh_step.append(state.step)
-    history.information_before.append(new.information_before_B.mean().item())
-    history.information_after.append(new.information_after_B.mean().item())
+    history.mutual_information_before.append(new.mutual_information_before.mean().item())
+    history.mutual_information_after.append(new.mutual_information_after.mean().item())
     history.seconds["targeting"] += time.perf_counter() - started
 
 
@@ -113,7 +115,7 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     """One optimiser step on one batch; gives its loss."""
     classifier, arm, recipe, draw = state.classifier, state.arm, state.recipe, state.generators
     index_B = torch.randint(len(images_BCHW), (recipe.batch_size,), generator=draw["batches"]).to(images_BCHW.device)
-    batch_BCHW, batch_B = augment(as_float(images_BCHW[index_B]), INSIDE, draw["augmentation"]), labels_B[index_B]
+    batch_BCHW, batch_B = augment(as_float(images_BCHW[index_B]), TRAIN_RANGE, draw["augmentation"]), labels_B[index_B]
     if arm.trivialaugment:
         batch_BCHW = trivial_augment(batch_BCHW, draw["trivialaugment"])
     targets_BC = as_targets(batch_B, classifier).to(batch_BCHW.dtype)
@@ -136,27 +138,6 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     return loss
 
 
-def mixup(images_BCHW: Tensor, targets_BC: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Convex combinations of pairs of images and of their targets (Zhang et al., ICLR 2018).
-
-    One weight for each pair, from Beta(alpha, alpha).
-    """
-    check_tensors(images=images_BCHW, targets=targets_BC)
-    check_number(alpha=alpha)
-    if not 0 < alpha < math.inf:
-        raise TsyndError(f"alpha must be > 0, got {alpha}")
-    floats = images_BCHW.is_floating_point() and targets_BC.is_floating_point()
-    if images_BCHW.ndim != 4 or targets_BC.ndim != 2 or len(images_BCHW) != len(targets_BC) or not floats:
-        found = f"{images_BCHW.dtype} of {tuple(images_BCHW.shape)} and {targets_BC.dtype} of {tuple(targets_BC.shape)}"
-        raise TsyndError(f"mixup needs float images (B, C, H, W) and targets (B, C), got {found}")
-    order = torch.randperm(len(images_BCHW), generator=generator).to(images_BCHW.device)
-    concentration = torch.full((len(images_BCHW), 2), alpha)
-    weight_B = torch._sample_dirichlet(concentration, generator)[:, 0].to(images_BCHW)
-    weight_B111, weight_B1 = weight_B[:, None, None, None], weight_B[:, None]
-    mixed_BCHW = images_BCHW * weight_B111 + images_BCHW[order] * (1 - weight_B111)
-    return mixed_BCHW, targets_BC * weight_B1 + targets_BC[order] * (1 - weight_B1)
-
-
 def _identity(
     classifier: Classifier,
     images_BCHW: Tensor,
@@ -168,7 +149,7 @@ def _identity(
     synthetic: Synthesis | None,
 ) -> dict[str, Any]:
     """What a checkpoint belongs to, as JSON values: it continues this training and no other."""
-    names = ("images_BCHW", "labels_B", "information_after_B")  # of given images, these reach the training
+    names = ("images", "labels", "mutual_information_after")  # of given images, these reach the training
     given = {name: getattr(synthetic, name) for name in names} if synthetic is not None else {}
     weights = sum(tensor.numel() for tensor in classifier.state_dict().values())
     return {

@@ -11,10 +11,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsynd.classification import Classifier, classification_loss
 from tsynd.posterior import Ensemble, HeadDropout, Posterior
-from tsynd.randomness import generator_for, seed_for, seeded
-from tsynd.targeting import Synthesis, on_device
-from tsynd.training.arms import Arm, Recipe, steps_of
+from tsynd.targeting import Synthesis
+from tsynd.training.arms import Arm, steps_of
 from tsynd.training.bank import Bank
+from tsynd.training.recipe import Recipe
+from tsynd.utils.rng import generator_for, seed_for, seeded
 
 Weights = list[Tensor] | tuple[Tensor, ...]
 
@@ -31,8 +32,8 @@ class History:
 
     loss: list[float] = field(default_factory=list)
     refresh_step: list[int] = field(default_factory=list)
-    information_before: list[float] = field(default_factory=list)
-    information_after: list[float] = field(default_factory=list)
+    mutual_information_before: list[float] = field(default_factory=list)
+    mutual_information_after: list[float] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: {"warmup": 0.0, "targeting": 0.0, "training": 0.0})
 
 
@@ -46,13 +47,13 @@ class State:
         self.classifier, self.arm, self.recipe = classifier, arm, recipe
         self.searched = copy.deepcopy(classifier) if arm.sham else classifier
         fellows = recipe.members - 1 if arm.objective and recipe.posterior == "ensemble" else 0
-        self.fellows = [Fellow(classifier, recipe, number, seed) for number in range(1, fellows + 1)]
+        self.fellows = [EnsembleMember(classifier, recipe, number, seed) for number in range(1, fellows + 1)]
         self.posterior = self._posterior(seed) if arm.objective else None
         self.averaged = moving_average(classifier, recipe.ema) if recipe.ema else None
         self.optimiser = _optimiser(classifier, recipe)
         self.steps = steps_of(arm, recipe)
         self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(self.steps, 2))
-        self.bank = Bank(arm, recipe, seed, None if synthetic is None else on_device(synthetic, self.device))
+        self.bank = Bank(arm, recipe, seed, None if synthetic is None else synthetic.to(self.device))
         self.generators = {name: generator_for(seed, name) for name in STREAMS}
         self.history = History()
 
@@ -111,7 +112,7 @@ class State:
         return {"cpu": torch} | ({} if device == "cpu" else {device: torch.get_device_module(device)})
 
 
-class Fellow:
+class EnsembleMember:
     """Another member of the ensemble that a search climbs: its own initialisation, optimiser and dropout, the same batches."""
 
     def __init__(self, classifier: Classifier, recipe: Recipe, number: int, seed: int) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tsynd.data import load
-from tsynd.data.phantom import SUBGROUPS, PhantomSplit, classify, lesion_masks, subgroup
+from tsynd.data.phantom import PhantomSplit, classify, lesion_masks, subgroup
+from tsynd.data.phantom.rule import SUBGROUPS
 from tsynd.errors import TsyndError
 
 # Of the default data set, taken before it had options: 2,000 + 200 + 500 labels of each class, and a row of pixels.

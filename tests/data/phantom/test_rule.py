@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tsynd.data.phantom import SUBGROUPS, classify, draw_split, malignancy, sample_factors, subgroup
+from tsynd.data.phantom import classify, sample_factors, subgroup
+from tsynd.data.phantom.phantoms import draw_split
+from tsynd.data.phantom.rule import SUBGROUPS, malignancy
 from tsynd.errors import TsyndError
 
 

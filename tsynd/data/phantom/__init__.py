@@ -1,11 +1,8 @@
 """Phantoms: ultrasound-like images of breast lesions whose truth is known, differentiable in the factors that made them."""
 
-from tsynd.data.phantom.factors import LIMITS, Factors, sample_factors
-from tsynd.data.phantom.phantoms import OPTIONS, PhantomSplit, draw_split, phantom, withheld_in
+from tsynd.data.phantom.factors import Factors, sample_factors
+from tsynd.data.phantom.phantoms import PhantomSplit, phantom
 from tsynd.data.phantom.rendering import lesion_masks, render
-from tsynd.data.phantom.rule import CLASSES, SUBGROUPS, classify, malignancy, subgroup
+from tsynd.data.phantom.rule import classify, subgroup
 
-__all__ = [
-    "CLASSES", "LIMITS", "OPTIONS", "SUBGROUPS", "Factors", "PhantomSplit", "classify", "draw_split", "lesion_masks",
-    "malignancy", "phantom", "render", "sample_factors", "subgroup", "withheld_in",
-]  # fmt: skip
+__all__ = ["Factors", "PhantomSplit", "classify", "lesion_masks", "phantom", "render", "sample_factors", "subgroup"]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_kind, check_name, check_whole
 from tsynd.errors import TsyndError
-from tsynd.randomness import normal, uniform
+from tsynd.utils.rng import normal, uniform
+from tsynd.utils.validation import check_kind, check_name, check_whole
 
 # The outline's Fourier orders: 2 to 9 lobes; lower orders would be size and position, which are factors of their own.
 LOBES = torch.arange(2, 10)

@@ -1,6 +1,7 @@
 """The oracle: a network that recovers the factors of a phantom from its image, and so its true class."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,11 @@ from tsynd.classification import Residual
 from tsynd.data.phantom.factors import LOBES, Factors, sample_factors
 from tsynd.data.phantom.rendering import render, smooth
 from tsynd.errors import TsyndError
-from tsynd.randomness import generator_for, seed_for, seeded, uniform
+from tsynd.utils.rng import generator_for, seed_for, seeded, uniform
+from tsynd.utils.tensor_files import load_notes, load_weights, weights_hash
 
 SIZE = 28
+ORACLE = Path(__file__).with_name("oracle.safetensors")
 # What the network gives, as mean and standard deviation of its distribution: the network works in these units.
 UNITS = {
     "radius": (0.185, 0.0375),
@@ -117,3 +120,25 @@ def _standardised(factors: Factors) -> Tensor:
     """Factors as the network gives them: (B, 8), the aspect as its logarithm."""
     columns = {name: getattr(factors, name) for name in UNITS} | {"aspect": factors.aspect.log()}
     return torch.stack([(columns[name] - mean) / deviation for name, (mean, deviation) in UNITS.items()], 1)
+
+
+def oracle() -> Oracle:
+    """The oracle that recovers the factors of phantoms of 28 px from their images, trained and in eval mode.
+
+    Raises:
+        TsyndError: when its file is missing or damaged.
+
+    >>> import tsynd
+    >>> from tsynd.data.phantom import classify
+    >>> images = tsynd.load("phantom", count=1).train.images.float() / 255
+    >>> classify(oracle().recover(images)).shape
+    torch.Size([2])
+    """
+    with seeded(0):  # layers initialise from torch's global state, which is not ours to change
+        network = Oracle()
+    load_weights(ORACLE, network)
+    if (load_notes(ORACLE) or {}).get("hash") != weights_hash(network):
+        raise TsyndError(
+            f"{ORACLE} is damaged: its weights are not those that it was written with; make artefacts makes it again"
+        )
+    return network

@@ -6,13 +6,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_kind, check_seed, check_whole
 from tsynd.data.dataset import Dataset, Split
 from tsynd.data.phantom.factors import Factors, sample_factors
 from tsynd.data.phantom.rendering import lesion_masks, render
 from tsynd.data.phantom.rule import CLASSES, SUBGROUPS, borderline, check_classes, classify, subgroup
 from tsynd.errors import TsyndError
-from tsynd.randomness import generator_for, uniform
+from tsynd.utils.rng import generator_for, uniform
+from tsynd.utils.validation import check_kind, check_seed, check_whole
 
 OPTIONS: dict[str, Any] = {"seed": 0, "count": 2000, "classes": 2, "withheld": None, "kept": 0.0}
 VAL_PER_CLASS, TEST_PER_CLASS = 200, 500

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.arguments import check_whole
 from tsynd.data.dataset import SMALLEST
 from tsynd.data.phantom.factors import LOBES, Factors, check_factors, check_generator
 from tsynd.errors import TsyndError
-from tsynd.randomness import normal, uniform
+from tsynd.utils.rng import normal, uniform
+from tsynd.utils.validation import check_whole
 
 # Decibels from black to white, the level of black below the tissue's, and the power of the receiver's noise.
 DYNAMIC_RANGE = 57.0

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_kind, check_name
 from tsynd.data.phantom.factors import Factors
 from tsynd.errors import TsyndError
+from tsynd.utils.validation import check_kind, check_name
 
 # Classes by their number, from the least to the most malignant; after the BI-RADS categories 2 to 5.
 CLASSES = {

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tsynd.arguments import check_name, check_range, check_tensors, check_whole
+from tsynd.augmentation.intensity import brightness, contrast, gamma, saturation, stain
 from tsynd.errors import TsyndError
 from tsynd.robustness.corruptions.blur import defocus_blur, jpeg, motion_blur, pixelate
-from tsynd.robustness.corruptions.intensity import brightness, contrast, gamma, saturation, stain
 from tsynd.robustness.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
+from tsynd.utils.validation import check_name, check_range, check_tensors, check_whole
 
 
 class Corruption(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.randomness import uniform
+from tsynd.utils.rng import uniform
 
 
 def defocus_blur(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:

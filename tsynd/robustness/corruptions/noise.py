@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tsynd.randomness import normal, poisson, uniform
+from tsynd.utils.rng import normal, poisson, uniform
 
 
 def gaussian_noise(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:

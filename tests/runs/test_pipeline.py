@@ -1,0 +1,301 @@
+"""The pipeline end to end: files, contract of metrics.json, resumption, refusals, any data."""
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+import tsynd
+from tsynd.errors import TsyndError
+from tsynd.runs import config as configuration
+from tsynd.runs import pipeline
+from tsynd.runs.config import Budget, Evaluation, RunConfig
+from tsynd.runs.run import Run
+from tsynd.training import Recipe
+from tsynd.utils.atomic_files import write_npz
+from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.tensor_files import read_tensors, write_tensors
+
+SECTIONS = {
+    "schema", "config", "split", "n", "clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "synthesis",
+    "audit", "conditions", "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
+}  # fmt: skip
+STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report"}
+DATA = "phantom:count=30"
+
+
+@pytest.fixture(autouse=True)
+def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smoke budget, shorter still."""
+    recipe = Recipe(steps=16, batch_size=16, refresh_count=8, refresh_every=4, capacity=16, samples=8, autoencoder_steps=10)
+    monkeypatch.setitem(configuration.BUDGETS, "smoke", Budget(recipe, Evaluation(draws=1, attack_steps=2, limit=20)))
+
+
+def run(out: Path | None, arm: str = "guarded", data: str = DATA, **settings: Any) -> Run:
+    force = settings.pop("force", False)
+    return tsynd.run(RunConfig(data, arm=arm, budget="smoke", device="cpu", per_class=20, **settings), out, force=force)
+
+
+def measured(folder: Path) -> dict[str, Any]:
+    """metrics.json without its times."""
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return {key: value for key, value in metrics.items() if key != "seconds"}
+
+
+def npz(path: Path, channels: int = 3, classes: int = 5, size: int = 28, seed: int = 0) -> Path:
+    generator = np.random.default_rng(seed)
+    arrays: dict[str, np.ndarray] = {}
+    for split, per_class in (("train", 25), ("val", 2), ("test", 4)):
+        labels = np.repeat(np.arange(classes), per_class)[:, None]
+        shape = (len(labels), size, size, 3) if channels == 3 else (len(labels), size, size)
+        arrays |= {f"{split}_images": generator.integers(0, 256, shape, dtype=np.uint8), f"{split}_labels": labels}
+    write_npz(path, **arrays)
+    return path
+
+
+def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
+    finished = run(tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        "config.json", "metrics.json", "autoencoder.safetensors", "classifier.safetensors", "synthetic.npz", "report.html"
+    }  # fmt: skip
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert set(metrics) == SECTIONS
+    assert set(metrics["seconds"]) == STAGES
+    assert all(metrics["seconds"][stage] > 0 for stage in STAGES - {"report"})
+    assert metrics["config"]["recipe"]["radius"] == Recipe().radius
+    assert set(metrics["attacks"]["pgd"]) == {"0", "0.0039", "0.0078", "0.0157", "0.0314"}
+    assert metrics["n"] == len(finished.data.test)
+    with np.load(tmp_path / "run" / "synthetic.npz", allow_pickle=False) as synthetic:
+        assert synthetic["train_images"].dtype == np.uint8
+        assert synthetic["train_images"].shape == (16, 28, 28)
+        assert synthetic["val_images"].shape == synthetic["test_images"].shape == (0, 28, 28)
+        assert synthetic["test_labels"].shape == (0, 1)
+        labels = finished.data.train.labels[torch.from_numpy(synthetic["source_index"])]
+        assert (labels.numpy()[:, None] == synthetic["train_labels"]).all()
+        assert set(synthetic["source_index"]) <= set(finished.chosen.tolist())
+        assert {"mutual_information_before", "mutual_information_after"} <= set(synthetic.files)
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "http" not in report.replace("http://www.w3.org", "")
+    assert report.count('alt="') == report.count("<img") == 6
+
+
+def test_subgroups_of_phantoms_are_reported() -> None:
+    data = "phantom:count=30,withheld=faint"
+    on_test, on_val = (run(None, "none", data, evaluate=split).metrics["subgroups"] for split in ("test", "val"))
+    assert set(on_test) == set(on_val) == {"small-irregular", "tall-smooth", "irregular-enhancing", "faint"}
+    assert all(0 <= value <= 1 for value in on_test.values())
+    assert on_val["faint"] is None
+
+
+def test_an_arm_without_synthesis_has_no_autoencoder(tmp_path: Path) -> None:
+    finished = run(tmp_path, "none")
+    assert not (tmp_path / "autoencoder.safetensors").exists()
+    assert finished.metrics["synthesis"] == {
+        "count": 0, "mutual_information_before": None, "mutual_information_after": None, "latent_displacement": None,
+        "pixel_displacement": None, "log_prob_fall": None,
+    }  # fmt: skip
+    assert finished.metrics["audit"] is None
+    assert (
+        finished.metrics["seconds"]["audit"]
+        == finished.metrics["seconds"]["targeting"]
+        == finished.metrics["seconds"]["autoencoder"]
+        == 0
+    )
+    assert "real images only" in (tmp_path / "report.html").read_text()
+
+
+def test_rgb_and_five_classes_of_another_size(tmp_path: Path) -> None:
+    finished = run(tmp_path / "run", data=str(npz(tmp_path / "colour.npz", size=40)))
+    assert finished.config["size"] == 40
+    assert "sensitivity_at_90_specificity" not in finished.metrics["clean"]
+    assert finished.synthesis is not None
+    assert finished.synthesis.images.shape[1:] == (3, 40, 40)
+    with np.load(tmp_path / "run" / "synthetic.npz") as synthetic:
+        assert synthetic["train_images"].shape[1:] == (40, 40, 3)
+
+
+def test_the_same_run_twice_gives_the_same_numbers_and_another_seed_does_not(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(tmp_path / name, seed=seed)
+    assert measured(tmp_path / "a") == measured(tmp_path / "b")
+    assert measured(tmp_path / "a")["clean"] != measured(tmp_path / "c")["clean"]
+
+
+@pytest.mark.parametrize("kept", [["config.json"], ["autoencoder.safetensors"], ["classifier.safetensors", "synthetic.npz"]])
+def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path: Path, kept: list[str]) -> None:
+    run(tmp_path)
+    whole = measured(tmp_path)
+    kept = ["config.json", *kept, *(["autoencoder.safetensors"] if "classifier.safetensors" in kept else [])]
+    for path in tmp_path.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    before = {name: (tmp_path / name).stat().st_mtime_ns for name in kept}
+    time.sleep(0.01)
+    run(tmp_path)
+    assert measured(tmp_path) == whole
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in kept} == before
+
+
+def test_a_run_that_was_interrupted_in_training_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attempt(name: str, stop_after: int | None = None) -> None:
+        def progress(stage: str, done: int, total: int, text: str) -> None:
+            if stage == "training":
+                steps.append(done)
+                if done == stop_after:
+                    raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt):
+            tsynd.run(config, tmp_path / name, progress=progress)
+
+    steps: list[int] = []
+    monkeypatch.setattr(pipeline, "CHECKPOINT_EVERY", 5)
+    config = RunConfig(DATA, arm="guarded+mixup", budget="smoke", device="cpu", per_class=20)
+    attempt("whole")
+    attempt("stopped", 11)
+    attempt("stopped", 13)
+    attempt("stopped")
+    assert steps == [*range(1, 17), *range(1, 12), *range(11, 14), *range(11, 17)]
+    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
+    assert not (tmp_path / "stopped" / "checkpoint.safetensors").exists()
+    weights = [load_file(tmp_path / name / "classifier.safetensors") for name in ("whole", "stopped")]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+
+
+def test_a_damaged_checkpoint_is_named_and_force_removes_it(tmp_path: Path) -> None:
+    run(tmp_path, "none")
+    for name in ("metrics.json", "classifier.safetensors"):
+        (tmp_path / name).unlink()
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(TsyndError, match=r"checkpoint\.safetensors is not a checkpoint that tsynd wrote, or is damaged"):
+        run(tmp_path, "none")
+    run(tmp_path, "none", force=True)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_classifier_without_its_synthetic_images_is_trained_again(tmp_path: Path) -> None:
+    run(tmp_path)
+    whole = measured(tmp_path)
+    for name in ("metrics.json", "synthetic.npz"):
+        (tmp_path / name).unlink()
+    run(tmp_path)
+    assert measured(tmp_path) == whole
+
+
+def test_data_that_changed_since_the_run_are_refused(tmp_path: Path) -> None:
+    path = npz(tmp_path / "a.npz", channels=1, classes=2)
+    run(tmp_path / "run", "none", data=str(path))
+    npz(path, channels=1, classes=2, seed=1)
+    with pytest.raises(TsyndError, match="has changed since the run"):
+        tsynd.load_run(tmp_path / "run")
+
+
+def test_load_run_gives_the_networks_back(tmp_path: Path) -> None:
+    finished = run(tmp_path)
+    loaded = tsynd.load_run(tmp_path)
+    images = finished.data.test.images[:4].float() / 255
+    with torch.no_grad():
+        assert torch.equal(loaded.classifier(images), finished.classifier(images))
+        assert loaded.autoencoder is not None
+        assert finished.autoencoder is not None
+        assert torch.equal(loaded.autoencoder(images), finished.autoencoder(images))
+    assert loaded.config == finished.config
+    assert loaded.history == finished.history
+
+
+def test_a_run_of_another_version_or_without_its_settings_is_refused_in_one_line(tmp_path: Path) -> None:
+    run(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    older = config | {"method_version": 1}
+    no_recipe = {name: value for name, value in older.items() if name != "recipe"}
+    for settings, message in (
+        (older, rf"was made with method version 1, this tsynd has version {METHOD_VERSION}: run it again$"),
+        (no_recipe, "is not the configuration of a run: recipe missing$"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+        with pytest.raises(TsyndError, match=message):
+            tsynd.load_run(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for name, note in (("autoencoder", "loss"), ("classifier", "history")):
+        path = tmp_path / f"{name}.safetensors"
+        tensors, notes = read_tensors(path, "network")
+        write_tensors(path, tensors, {})
+        with pytest.raises(TsyndError, match=rf"{name}\.safetensors is not the network of a run: its notes lack {note}$"):
+            tsynd.load_run(tmp_path)
+        write_tensors(path, tensors, notes)
+
+
+def test_a_finished_run_and_foreign_files_are_safe(tmp_path: Path) -> None:
+    run(tmp_path, "none")
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(TsyndError, match="holds this run, finished"):
+        run(tmp_path, "none")
+    with pytest.raises(TsyndError, match=r"another configuration .*seed: 0, not 1"):
+        run(tmp_path, "none", seed=1)
+    run(tmp_path, "mixup", force=True)
+    assert measured(tmp_path)["config"]["arm"] == "mixup"
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_a_folder_that_is_no_run_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(TsyndError, match="not empty and holds no run"):
+        run(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TsyndError, match="is a file"):
+        run(tmp_path / "file")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "file"}
+
+
+def test_bad_input_creates_nothing(tmp_path: Path) -> None:
+    for settings in ({"data": "brestmnist"}, {"data": str(tmp_path / "missing.npz")}, {"data": "phantom:count=5"}):
+        with pytest.raises(TsyndError):
+            run(tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["autoencoder.safetensors", "classifier.safetensors", "synthetic.npz", "metrics.json"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    run(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
+    with pytest.raises(TsyndError, match=name):
+        tsynd.load_run(tmp_path)
+
+
+def test_weights_carry_no_pickle(tmp_path: Path) -> None:
+    run(tmp_path)
+    with safe_open(tmp_path / "classifier.safetensors", framework="pt") as file:
+        assert set(json.loads(file.metadata()["tsynd"])) == {"history"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"arm": "gaurded"}, "did you mean 'guarded'"),
+        ({"budget": "cpuu"}, "did you mean 'cpu'"),
+        ({"evaluate": "train"}, "known: test, val"),
+        ({"per_class": 0}, "per_class must be >= 1 or all, got 0"),
+        ({"size": 8}, "size must be between 16 and 1024 px, got 8"),
+        ({"seed": -1}, "seed must be >= 0, got -1"),
+        ({"seed": "0"}, "seed must be a whole number, got '0'"),
+        ({"per_class": 2.5}, r"per_class must be a whole number, got 2\.5"),
+        ({"arm": None}, "arm must be a text, got None"),
+    ],
+)
+def test_bad_configurations_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TsyndError, match=message):
+        RunConfig("phantom", **settings)
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(TsyndError, match="device 'gpu' cannot be used here"):
+        tsynd.run(RunConfig(DATA, budget="smoke", device="gpu"))

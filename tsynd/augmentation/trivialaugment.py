@@ -1,0 +1,182 @@
+"""TrivialAugment: one operation for each image, of a random strength, and nothing to tune (Müller and Hutter, ICCV 2021).
+
+kornia is imported where it is used: that takes a second.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tsynd.augmentation import intensity
+from tsynd.augmentation.affine import warp
+from tsynd.errors import TsyndError
+from tsynd.utils.rng import uniform
+from tsynd.utils.validation import check_range, check_tensors
+
+LEVELS = 31  # strengths: 0, 1/30, ..., 1
+
+# What strength 1 means: the ranges of RandAugment, which the paper takes, with shifts as a fraction of the side (10 of 32 px).
+DEGREES, SHEAR, SHIFT, FACTOR, BITS = 30.0, 0.3, 0.3125, 0.9, 4
+
+
+def trivial_augment(images_BCHW: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Apply to each image one of `OPERATIONS`, drawn evenly, with a strength and a sign of its own.
+
+    Three random numbers an image, drawn in order of the images, so that the result does not depend on how a set is split into
+    batches. Grey images have no `colour`: it would be a second identity.
+
+    Args:
+        images_BCHW: (B, C, S, S) float in [0, 1], C = 1 or 3, any device.
+        generator: torch's global state without one.
+
+    Returns:
+        (B, C, S, S) float in [0, 1], same device and dtype.
+
+    Source:
+        Müller and Hutter 2021, arXiv 2103.10158, algorithm 1, in the strengths of RandAugment and not in the *wide* ones.
+        Ours are: the border repeated where an image is moved, and the sign of brightness, contrast, colour and sharpness drawn
+        like that of a rotation (factors 1 - .9 s and 1 + .9 s, in place of one range from .1 to 1.9).
+
+    >>> images = torch.rand(4, 1, 28, 28)
+    >>> one, same = (trivial_augment(images, torch.Generator().manual_seed(0)) for _ in range(2))
+    >>> one.shape, torch.equal(one, same)
+    (torch.Size([4, 1, 28, 28]), True)
+    """
+    check_tensors(images=images_BCHW)
+    if images_BCHW.ndim != 4 or not images_BCHW.is_floating_point():
+        found = f"{images_BCHW.dtype} of shape {tuple(images_BCHW.shape)}"
+        raise TsyndError(f"images must be float of shape (B, C, S, S), got {found}")
+    if images_BCHW.device.type == "cpu":  # not on other devices, which would wait for it
+        check_range(images=images_BCHW)
+    names = operations(images_BCHW.shape[1])
+    operation_B, strength_B = drawn(len(images_BCHW), len(names), generator)
+    changed_BCHW = images_BCHW.clone()
+    for number in operation_B.unique().tolist():  # on the CPU, so that no device waits for it
+        rows_b = (operation_B == number).nonzero().flatten()
+        strength_b, rows_b = strength_B[rows_b].to(images_BCHW), rows_b.to(images_BCHW.device)
+        changed_BCHW[rows_b] = OPERATIONS[names[number]](images_BCHW[rows_b], strength_b).clamp(0, 1)
+    return changed_BCHW
+
+
+def operations(channels: int) -> tuple[str, ...]:
+    """The names that are drawn from: all of `OPERATIONS` for three channels, all but `colour` for one."""
+    return tuple(name for name in OPERATIONS if channels == 3 or name != "colour")
+
+
+def drawn(count: int, choices: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """What each image gets: the number of its operation, int64 (B,), and its strength in [-1, 1], float (B,), on the CPU."""
+    choice_B, level_B, sign_B = uniform((count, 3), generator, torch.empty(0)).unbind(dim=1)
+    strength_B = (level_B * LEVELS).floor() / (LEVELS - 1)
+    return (choice_B * choices).long(), torch.where(sign_B < 0.5, -strength_B, strength_B)
+
+
+def identity(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """No change."""
+    return images_BCHW
+
+
+def autocontrast(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Each channel stretched to the whole range [0, 1]; one value everywhere stays. It has no strength."""
+    low_BC11, high_BC11 = images_BCHW.amin(dim=(2, 3), keepdim=True), images_BCHW.amax(dim=(2, 3), keepdim=True)
+    spread_BC11 = high_BC11 - low_BC11
+    stretched_BCHW = (images_BCHW - low_BC11) / torch.where(spread_BC11 > 0, spread_BC11, 1.0)
+    return torch.where(spread_BC11 > 0, stretched_BCHW, images_BCHW)
+
+
+def equalize(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """The histogram of each channel made even, in 256 steps. It has no strength."""
+    from kornia.enhance import equalize as kornias
+
+    return kornias(images_BCHW)
+
+
+def rotate(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """About the centre, by up to 30 degrees."""
+    angle_B = torch.deg2rad(DEGREES * strength_B)
+    return _moved(images_BCHW, xx=angle_B.cos(), xy=-angle_B.sin(), yx=angle_B.sin(), yy=angle_B.cos())
+
+
+def shear_x(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Rows shifted in proportion to their height, by up to .3 px a px."""
+    return _moved(images_BCHW, xy=SHEAR * strength_B)
+
+
+def shear_y(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Columns shifted in proportion to their place, by up to .3 px a px."""
+    return _moved(images_BCHW, yx=SHEAR * strength_B)
+
+
+def translate_x(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Sideways, by up to .3125 of the side."""
+    return _moved(images_BCHW, x=2 * SHIFT * strength_B)
+
+
+def translate_y(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Up or down, by up to .3125 of the side."""
+    return _moved(images_BCHW, y=2 * SHIFT * strength_B)
+
+
+def solarize(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Values inverted from a threshold on: none at strength 0, all at 1."""
+    from kornia.enhance import solarize as kornias
+
+    return kornias(images_BCHW, (1 - strength_B.abs()) * 256 / 255)
+
+
+def posterize(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Fewer bits a value: 8 (no change) down to 4."""
+    from kornia.enhance import posterize as kornias
+
+    return kornias(images_BCHW, 8 - (BITS * strength_B.abs()).int())
+
+
+def brightness(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Intensity times .1 to 1.9."""
+    return intensity.brightness(images_BCHW, _factor(strength_B))
+
+
+def contrast(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Distances to the image's mean times .1 to 1.9."""
+    return intensity.contrast(images_BCHW, _factor(strength_B))
+
+
+def sharpness(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Distances to a smoothed copy times .1 to 1.9."""
+    from kornia.enhance import sharpness as kornias
+
+    return kornias(images_BCHW, _factor(strength_B).flatten())
+
+
+def colour(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
+    """Distances to the grey image times .1 to 1.9; three channels."""
+    from kornia.enhance import adjust_saturation_with_gray_subtraction
+
+    return adjust_saturation_with_gray_subtraction(images_BCHW, _factor(strength_B).flatten())
+
+
+Operation = Callable[[Tensor, Tensor], Tensor]
+
+OPERATIONS: dict[str, Operation] = {
+    each.__name__: each
+    for each in (
+        identity, autocontrast, equalize, rotate, shear_x, shear_y, translate_x, translate_y, solarize, posterize, brightness,
+        contrast, sharpness, colour,
+    )
+}  # fmt: skip
+"""The operations: `(images_BCHW, strength_B) -> images`, in [0, 1] but for rounding; strengths in [-1, 1], 0 for no change.
+
+`identity`, `autocontrast` and `equalize` have no strength, `solarize` and `posterize` no sign.
+"""
+
+
+def _factor(strength_B: Tensor) -> Tensor:
+    return (1 + FACTOR * strength_B).view(-1, 1, 1, 1)
+
+
+def _moved(images_BCHW: Tensor, **entries: Tensor) -> Tensor:
+    """Images looked up at (xx X + xy Y + x, yx X + yy Y + y), X and Y from -1 to 1; without entries, where they are."""
+    like_B = next(iter(entries.values()))
+    defaults = {"xx": 1.0, "xy": 0.0, "x": 0.0, "yx": 0.0, "yy": 1.0, "y": 0.0}
+    columns = [entries.get(name, torch.full_like(like_B, value)) for name, value in defaults.items()]
+    return warp(images_BCHW, torch.stack(columns, dim=1).view(-1, 2, 3))

@@ -1,0 +1,98 @@
+"""`tsynd run` and `tsynd predict`: train a classifier, and use it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tsynd.errors import TsyndError
+from tsynd.utils.safe_parsing import from_yaml
+
+
+def run(
+    data: Annotated[
+        str, typer.Option(help="A name (tsynd data list), such as breastmnist or phantom; a folder; a .csv; an .npz.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results: new, or that of the same run, unfinished.")],
+    arm: Annotated[str, typer.Option(help="How to train, such as none, tsynd, guarded or guarded+mixup.")] = "guarded",
+    per_class: Annotated[str, typer.Option(help="Training images of each class: a number, or all.")] = "all",
+    size: Annotated[int | None, typer.Option(help="Side of the images in px. Default: 28; for a file its own.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the subset, the initialisation and all that is drawn.")] = 0,
+    budget: Annotated[str, typer.Option(help="smoke (seconds), cpu (minutes) or gpu (longer training).")] = "cpu",
+    evaluate: Annotated[str, typer.Option(help="The split that is evaluated: test, or val (all of it).")] = "test",
+    device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    synthetic: Annotated[str | None, typer.Option(help="An .npz of synthetic images to train with.")] = None,
+    review: Annotated[str | None, typer.Option(help="A .csv: only the images that it accepts or relabels are used.")] = None,
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a number of the budget, as in radius=0.1.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Delete another run's files in --out, then run.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Train with targeted synthetic images and write a robustness report."""
+    from tsynd.cli.progress import reporter
+    from tsynd.runs.config import RunConfig  # torch takes seconds to import: not for --help
+    from tsynd.runs.pipeline import run as run_pipeline
+
+    if out == Path():
+        raise TsyndError("--out must name a folder of its own, got the current one")
+    per = _count(per_class)
+    changes = _changes(set_ or [])
+    config = RunConfig(data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, changes)
+    with reporter(quiet) as progress:
+        finished = run_pipeline(config, out, force=force, progress=progress)
+    if not quiet:
+        clean, pgd = finished.metrics["clean"], finished.metrics["attacks"]["pgd"]
+        auroc = "–" if clean["auroc"] is None else f"{clean['auroc']:.3f}"
+        typer.echo(f"AUROC {auroc}, accuracy {clean['accuracy']:.3f}, under PGD 4/255 {pgd['0.0157']:.3f}")
+        typer.echo(f"report: {out / 'report.html'}")
+
+
+def predict(
+    folder: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
+    data: Annotated[str, typer.Option(help="A data set's name; an .npz; or any folder of images, sorted by class or not.")],
+    out: Annotated[Path, typer.Option(help="The .csv to write: one row an image.")],
+    device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Classify images with a finished run: probabilities, mutual information, entropy."""
+    from tsynd.cli.progress import reporter
+    from tsynd.runs.config import find_device
+    from tsynd.runs.prediction import write_predictions
+    from tsynd.runs.run import load_run
+    from tsynd.utils.atomic_files import check_new
+
+    check_new(out, ".csv", force)
+    run = load_run(folder).to(find_device(device))
+    with reporter(quiet) as progress:
+        if progress:
+            progress("predict", 0, 0, data)
+        count = write_predictions(out, run, data)
+    if not quiet:
+        typer.echo(f"{count} images: {out}")
+
+
+def _count(text: str) -> int | None:
+    """A number of images, or None for `all`."""
+    if text == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise TsyndError(f"--per-class must be a whole number or all, got {text!r}") from None
+
+
+def _changes(texts: list[str]) -> dict[str, Any]:
+    """`name=value` as a dictionary; values are read as YAML reads them: 0.1, 3, true, all."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in changes:
+            raise TsyndError(f"--set must be NAME=VALUE, each name once, got {text!r}")
+        try:
+            changes[name] = from_yaml(value)
+        except ValueError as error:
+            raise TsyndError(f"--set {name} must have a number, a word, true or false, got {value!r}: {error}") from error
+    return changes

@@ -1,0 +1,1 @@
+"""A folder of images, or a table of them, as a data set."""

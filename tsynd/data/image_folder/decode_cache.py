@@ -1,0 +1,165 @@
+"""Many image files become one array: in parallel, once, in bounded memory, kept in the cache until a file changes."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tsynd.data.image_folder.image_file import fit, quiet_pillow, read_picture
+from tsynd.errors import TsyndError
+from tsynd.utils.cache import cache_entry
+from tsynd.utils.downloads import Progress
+
+Result = TypeVar("Result")
+
+# Raised when the same file would become other pixels: what is in the cache is then made again.
+DECODER_VERSION = 1
+# Images that are decoded ahead of the one that is taken next: a bound of the memory.
+AHEAD = 256
+PIXELS, NOTES = "images.npy", "notes.json"
+
+
+@dataclass
+class Decoded:
+    """Images of one size, and what was noticed on the way.
+
+    Attributes:
+        images: (N, C, S, S) uint8; C is 1, or 3 if one image has colour.
+        failures: by position, what is wrong with an image that could not be read; its row in `images` says nothing.
+        oblong: how many images are not square.
+        deep: how many are grey of more than 8 bits.
+        largest: the largest share of their range that one of these reaches, 0 to 1.
+    """
+
+    images: np.ndarray
+    failures: dict[int, str] = field(default_factory=dict)
+    oblong: int = 0
+    deep: int = 0
+    largest: float = 0.0
+
+
+def decode(files: list[Path], size: int, progress: Progress | None = None) -> Decoded:
+    """Read images, from the cache if no file has changed since it was filled, else in parallel on all cores.
+
+    What decides is each file's path, size, permissions and time of change, the size in pixels and the version of the decoder.
+    Of one list of files and one size the cache keeps the last state. Its array is mapped: memory is taken for what is used.
+    If the cache cannot be written, the array is in memory, and is made again next time.
+
+    Args:
+        files: the images; one that cannot be read is in `failures`, and raises nothing.
+        size: height and width in pixels.
+        progress: called with the number of images that are done.
+    """
+    entry = cache_entry("images", [size, [os.path.abspath(file) for file in files]])
+    state = cache_entry("states", [DECODER_VERSION, [_facts(file) for file in files]]).name
+    if (found := _cached(entry / state, len(files), size)) is not None:
+        return found
+    try:
+        entry.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=entry, prefix=".new"))
+    except OSError:
+        return _decode(files, size, None, progress)
+    try:
+        _keep(_decode(files, size, new, progress), new)
+        for old in entry.iterdir():
+            if old != new and not old.name.startswith("."):
+                shutil.rmtree(old, ignore_errors=True)
+        new.rename(entry / state)
+    except OSError:
+        if not (entry / state).is_dir():  # a full disk, say: not another process that was quicker
+            return _decode(files, size, None, progress)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return _cached(entry / state, len(files), size) or _decode(files, size, None, progress)
+
+
+def in_parallel(
+    work: Callable[[Path], Result], files: list[Path], text: str, progress: Progress | None = None
+) -> Iterator[Result]:
+    """Call `work` on each file in threads, one a core (Pillow decodes without Python's lock), and give results in order."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with quiet_pillow(), ThreadPoolExecutor(cores) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for position, file in enumerate([*files, *[None] * AHEAD]):
+            if file is not None:
+                waiting.append(pool.submit(work, file))
+            if position >= AHEAD and waiting:
+                yield waiting.popleft().result()
+                done = position - AHEAD + 1
+                if progress and (done % AHEAD == 0 or done == len(files)):
+                    progress(text, done, len(files))
+
+
+def _decode(files: list[Path], size: int, folder: Path | None, progress: Progress | None) -> Decoded:
+    """Decode into an array that is made once, or twice if there is colour: in a file of the folder, or in memory."""
+    decoded = Decoded(_array(folder, (len(files), 1, size, size)))
+
+    def one(file: Path) -> tuple[np.ndarray, bool, float | None] | str:
+        try:
+            picture = read_picture(file)
+        except TsyndError as error:
+            return str(error)
+        high, wide = picture.pixels.shape[:2]
+        largest = None if picture.bits == 8 else float(picture.pixels.max()) / ((1 << picture.bits) - 1)
+        return fit(picture, size), high != wide, largest
+
+    if progress:
+        progress(f"decoding {len(files)} images", 0, len(files))
+    for position, found in enumerate(in_parallel(one, files, "decoding", progress)):
+        if isinstance(found, str):
+            decoded.failures[position] = found
+            continue
+        pixels, oblong, largest = found
+        if len(pixels) > decoded.images.shape[1]:
+            grey, decoded.images = decoded.images, _array(folder, (len(files), 3, size, size))
+            for start in range(0, position, AHEAD):
+                decoded.images[start : start + AHEAD] = grey[start : start + AHEAD]
+        decoded.images[position] = pixels
+        decoded.oblong += oblong
+        decoded.deep += largest is not None
+        decoded.largest = max(decoded.largest, largest or 0.0)
+    return decoded
+
+
+def _array(folder: Path | None, shape: tuple[int, ...]) -> np.ndarray:
+    if folder is None or 0 in shape:
+        return np.empty(shape, dtype=np.uint8)
+    (folder / PIXELS).unlink(missing_ok=True)
+    return np.lib.format.open_memmap(folder / PIXELS, mode="w+", dtype=np.uint8, shape=shape)
+
+
+def _keep(decoded: Decoded, folder: Path) -> None:
+    """Make a folder of the cache complete: the notes come last."""
+    if isinstance(decoded.images, np.memmap):
+        decoded.images.flush()
+    notes = {name: value for name, value in vars(decoded).items() if name != "images"}
+    (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
+
+
+def _cached(folder: Path, count: int, size: int) -> Decoded | None:
+    """What a folder of the cache holds, if it is there and whole. Changes to the array stay in memory."""
+    try:
+        notes: dict[str, Any] = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+        notes["failures"] = {int(position): text for position, text in notes["failures"].items()}
+        images = np.load(folder / PIXELS, mmap_mode="c")
+        whole = images.dtype == np.uint8 and images.shape in ((count, 1, size, size), (count, 3, size, size))
+        return Decoded(images, **notes) if whole else None
+    except Exception:  # numpy and json fail in many ways on what is damaged
+        return None
+
+
+def _facts(file: Path) -> list[int]:
+    """What tells whether a file has changed."""
+    try:
+        found = file.stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_mode]

@@ -1,0 +1,158 @@
+"""Images of your own, in folders or listed in a CSV: found, divided, decoded, and made a data set."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
+from tsynd.data.image_folder.decode_cache import Decoded, decode
+from tsynd.data.image_folder.default_splits import divided
+from tsynd.data.image_folder.listing import Item, Listing, composed, find_images
+from tsynd.data.medmnist.npz import UNKNOWN_LICENCE
+from tsynd.errors import TsyndError
+from tsynd.utils.downloads import Progress
+
+# Where the user made no splits: a tenth of each class for validation, a fifth for test.
+SHARES = {"test": 0.2, "val": 0.1}
+# Grey of 16 bits that stays below this share of its range has 14 bits or fewer in it, and comes out dark.
+DARK = 0.25
+
+
+def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, progress: Progress | None = None) -> Dataset:
+    """Read a data set of image files.
+
+    For the layouts see `tsynd.data.image_folder.listing.find_images`, for the kinds of images
+    `tsynd.data.image_folder.image_file.read_picture`.
+    Images are made square by repeating their edge and resized without distortion; if one has colour, all become RGB.
+    Without splits of the user's, 70/10/20 of each class are for training, validation and test, by a hash of the names, the
+    same on every platform; groups stay whole. With `train` and `test` only, `val` is a tenth of `train`. Decoded images are
+    kept in the cache; nothing is written where they are. What a user should know is in the data set's `notes`.
+
+    Args:
+        path: a folder or a CSV.
+        size: height and width of the images in pixels.
+        skip_unreadable: leave out images that cannot be read, in place of an error.
+        progress: called with the number of images that are decoded.
+
+    Raises:
+        TsyndError: the layout is not one of these, a class or a split is empty, or an image cannot be read.
+    """
+    if size < SMALLEST:
+        raise TsyndError(f"size must be at least {SMALLEST} px, got {size}")
+    listing = find_images(path)
+    if listing.problems:
+        raise TsyndError(listing.problems[0].text + _more(len(listing.problems) - 1, "problem(s)", path))
+    split_of = assign_splits(listing)
+    labels = {name: label for label, name in enumerate(listing.classes)}
+    pairs = sorted(zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels[pair[0].label]))
+    decoded = decode([item.file for item, _ in pairs], size, progress)
+    if decoded.failures and not skip_unreadable:
+        first = decoded.failures[min(decoded.failures)]
+        raise TsyndError(first + _more(len(decoded.failures) - 1, "unreadable image(s)", path))
+    kept = [position for position in range(len(pairs)) if position not in decoded.failures]
+    for new, old in enumerate(kept):
+        if new != old:
+            decoded.images[new] = decoded.images[old]
+    lost = [pairs[position][0].name for position in sorted(decoded.failures)]
+    pairs = [pairs[position] for position in kept]
+    splits = _splits(pairs, labels, torch.from_numpy(decoded.images))
+    task = "binary" if len(listing.classes) == 2 else "multi-class"
+    name = path.stem if path.is_file() else path.resolve().name
+    notes = (*_notes(listing, decoded, lost), *_leaks(splits))
+    made = (splits["train"], splits["val"], splits["test"], listing.classes)
+    return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes)
+
+
+def assign_splits(listing: Listing) -> list[str]:
+    """The split of each image: the user's, or one by a hash of the names; `val` is taken from `train` where it is missing.
+
+    Raises:
+        TsyndError: a class has too few images or groups for this.
+    """
+    given = [item.split or "" for item in listing.items]
+    if "val" in given:
+        return given
+    shares = {"val": SHARES["val"]} if "train" in given else SHARES
+    places = [position for position, split in enumerate(given) if split in ("", "train")]
+    items = [listing.items[position] for position in places]
+    names = [_key(item) for item in items]
+    for position, split in zip(
+        places, divided([item.label for item in items], names, [item.group for item in items], shares), strict=True
+    ):
+        given[position] = split
+    return given
+
+
+def crossing_groups(items: list[Item], split_of: list[str]) -> dict[str, list[str]]:
+    """Groups that have images in several splits, with these splits."""
+    found: dict[str, set[str]] = {}
+    for item, split in zip(items, split_of, strict=True):
+        if item.group is not None:
+            found.setdefault(item.group, set()).add(split)
+    return {group: sorted(splits, key=SPLITS.index) for group, splits in sorted(found.items()) if len(splits) > 1}
+
+
+def _key(item: Item) -> str:
+    """What the hash of the split is taken of: the name, from the folder of the class on."""
+    return composed(item.name if item.split is None else item.name.partition("/")[2] or item.name)
+
+
+def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch.Tensor) -> dict[str, Split]:
+    """The three splits, which lie one after the other in `images`: nothing is copied."""
+    names = sorted({item.group for item, _ in pairs if item.group is not None})
+    numbers = {name: number for number, name in enumerate(names)}
+    groups = torch.tensor(
+        [numbers[item.group] if item.group is not None else len(names) + place for place, (item, _) in enumerate(pairs)]
+    )
+    classes = torch.tensor([labels[item.label] for item, _ in pairs], dtype=torch.int64)
+    made, start = {}, 0
+    for split in SPLITS:
+        stop = start + sum(one == split for _, one in pairs)
+        part = slice(start, stop)
+        made[split] = Split(images[part], classes[part], groups[part] if names else None)
+        start = stop
+    return made
+
+
+def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
+    """What a user should know of images that can be trained on."""
+    notes = []
+    if crossing := crossing_groups(listing.items, [item.split or "train" for item in listing.items]) if listing.given else {}:
+        group, splits = next(iter(crossing.items()))
+        notes.append(f"{len(crossing)} group(s) have images in several splits, such as {group!r} in {' and '.join(splits)}")
+    if not listing.grouped and "val" not in listing.given:
+        made = "val" if listing.given else "test"
+        notes.append(
+            f"split by image, since there are no groups: images of one patient may be in train and in {made}; "
+            "a CSV with a column group, or a folder for each patient below the class, keeps them together"
+        )
+    if lost:
+        names = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
+        notes.append(f"{len(lost)} image(s) left out, since they cannot be read: {names}")
+    if decoded.oblong:
+        notes.append(f"{decoded.oblong} image(s) are not square: resized in proportion, and padded by repeating the edge")
+    if decoded.deep and decoded.largest < DARK:
+        notes.append(
+            f"{decoded.deep} image(s) of 16 bits reach {decoded.largest:.1%} of the range at most, and come out dark: "
+            "stretch them all by one factor first"
+        )
+    return notes
+
+
+def _leaks(splits: dict[str, Split]) -> list[str]:
+    """Whether an image is in two splits, pixel for pixel at the size that is trained on."""
+    hashes = {
+        name: {hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in split.images.numpy()}
+        for name, split in splits.items()
+    }
+    notes = []
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        if count := len(hashes[one] & hashes[other]):
+            notes.append(f"{count} image(s) of {other} are in {one} too, pixel for pixel: a leak; tsynd data check names them")
+    return notes
+
+
+def _more(count: int, what: str, path: Path) -> str:
+    return f"; and {count} more {what}: tsynd data check {path} lists them" if count else ""

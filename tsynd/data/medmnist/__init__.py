@@ -1,0 +1,1 @@
+"""Files in MedMNIST layout: the official data sets by name, and files of your own."""

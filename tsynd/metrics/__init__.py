@@ -1,0 +1,1 @@
+"""Measures of probabilities: discrimination, calibration, and their intervals."""

@@ -1,0 +1,101 @@
+"""What all posteriors share: the protocol, checks of what goes in and comes out, and passes of bounded size."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from tsynd.errors import TsyndError
+from tsynd.utils.eval_mode import weights_type
+from tsynd.utils.validation import check_tensors, check_whole
+
+
+class Posterior(Protocol):
+    """What targeting needs of a posterior. `networks` are frozen during a search."""
+
+    networks: tuple[nn.Module, ...]
+    samples: int
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
+        """Images in [0, 1] to `log_probs_BKC`, differentiable in the images, under the samples held now."""
+        ...
+
+    def resample(self, generator: torch.Generator | None = None) -> None:
+        """Draw new posterior samples; they stay until the next call."""
+        ...
+
+
+def check_posterior(posterior: object) -> None:
+    """Refuse what holds no samples, such as a network."""
+    if not all(hasattr(posterior, name) for name in ("networks", "samples", "resample")):
+        kind = type(posterior).__name__
+        raise TsyndError(f"posterior must be one, such as HeadDropout.of(classifier), got {kind}, which holds no samples")
+
+
+def checked_images(images_BCHW: Tensor) -> Tensor:
+    """The images, if they are a float batch (B, C, H, W) that is not empty."""
+    check_tensors(images=images_BCHW)
+    if images_BCHW.ndim != 4 or not images_BCHW.is_floating_point():
+        shape = tuple(images_BCHW.shape)
+        raise TsyndError(
+            f"images must be a floating-point (B, C, H, W) tensor in [0, 1], got shape {shape} of {images_BCHW.dtype}"
+        )
+    if len(images_BCHW) == 0:
+        raise TsyndError(f"images must hold at least one image, got an empty batch of shape {tuple(images_BCHW.shape)}")
+    return images_BCHW
+
+
+def checked_chunk(max_chunk: int | None) -> int | None:
+    """The limit, if it is one."""
+    if max_chunk is not None:
+        check_whole(max_chunk=max_chunk)
+    if max_chunk is not None and max_chunk < 1:
+        raise TsyndError(f"max_chunk, the rows that pass through a network at a time, must be >= 1 or None, got {max_chunk}")
+    return max_chunk
+
+
+def of_network_type(x: Tensor, function: object) -> Tensor:
+    """The tensor in the floating-point type of the network's weights (of its first one), so that they can be multiplied."""
+    return x.to(weights_type(function) or x.dtype)
+
+
+def checked_logits(logits: object, rows: int, name: str) -> Tensor:
+    """The network's output, if it is one row of logits for each row that went in."""
+    if not isinstance(logits, Tensor):
+        raise TsyndError(f"{name} must give a tensor of logits (B, classes), got {type(logits).__name__}")
+    if logits.ndim != 2 or len(logits) != rows:
+        raise TsyndError(f"{name} must give logits ({rows}, classes) for {rows} rows, got shape {tuple(logits.shape)}")
+    return logits
+
+
+def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None) -> Tensor:
+    """`run(images_bCHW, chosen samples)` on parts of at most `max_chunk` rows (images x samples), put together again.
+
+    All samples of an image stay in one part if they fit. When the images need a gradient, a part's activations are thrown
+    away and computed again in the backward pass (torch.utils.checkpoint), so that memory is bounded there too. One part
+    is run directly.
+
+    >>> seen = []
+    >>> def run(images, chosen):
+    ...     seen.append((len(images), len(chosen)))
+    ...     return images.flatten(1).sum(1)[:, None].expand(-1, len(chosen))
+    >>> in_chunks(run, torch.ones(3, 1, 2, 2), samples=4, max_chunk=8).shape, seen
+    (torch.Size([3, 4]), [(2, 4), (1, 4)])
+    """
+    rows = max_chunk or len(images_BCHW) * samples
+    held, count = min(samples, rows), max(1, rows // samples)
+    if held == samples and count >= len(images_BCHW):
+        return run(images_BCHW, range(samples))
+    again = torch.is_grad_enabled() and images_BCHW.requires_grad
+
+    def part(images_bCHW: Tensor, chosen: range) -> Tensor:
+        if not again:
+            return run(images_bCHW, chosen)
+        result: Tensor = checkpoint(run, images_bCHW, chosen, use_reentrant=False, preserve_rng_state=False)
+        return result
+
+    numbers = [range(start, min(start + held, samples)) for start in range(0, samples, held)]
+    batches = images_BCHW.split(count)
+    return torch.cat([torch.cat([part(images_bCHW, chosen) for chosen in numbers], dim=1) for images_bCHW in batches])

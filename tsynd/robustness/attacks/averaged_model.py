@@ -1,0 +1,94 @@
+"""Stochastic models are attacked on their average: over masks that are held fixed, or over fresh draws in every call (EOT).
+
+A gradient of one random draw points the wrong way for the next one, so an attack on a single draw finds less than there is to
+find (Athalye et al., ICML 2018, arXiv 1802.00420, section 4). The average is a model with logits log mean_k p_k.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tsynd.errors import TsyndError
+from tsynd.posterior import Posterior
+from tsynd.uncertainty import log_probabilities
+from tsynd.utils.rng import seeded
+from tsynd.utils.shape_errors import passing
+from tsynd.utils.validation import check_count, check_kind, check_tensors
+
+
+def averaged_model(posterior: Posterior) -> nn.Module:
+    """The model that a posterior's samples make together, deterministic as long as they are held: logits log mean_k p_k.
+
+    Args:
+        posterior: images (B, C, H, W) to `log_probs_BKC`, with its samples fixed, such as `tsynd.posterior.HeadDropout`.
+            Several labels an image (B, K, L, 2) become one logit a label, log p(yes) - log p(no).
+
+    Returns:
+        A module in eval mode, images in [0, 1] to logits (B, classes), differentiable in the images.
+
+    >>> from tsynd.classification import build_classifier
+    >>> from tsynd.posterior import HeadDropout
+    >>> model = averaged(HeadDropout.of(build_classifier(1, 28, 2, seed=0).eval(), samples=8))
+    >>> logits = model(torch.rand(3, 1, 28, 28))
+    >>> logits.shape, bool(torch.allclose(logits.exp().sum(dim=1), torch.ones(3)))
+    (torch.Size([3, 2]), True)
+    """
+    return _Averaged(posterior)
+
+
+def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | None = None) -> Callable[[Tensor], Tensor]:
+    """The average over fresh draws in each call (expectation over transformation, EOT), for a model that cannot be held fixed.
+
+    Each call runs the model `draws` times, so an attack costs `draws` times as much, and its judgement stays noisy: where a
+    posterior with fixed samples exists, take `averaged`.
+
+    Args:
+        model: images in [0, 1] to logits (B, classes), random through torch's global state, which is as before afterwards.
+        draws: passes in each call, at least 1.
+        generator: where the seed of each call comes from; torch's global state without one.
+
+    Returns:
+        A function, images in [0, 1] to logits (B, classes), differentiable in the images.
+
+    Raises:
+        TsyndError: for draws < 1, or batch norm in training mode, whose statistics every call would change.
+
+    >>> noisy = nn.Sequential(nn.Flatten(), nn.Linear(64, 2), nn.Dropout())  # in training mode: drops out in every call
+    >>> expected(noisy, draws=5)(torch.rand(3, 1, 8, 8)).shape
+    torch.Size([3, 2])
+    """
+    check_kind(nn.Module, model=model)
+    check_count(1, draws=draws)
+    if any(isinstance(module, _BatchNorm) and module.training for module in model.modules()):
+        raise TsyndError("batch norm is in training mode, so every call would change it: only what is random may be, as dropout")
+
+    def average(images: Tensor) -> Tensor:
+        check_tensors(images=images)
+        if not images.is_floating_point():
+            raise TsyndError(f"images must be float in [0, 1], got {images.dtype}")
+        seed = int(torch.randint(2**62, (), generator=generator))
+        with seeded(seed), passing(images, model):
+            return _log_mean(torch.stack([log_probabilities(model(images)) for _ in range(draws)], dim=1))
+
+    return average
+
+
+class _Averaged(nn.Module):
+    """A posterior as a module, so that attacks find the mode and the grad flags of its networks."""
+
+    def __init__(self, posterior: Posterior) -> None:
+        super().__init__()
+        self.posterior, self.networks = posterior, nn.ModuleList(posterior.networks)
+        self.training = self.networks.training = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        log_probs = _log_mean(self.posterior(images))
+        return log_probs if log_probs.ndim == 2 else log_probs[..., 1] - log_probs[..., 0]
+
+
+def _log_mean(log_probs_BKC: Tensor) -> Tensor:
+    """The logarithm of the mean probability over the samples."""
+    return log_probs_BKC.logsumexp(dim=1) - math.log(log_probs_BKC.shape[1])

@@ -1,0 +1,117 @@
+"""The card of a targeted set: what it is, how it was made, from what, and that it is not anonymous."""
+
+from typing import Any
+
+import torch
+
+from tsynd.audit.measures import nearest_real, typical_distance
+from tsynd.data.splits import members
+from tsynd.runs.run import Run
+from tsynd.targeting import Synthesis
+from tsynd.targeting.synthesis import identity
+from tsynd.training import Arm, Recipe, parse_arm
+from tsynd.utils.environment import METHOD_VERSION, versions
+from tsynd.utils.rng import generator_for
+from tsynd.utils.validation import check_kind
+
+__all__ = ["describe"]
+
+# Of the training images at most so many stand for all when their distances are measured.
+COMPARED = 500
+# Where the images were moved to, by the objective of the search.
+_WHERE = {
+    "mutual_information": "moved in an autoencoder's latent space to where a classifier is unsure (high mutual information)",
+    "entropy": "moved in an autoencoder's latent space to where a classifier's prediction has high entropy",
+    "cross_entropy": "moved in an autoencoder's latent space to where a classifier's loss on their label is high",
+    "random": "moved in a random direction in an autoencoder's latent space: a control",
+    "reconstruction": "encoded and decoded by an autoencoder, and not moved: a control",
+}
+
+
+def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
+    """Everything that someone who is handed the set must know, ready for JSON."""
+    check_kind(Run, run=run)
+    check_kind(Synthesis, synthesis=synthesis)
+    check_kind(str, command=command)
+    data, recipe, arm = run.data, run.recipe, parse_arm(run.config["arm"])
+    counts = members(synthesis.labels, len(data.classes)).sum(0).tolist()[: len(data.classes)]
+    columns = {
+        "mutual_information_before": synthesis.mutual_information_before,
+        "mutual_information_after": synthesis.mutual_information_after,
+        "log_prob_fall": synthesis.log_prob_fall,
+        "latent_displacement": synthesis.latent_displacement,
+        "pixel_displacement": synthesis.pixel_displacement,
+    }
+    return {
+        "schema": 1,
+        "what": (
+            f"Synthetic images: real training images, lightly augmented, then {_how(arm)}. Labels are copied from the sources "
+            "and can have become wrong. For research and teaching, not for clinical use."
+        ),
+        "images": len(synthesis),
+        "classes": dict(zip(data.classes, counts, strict=True)),
+        "size": data.size,
+        "channels": data.channels,
+        "layout": "MedMNIST: train_images, train_labels; val and test are empty. source_index counts in the data's train split.",
+        "identity": identity(synthesis),
+        "anonymity": _anonymity(run, synthesis),
+        "data": {
+            "name": run.config["data"],
+            "licence": data.licence,
+            "citation": data.citation,
+            "fingerprint": run.config["data_fingerprint"],
+        },
+        "search": {
+            "objective": arm.objective,
+            "arm": run.config["arm"],
+            "radius": synthesis.radius,
+            "steps": synthesis.steps,
+            **_parts(arm, recipe),
+            "means": {name: round(column_B.double().mean().item(), 6) for name, column_B in columns.items()},
+        },
+        "audit": run.metrics.get("audit"),
+        "command": command,
+        "run": run.config,
+        "method_version": METHOD_VERSION,
+        "versions": versions(),
+    }
+
+
+def _how(arm: Arm) -> str:
+    """What was done to the images, in words."""
+    how = _WHERE[str(arm.objective)]
+    how += ", that of an untrained classifier: a control" if arm.sham else ""
+    return how + (", then changed by one gradient step in their pixels" if arm.pixel else "")
+
+
+def _parts(arm: Arm, recipe: Recipe) -> dict[str, Any]:
+    """The guard of the search, or None, and the pixel step where the arm takes one."""
+    guard = {"weight": recipe.guard_weight, "bound": recipe.guard_bound, "hard": recipe.guard_hard}
+    return {"guard": guard if arm.guard else None} | ({"pixel_eps": recipe.pixel_eps} if arm.pixel else {})
+
+
+def _anonymity(run: Run, synthesis: Synthesis) -> dict[str, Any]:
+    """How near the synthetic images are to real ones, beside how near real ones are to each other."""
+    real_NCHW = run.data.train.images[run.chosen].float() / 255
+    which_B, near_B = nearest_real(synthesis.images, real_NCHW)
+    own = (run.chosen[which_B] == synthesis.sources).double().mean()
+    some_n = torch.linspace(0, len(real_NCHW) - 1, min(COMPARED, len(real_NCHW))).long()
+    typical = typical_distance(real_NCHW, generator_for(run.config["seed"], "card, typical distance"))
+    numbers: dict[str, dict[str, Any]] = {
+        "synthetic_to_nearest_training_image": {"median": near_B.median(), "min": near_B.min(), "is_its_source": own},
+        "training_image_to_nearest_other": {"median": nearest_real(real_NCHW[some_n], real_NCHW, own_B=some_n)[1].median()},
+        "two_training_images": {"median": typical},
+    }
+    rounded = {name: {key: round(float(value), 4) for key, value in values.items()} for name, values in numbers.items()}
+    near, other, two = (values["median"] for values in rounded.values())
+    return {
+        "anonymous": False,
+        "statement": (
+            "These images are NOT anonymous: each is made from one real image. The nearest training image is, in the median, "
+            f"{near:.3f} away, and for {own:.0%} of them it is the very image they were made from; a training image is "
+            f"{other:.3f} from the nearest other and {two:.3f} from any other. Whoever may not see the real images may not see "
+            "these."
+        ),
+        "unit": "root mean square difference over pixels, in [0, 1] intensity",
+        **rounded,
+    }

@@ -1,0 +1,182 @@
+"""What a run is: a pure function of this configuration, written out in full beside its results."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+import torch
+
+from tsynd.errors import TsyndError, unknown
+from tsynd.training import Recipe, parse_arm
+from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.validation import check_name, check_whole
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How much is measured: draws of test-time augmentation, PGD steps, and at most how many images under shifts and attack.
+
+    `limit=None` means all of them. Clean performance is always measured on all. `strong`: also under stronger attacks, with the
+    checks of them (see `tsynd.robustness.evaluate`).
+
+    Raises:
+        TsyndError: when a number is out of range.
+    """
+
+    draws: int = 10
+    attack_steps: int = 20
+    limit: int | None = None
+    strong: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("draws", "attack_steps", "limit"):
+            value = getattr(self, name)
+            if (value is None and name != "limit") or not isinstance(value, int | None) or isinstance(value, bool):
+                raise TsyndError(f"{name} must be a whole number, got {value!r}")
+            if value is not None:
+                check_whole(**{name: value})
+                if value < 1:
+                    raise TsyndError(f"{name} must be >= 1, got {value}")
+        if not isinstance(self.strong, bool):
+            raise TsyndError(f"strong must be true or false, got {self.strong!r}")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One meaning of smoke, cpu and gpu everywhere: the recipe of training and the extent of evaluation."""
+
+    recipe: Recipe
+    evaluation: Evaluation
+
+
+BUDGETS: dict[str, Budget] = {
+    # Seconds: to see that everything works. Its numbers mean nothing.
+    "smoke": Budget(Recipe(steps=120, autoencoder_steps=160), Evaluation(draws=2, limit=64)),
+    # A few minutes on one core: small networks, trained to the end.
+    "cpu": Budget(Recipe(), Evaluation()),
+    # Minutes on a GPU: the same networks, trained longer.
+    "gpu": Budget(Recipe(steps=3000, autoencoder_steps=4000), Evaluation(draws=20)),
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run.
+
+    Args:
+        data: a data set's name (`breastmnist`, `phantom`, `phantom:seed=1`), a folder, or an `.npz` file.
+        arm: how to train; parts combine with `+` (see `tsynd.training.ARMS`).
+        per_class: training images of each class; None or "all" for all.
+        size: side of the images in px; None for 28, or a file's own size.
+        seed: of the subset, the initialisation and all that is drawn.
+        budget: `smoke`, `cpu` or `gpu`.
+        evaluate: the split that is evaluated, `test` or `val`.
+        device: `auto` (cuda, then mps, then cpu) or the name of a torch device.
+        synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
+        review: an expert's decisions about these images; rejected and unreviewed ones are left out.
+        skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
+
+    Raises:
+        TsyndError: when a value is not one of these.
+    """
+
+    data: str
+    arm: str = "guarded"
+    per_class: int | Literal["all"] | None = None
+    size: int | None = None
+    seed: int = 0
+    budget: str = "cpu"
+    evaluate: str = "test"
+    device: str = "auto"
+    synthetic: str | None = None
+    review: str | None = None
+    skip_unreadable: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        for name in ("data", "arm", "budget", "evaluate", "device"):
+            if not isinstance(getattr(self, name), str):
+                raise TsyndError(f"{name} must be a text, got {getattr(self, name)!r}")
+        if self.per_class == "all":
+            object.__setattr__(self, "per_class", None)
+        for name in ("per_class", "size", "seed"):
+            value = getattr(self, name)
+            if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
+                raise TsyndError(f"{name} must be a whole number, got {value!r}")
+        for name in ("synthetic", "review"):
+            if not isinstance(getattr(self, name), str | None):
+                raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
+        if parse_arm(self.arm).objective and self.synthetic:
+            raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
+        if self.review and not self.synthetic:
+            raise TsyndError(f"--review {self.review} needs the images that it is about: --synthetic FILE.npz")
+        check_name("budget", self.budget, BUDGETS)
+        if self.evaluate not in ("test", "val"):
+            raise unknown("split", self.evaluate, ["test", "val"])
+        if isinstance(self.per_class, int):
+            check_whole(per_class=self.per_class)
+            if self.per_class < 1:
+                raise TsyndError(f"per_class must be >= 1 or all, got {self.per_class}")
+        if self.size is not None and not 16 <= self.size <= 1024:
+            raise TsyndError(f"size must be between 16 and 1024 px, got {self.size}")
+        if self.seed < 0:
+            raise TsyndError(f"seed must be >= 0, got {self.seed}")
+        known = [each.name for kind in (Recipe, Evaluation) for each in fields(kind)]
+        for name in self.changes:
+            check_name("setting", name, known)
+        _ = self.recipe, self.evaluation  # they check their own numbers
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number of the training, the budget's but for `changes`."""
+        return replace(BUDGETS[self.budget].recipe, **self._changed(Recipe))
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The extent of the evaluation, the budget's but for `changes`."""
+        return replace(BUDGETS[self.budget].evaluation, **self._changed(Evaluation))
+
+    def _changed(self, kind: type) -> dict[str, Any]:
+        names = {each.name for each in fields(kind)}
+        return {name: value for name, value in self.changes.items() if name in names}
+
+    def resolved(self) -> dict[str, Any]:
+        """The configuration with every default of the method written out: what `config.json` holds."""
+        given = {"synthetic": self.synthetic, "review": self.review, "skip_unreadable": self.skip_unreadable or None}
+        return {
+            **{name: value for name, value in asdict(self).items() if name not in (*given, "changes")},
+            **{name: value for name, value in given.items() if value is not None},
+            "method_version": METHOD_VERSION,
+            "recipe": asdict(self.recipe),
+            "evaluation": asdict(self.evaluation),
+        }
+
+
+def changes(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a resolved configuration that are not those of its budget: what `RunConfig.changes` may have been.
+
+    >>> changes(RunConfig("phantom", changes={"radius": 0.1, "draws": 10}).resolved())
+    {'radius': 0.1}
+    """
+    budget = BUDGETS[config["budget"]]
+    usual = asdict(budget.recipe) | asdict(budget.evaluation)
+    found = {**config.get("recipe", {}), **config.get("evaluation", {})}
+    return {name: value for name, value in found.items() if name in usual and usual[name] != value}
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device of a name; `auto` is cuda, then mps, then cpu.
+
+    Raises:
+        TsyndError: when torch does not know the device or this machine does not have it.
+    """
+    if name == "auto":
+        best = torch.accelerator.current_accelerator()
+        return best if best is not None and torch.accelerator.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise TsyndError(f"device {name!r} cannot be used here: use auto or cpu") from error
+    return device

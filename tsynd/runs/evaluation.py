@@ -1,0 +1,77 @@
+"""What a run measures when its classifier is trained: on a whole split, in each subgroup, and of its synthetic images."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tsynd.classification import Classifier
+from tsynd.data import Dataset, Split
+from tsynd.metrics.classification import balanced_accuracy, scores
+from tsynd.posterior import HeadDropout
+from tsynd.robustness import RobustnessReport, evaluate
+from tsynd.runs.config import RunConfig
+from tsynd.targeting import Synthesis
+from tsynd.utils.batching import fitting, predict
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.rng import generator_for
+
+
+def measure(
+    config: RunConfig,
+    data: Dataset,
+    classifier: Classifier,
+    synthesis: Synthesis | None,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[dict[str, Any], RobustnessReport]:
+    """The sections of `metrics.json` that describe the classifier and the synthetic images, and the report they come from.
+
+    Args:
+        config: the run's; it says on which split and by which budget.
+        data: where that split comes from.
+        classifier: the trained one, in eval mode.
+        synthesis: the bank at the end of training, None where there is none.
+        progress: called with a line for each part that begins.
+    """
+    evaluation, split = config.evaluation, getattr(data, config.evaluate)
+    posterior = HeadDropout.of(classifier, config.recipe.samples, generator_for(config.seed, "evaluation masks"))
+    measured = evaluate(
+        classifier,
+        split.images,
+        split.labels,
+        data.task,
+        posterior=posterior,
+        seed=config.seed,
+        draws=evaluation.draws,
+        attack_steps=evaluation.attack_steps,
+        limit=evaluation.limit,
+        strong=evaluation.strong,
+        batch_size=fitting(data.size),
+        progress=progress,
+    )
+    positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
+    inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
+    searched = {"synthesis": _summary(synthesis), "subgroups": inside}
+    return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched, measured
+
+
+def _inside(classifier: Classifier, split: Split) -> float | None:
+    """Balanced accuracy on one subgroup; None where it has no image, as a withheld one in `val`."""
+    if not len(split):
+        return None
+    with frozen(classifier):
+        logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
+    return balanced_accuracy(scores(logits_BC, split.labels), split.labels)
+
+
+def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
+    """What the search did, averaged over the bank at the end of training; None where there are no synthetic images."""
+    columns = (
+        "mutual_information_before",
+        "mutual_information_after",
+        "latent_displacement",
+        "pixel_displacement",
+        "log_prob_fall",
+    )
+    if synthesis is None:
+        return {"count": 0} | dict.fromkeys(columns)
+    return {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in columns}

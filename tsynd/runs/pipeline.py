@@ -1,0 +1,242 @@
+"""The whole of TSynD, from images to a report: load, autoencode, train with targeted images, evaluate, write."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tsynd.audit import Audit, audit
+from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
+from tsynd.classification import Classifier, build_classifier
+from tsynd.data import Dataset, load
+from tsynd.data.dataset import fingerprint
+from tsynd.errors import TsyndError
+from tsynd.runs import folder as run_folder
+from tsynd.runs.config import RunConfig, find_device
+from tsynd.runs.evaluation import measure
+from tsynd.runs.run import Run, history_of, losses
+from tsynd.synthetic.npz import load_synthesis, save_synthesis
+from tsynd.synthetic.sets import given_images, origin
+from tsynd.targeting import Guard, Synthesis
+from tsynd.targeting.synthesis import identity
+from tsynd.training import History, parse_arm, train_classifier
+from tsynd.training.arms import steps_of
+from tsynd.training.loop import CHECKPOINT_EVERY
+from tsynd.utils.atomic_files import digest, write_json
+from tsynd.utils.batching import for_training
+from tsynd.utils.environment import METHOD_VERSION, device_name, versions
+from tsynd.utils.rng import seed_for
+from tsynd.utils.tensor_files import load_notes, load_weights, save_network, weights_hash
+from tsynd.utils.validation import check_kind
+
+STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report")
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with (stage, steps done, steps in all or 0 when unknown, what is going on)."""
+
+
+def run(
+    config: RunConfig,
+    out: str | Path | None = None,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+    shared: str | Path | None = None,
+    audited: bool = True,
+) -> Run:
+    """Run TSynD once: a pure function of the configuration, with its files in `out` when a folder is given.
+
+    An unfinished run of the same configuration in `out` goes on where it stopped: after its last finished stage, or within
+    the training of the classifier at its last checkpoint.
+
+    Args:
+        config: what to run.
+        out: folder for config.json, autoencoder.safetensors, classifier.safetensors, synthetic.npz, metrics.json and
+            report.html; nothing is written without one.
+        force: replace another run's files in `out`.
+        progress: called as stages advance.
+        shared: folder of autoencoders that runs of one set, subset, seed and recipe have in common: found there, or put there.
+        audited: audit the synthetic images, which trains a judge on the whole training set.
+
+    Raises:
+        TsyndError: for bad input, before anything is computed or replaced.
+    """
+    check_kind(RunConfig, config=config)
+    say = progress or (lambda stage, done, total, text: None)
+    seconds = dict.fromkeys(STAGES, 0.0)
+    folder = Path(out) if out is not None else None
+    device = find_device(config.device)
+    with _clock(seconds, "load"):
+        say("load", 0, 0, config.data)
+        data = load(
+            config.data,
+            size=config.size,
+            skip_unreadable=config.skip_unreadable,
+            progress=lambda text, done, total: say("load", done, total if done else 0, text),
+        )
+        for note in data.notes:
+            say("note", 0, 0, note)
+        chosen = data.subset_index(config.per_class, config.seed)
+    settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
+    given: Synthesis | None = None
+    review: dict[str, Any] = {}
+    known_sources = False
+    if config.synthetic:
+        given, decided = given_images(Path(config.synthetic), Path(config.review) if config.review else None, data)
+        known_sources = origin(Path(config.synthetic)) is not None  # else they are not audited
+        settings |= {"synthetic_identity": identity(given)}  # of what is trained on: the names of files say nothing
+        review = {"review": decided} if decided else {}
+    if folder:
+        run_folder.open_folder(folder, settings, force)
+    some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
+    images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
+
+    autoencoder: ConvAutoencoder | None = None
+    autoencoder_loss: list[float] = []
+    if parse_arm(config.arm).objective:
+        path = _shared(Path(shared), settings) if shared else folder / run_folder.AUTOENCODER if folder else None
+        whole = config.recipe.autoencoder_images == "all"
+        learnt_BCHW = for_training(data.train.images, device) if whole else images_BCHW
+        autoencoder, autoencoder_loss = _autoencoder(config, data, learnt_BCHW, path, seconds, say)
+    classifier, history, synthesis = _classifier(
+        config, data, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say
+    )
+
+    with _clock(seconds, "evaluation"):
+        metrics, report = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
+    seen = None
+    if audited and synthesis and (autoencoder or known_sources):
+        with _clock(seconds, "audit"):
+            seen = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
+    metrics["audit"] = seen.to_json() if seen else None
+    metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
+    metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
+    finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
+    finished.answers = report.answers
+    if folder:
+        with _clock(seconds, "report"):
+            say("report", 0, 0, "drawing")
+            from tsynd.runs.report.page import write_report  # matplotlib takes a second to import
+
+            write_report(folder / run_folder.REPORT, finished)
+        write_json(folder / run_folder.METRICS, {"schema": 1, "config": settings} | metrics)
+    return finished
+
+
+def _autoencoder(
+    config: RunConfig, data: Dataset, images_BCHW: Tensor, path: Path | None, seconds: dict[str, float], say: Progress
+) -> tuple[ConvAutoencoder, list[float]]:
+    """Train the autoencoder, or take it from an unfinished run or another that shares it."""
+    recipe = config.recipe
+    autoencoder = build_autoencoder(data.channels, data.size, seed_for(config.seed, "initialise autoencoder"))
+    if path and (notes := load_notes(path, "seconds", "loss")):
+        load_weights(path, autoencoder)
+        if not isinstance(notes["seconds"], int | float):
+            raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
+        seconds["autoencoder"] = notes["seconds"]
+        return autoencoder.to(images_BCHW.device), losses(path, notes)
+    with _clock(seconds, "autoencoder"):
+        loss = train_autoencoder(
+            autoencoder.to(images_BCHW.device),
+            images_BCHW,
+            steps=recipe.autoencoder_steps,
+            latent_noise=recipe.latent_noise,
+            seed=config.seed,
+            progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
+        )
+    if path:
+        save_network(path, autoencoder, {"seconds": seconds["autoencoder"], "loss": loss})
+    return autoencoder, loss
+
+
+def _shared(folder: Path, settings: dict[str, Any]) -> Path:
+    """Where the autoencoder lies that a run shares: named by all that it depends on."""
+    recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise", "autoencoder_images")}
+    names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
+    return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
+
+
+def _classifier(
+    config: RunConfig,
+    data: Dataset,
+    chosen: Tensor,
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    autoencoder: ConvAutoencoder | None,
+    given: Synthesis | None,
+    folder: Path | None,
+    seconds: dict[str, float],
+    say: Progress,
+) -> tuple[Classifier, History, Synthesis | None]:
+    """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
+    recipe, arm = config.recipe, parse_arm(config.arm)
+    initial = seed_for(config.seed, "initialise classifier")
+    classifier = build_classifier(data.channels, data.size, len(data.classes), initial, multi_label=data.multi_label)
+    path = folder / run_folder.CLASSIFIER if folder else None
+    synthesis = load_synthesis(folder / run_folder.SYNTHETIC) if folder else None
+    complete = synthesis is not None or not (arm.objective or given)
+    if folder and path and complete and (notes := load_notes(path, "history")):
+        load_weights(path, classifier)
+        history = history_of(path, notes)
+    else:
+        history, synthesis = train_classifier(
+            classifier.to(images_BCHW.device),
+            images_BCHW,
+            labels_B,
+            arm,
+            recipe,
+            autoencoder=autoencoder,
+            synthetic=given,
+            seed=config.seed,
+            progress=lambda step, loss: say("training", step + 1, steps_of(arm, recipe), f"loss {loss:.4f}"),
+            checkpoint=folder / run_folder.CHECKPOINT if folder else None,
+            checkpoint_every=CHECKPOINT_EVERY,
+        )
+        if synthesis:
+            synthesis = given or synthesis.to("cpu").with_sources(chosen)
+        if folder and path:
+            if synthesis:
+                save_synthesis(folder / run_folder.SYNTHETIC, synthesis, (data.name, fingerprint(data)))
+            save_network(path, classifier, {"history": asdict(history)})
+    if folder:
+        (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
+    seconds |= history.seconds
+    return classifier.to(images_BCHW.device), history, synthesis
+
+
+def _audit(
+    config: RunConfig,
+    data: Dataset,
+    chosen: Tensor,
+    classifier: Classifier,
+    autoencoder: ConvAutoencoder | None,
+    synthesis: Synthesis,
+    say: Progress,
+) -> Audit:
+    """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
+    recipe, arm = config.recipe, parse_arm(config.arm)
+    return audit(
+        synthesis,
+        classifier,
+        autoencoder,
+        data,
+        chosen=chosen,
+        recipe=recipe,
+        split=config.evaluate,
+        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
+        samples=recipe.samples,
+        seed=config.seed,
+        progress=lambda text: say("audit", 0, 0, text),
+    )
+
+
+@contextmanager
+def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the wall-clock time of the block to a stage."""
+    started = time.perf_counter()
+    yield
+    seconds[stage] += time.perf_counter() - started

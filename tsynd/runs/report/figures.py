@@ -1,0 +1,250 @@
+"""The figures of one run: what was synthesised, what it did to uncertainty, how training went, and how well it stands up."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from tsynd.data import Dataset
+from tsynd.data.labels import names_of, numbers_of
+from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
+from tsynd.runs.run import Run
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, short, styled
+from tsynd.utils.rng import generator_for
+
+ROWS = ("source", "start", "targeted", "difference")
+
+
+def examples(run: Run, count: int = 8) -> Tensor:
+    """Rows of the synthesis to show: one for each source, the classes in turn, the largest gain in information first."""
+    synthesis = run.synthesis
+    assert synthesis is not None
+    gain_B = (synthesis.mutual_information_after - synthesis.mutual_information_before).cpu()
+    order = gain_B.argsort(descending=True, stable=True).tolist()
+    queues: dict[str, list[int]] = {}
+    seen: set[int] = set()
+    for row in order:
+        source = int(synthesis.sources[row])
+        if source not in seen:
+            seen.add(source)
+            queues.setdefault(_rank(synthesis.labels[row]), []).append(row)
+    turns = [row for turn in range(count) for _, queue in sorted(queues.items()) for row in queue[turn : turn + 1]]
+    return torch.tensor(sorted(turns[:count], key=lambda row: _rank(synthesis.labels[row])))
+
+
+@styled
+def pairs(run: Run, count: int = 8) -> Figure:
+    """Real images, what the search started from, the targeted images, and what the search changed.
+
+    A search starts from the reconstruction of the augmented source. The difference is targeted minus start, so that it
+    shows the search and neither the augmentation nor the autoencoder's blur.
+    """
+    synthesis = run.synthesis
+    assert synthesis is not None
+    chosen = examples(run, count)
+    sources_BCHW = run.data.train.images[synthesis.sources[chosen].cpu()].float() / 255
+    copies_BCHW, targeted_BCHW = synthesis.reconstructions[chosen].cpu(), synthesis.images[chosen].cpu()
+    change_BHW = (targeted_BCHW - copies_BCHW).mean(dim=1)
+    limit = max(float(change_BHW.abs().max()), 1e-3)
+    figure = Picture(figsize=(1.15 * len(chosen) + 1.2, 5.4))
+    axes = figure.subplots(4, len(chosen), squeeze=False)
+    shown = None
+    for column, row in enumerate(chosen.tolist()):
+        for line, image_CHW in enumerate((sources_BCHW[column], copies_BCHW[column], targeted_BCHW[column])):
+            image = image_CHW.permute(1, 2, 0).squeeze(-1).numpy()
+            axes[line, column].imshow(image, cmap="gray", vmin=0, vmax=1)
+        shown = axes[3, column].imshow(change_BHW[column].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        before, after = float(synthesis.mutual_information_before[row]), float(synthesis.mutual_information_after[row])
+        axes[0, column].set_title(short(names_of(synthesis.labels[row], run.data.classes)), fontsize=9)
+        axes[3, column].set_xlabel(f"{before:.3f} → {after:.3f}", fontsize=9)
+    for line, name in enumerate(ROWS):
+        axes[line, 0].set_ylabel(name)
+    bare(axes)
+    assert shown is not None
+    figure.colorbar(shown, ax=axes[3, :].tolist(), label="intensity", shrink=0.9, aspect=12)
+    figure.supxlabel("mutual information, before → after (nats)", fontsize=10)
+    return figure
+
+
+@styled
+def information(run: Run) -> Figure:
+    """Mutual information of each synthetic image before and after the search, on posterior samples that it has not seen.
+
+    Beside it the means whenever images were added, where any were: images that are given enter at once.
+    """
+    synthesis = run.synthesis
+    assert synthesis is not None
+    figure = Picture(figsize=(8, 3.4))
+    scatter, *over_time = figure.subplots(1, 2 if run.history.refresh_step else 1, squeeze=False)[0]
+    before, after = synthesis.mutual_information_before.cpu(), synthesis.mutual_information_after.cpu()
+    top = 1.05 * max(float(before.max()), float(after.max()), 1e-3)
+    scatter.plot([0, top], [0, top], color="#777777", linewidth=1, linestyle="--", label="no change")
+    kinds = ("targeted images",) if run.data.multi_label else run.data.classes
+    for label, name in enumerate(kinds):
+        of_class = (synthesis.labels == label).cpu() if not run.data.multi_label else torch.ones_like(before, dtype=torch.bool)
+        style = {"color": COLOURS[label % 8], "marker": MARKERS[label % 8]}
+        named = short(name) if len(kinds) <= len(COLOURS) else None  # more would fill the figure with names
+        scatter.scatter(before[of_class], after[of_class], s=14, alpha=0.6, label=named, **style)
+    steps = run.history.refresh_step
+    title = "images in the bank at the end" if steps else "images in the bank"
+    scatter.set(xlabel="before the search (nats)", ylabel="after (nats)", title=title)
+    scatter.legend(fontsize=8)
+    for axis in over_time:
+        axis.plot(steps, run.history.mutual_information_before, color=COLOURS[0], marker="o", markersize=3, label="before")
+        axis.plot(steps, run.history.mutual_information_after, color=COLOURS[1], marker="s", markersize=3, label="after")
+        axis.set(xlabel="optimiser step", ylabel="mutual information (nats)", title="as training goes on")
+        axis.set_ylim(bottom=0)
+        axis.legend()
+    return figure
+
+
+@styled
+def curves(run: Run) -> Figure:
+    """Training curves: the loss of the classifier and, where there is one, of the autoencoder."""
+    figure = Picture(figsize=(8, 2.9))
+    losses = [("classifier: cross-entropy (nats)", run.history.loss)]
+    if run.autoencoder_loss:
+        losses.append(("autoencoder: squared error", run.autoencoder_loss))
+    for axis, (name, loss) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses, strict=True):
+        axis.plot(loss, color="#BBBBBB", linewidth=0.8, label="each step")
+        width = max(1, len(loss) // 40)
+        smooth = np.convolve(loss, np.ones(width) / width, mode="valid")
+        axis.plot(np.arange(len(smooth)) + width - 1, smooth, color=COLOURS[0], label=f"mean of {width} steps")
+        axis.set(xlabel="optimiser step", ylabel=name, yscale="log")
+        if run.history.refresh_step and axis.get_subplotspec().colspan.start == 0:
+            axis.axvline(run.history.refresh_step[0], color=COLOURS[1], linestyle=":", label="synthesis begins")
+        axis.legend(fontsize=8)
+    return figure
+
+
+@styled
+def performance(metrics: dict[str, Any]) -> Figure:
+    """How the classifier stands up: clean and augmented, corrupted by severity, attacked by strength."""
+    figure = Picture(figsize=(10, 4))
+    left, middle, right = figure.subplots(1, 3, sharey=True)
+    clean, augmented = metrics["clean"]["balanced_accuracy"], metrics["test_time_augmentation"]
+    _augmentation(left, clean, augmented)
+    for position, (name, by_severity) in enumerate(metrics["corruptions"].items()):
+        style = {"color": COLOURS[position % 8], "marker": MARKERS[position % 8], "markersize": 4}
+        levels = sorted(by_severity, key=int)
+        middle.plot([0, *map(int, levels)], [clean, *(by_severity[level] for level in levels)], label=_spaced(name), **style)
+    middle.set(xlabel="severity (0: clean)", title="corrupted")
+    figure.legend(*middle.get_legend_handles_labels(), fontsize=8, ncols=8, loc="outside lower center", title="corruptions")
+    attack = metrics["attacks"]["pgd"]
+    eps = sorted(attack, key=float)
+    right.plot([float(e) * 255 for e in eps], [attack[e] for e in eps], color=COLOURS[1], marker="s")
+    right.set(xlabel="size of the attack, eps (1/255)", ylabel="accuracy", title="attacked (PGD)")
+    right.yaxis.set_tick_params(labelleft=True)
+    left.set(ylabel="balanced accuracy", ylim=(0, 1.02))
+    return figure
+
+
+@styled
+def comparison(metrics: dict[str, dict[str, Any]]) -> Figure:
+    """Several runs side by side: clean, augmented and corrupted on the left, attacked on the right.
+
+    Args:
+        metrics: `run.metrics` by the name that the legend shows.
+    """
+    figure = Picture(figsize=(9, 3.6))
+    shifts, attacks = figure.subplots(1, 2, width_ratios=(3, 2))
+    names = ["clean", "augmented,\ninside", "augmented,\noutside", *map(_spaced, next(iter(metrics.values()))["corruptions"])]
+    for position, (name, measured) in enumerate(metrics.items()):
+        style: Any = {"color": COLOURS[position % 8], "marker": MARKERS[position % 8], "label": name}
+        augmented = [measured["test_time_augmentation"][where]["mean"] for where in ("inside", "outside")]
+        corrupted = [sum(levels.values()) / len(levels) for levels in measured["corruptions"].values()]
+        across = np.arange(len(names)) + 0.15 * (position - (len(metrics) - 1) / 2)
+        shifts.plot(across, [measured["clean"]["balanced_accuracy"], *augmented, *corrupted], linestyle="none", **style)
+        eps = sorted(measured["attacks"]["pgd"], key=float)
+        attacks.plot([float(e) * 255 for e in eps], [measured["attacks"]["pgd"][e] for e in eps], **style)
+    shifts.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
+    shifts.set(ylabel="balanced accuracy", ylim=(0, 1.02), title="clean and shifted (mean over draws or severities)")
+    shifts.legend(loc="lower left")
+    attacks.set(xlabel="size of the attack, eps (1/255)", ylabel="accuracy", ylim=(0, 1.02), title="attacked (PGD)")
+    return figure
+
+
+@styled
+def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
+    """The first training images of each class, a row a class; of several labels, those that have it."""
+    figure = Picture(figsize=(1.3 * per_class + 1, 1.35 * len(data.classes)))
+    axes = figure.subplots(len(data.classes), per_class, squeeze=False)
+    for label, name in enumerate(data.classes):
+        axes[label, 0].set_ylabel(short(name))
+        has_N = data.train.labels[:, label] == 1 if data.multi_label else data.train.labels == label
+        for axis, image_CHW in zip(axes[label], data.train.images[has_N.nonzero().flatten()[:per_class]], strict=False):
+            axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+    bare(axes)
+    return figure
+
+
+@styled
+def corruptions(image_CHW: Tensor, names: Iterable[str] | None = None, *, blocks: int = 2, seed: int = 0) -> Figure:
+    """A contact sheet: an image, and what each corruption makes of it at severities 1 to 5.
+
+    Args:
+        image_CHW: (C, S, S) uint8, or float in [0, 1]; C = 1 or 3.
+        names: which, a row each; without them all that can be applied to an image of C channels.
+        blocks: so many rows stand side by side.
+        seed: of the noise.
+
+    Raises:
+        TsyndError: as `tsynd.robustness.corrupt`.
+    """
+    image_1CHW = (image_CHW.float() / 255 if image_CHW.dtype == torch.uint8 else image_CHW)[None]
+    can = [name for name, corruption in CORRUPTIONS.items() if len(image_CHW) == 3 or not corruption.colour]
+    chosen = can if names is None else list(names)
+    lines = -(-len(chosen) // blocks)
+    figure = Picture(figsize=(5.6 * blocks, 0.84 * lines + 0.3))
+    figure.set_layout_engine("none")
+    width, height = figure.get_size_inches()
+    axes = figure.subplots(
+        lines,
+        7 * blocks - 1,  # an empty column before each block but the first, for its names
+        squeeze=False,
+        width_ratios=([1] * 6 + [0.9]) * (blocks - 1) + [1] * 6,
+        gridspec_kw={
+            "left": 0.8 / width,
+            "right": 0.995,
+            "bottom": 0.01,
+            "top": 1 - 0.25 / height,
+            "wspace": 0.04,
+            "hspace": 0.06,
+        },
+    )
+    bare(axes)
+    for number, name in enumerate(chosen):
+        row, first = number % lines, 7 * (number // lines)
+        axes[row, first].set_ylabel(_spaced(name).replace(" ", "\n"), rotation=0, ha="right", va="center", fontsize=9)
+        for severity in range(6):
+            made = corrupt(image_1CHW, name, severity, generator_for(seed, name)) if severity else image_1CHW
+            axes[row, first + severity].imshow(made[0].permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
+            if row == 0:
+                axes[row, first + severity].set_title(str(severity or "clean"), fontsize=9)
+    for axis in axes.flat:
+        axis.set_visible(bool(axis.images))
+    return figure
+
+
+def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:
+    """Mean and worst draw, inside and outside the training range, against clean."""
+    axis.axhline(clean, color="#777777", linewidth=1, linestyle="--", label="clean")
+    for offset, (name, marker, colour) in enumerate((("mean", "o", COLOURS[0]), ("worst", "v", COLOURS[1]))):
+        heights = [augmented[where][name] for where in ("inside", "outside")]
+        axis.plot([0 + 0.1 * offset, 1 + 0.1 * offset], heights, marker=marker, linestyle="none", color=colour, label=name)
+    axis.set_xticks([0.05, 1.05], ["inside the\ntraining range", "outside"])
+    axis.set(xlim=(-0.4, 1.5), title="randomly augmented")
+    axis.legend(fontsize=8, loc="lower left")
+
+
+def _rank(label: Tensor) -> str:
+    """Where an image with this label stands among others: by class, of several labels by those it has."""
+    return " ".join(number.zfill(5) for number in numbers_of(label).split())
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,287 @@
+"""`report.html`: one page about one run, without any other file, for light and dark screens, wide and narrow."""
+
+import json
+import shlex
+from html import escape
+from importlib import resources
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tsynd.audit import figures as audit_figures
+from tsynd.robustness import figure as robustness_figure
+from tsynd.runs.config import changes
+from tsynd.runs.report import figures
+from tsynd.runs.run import Run
+from tsynd.utils.atomic_files import write_text
+from tsynd.utils.plotting import data_uri
+
+NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
+NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
+PAIRS = """The images that gained most. Source: the real image. Start: its augmented copy, encoded and decoded. Targeted: what
+the search found. Difference: targeted minus start."""
+FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
+image what the judge sees; ≠ where that is not the label. Difference: targeted minus start, one scale in every report. Nearest
+real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
+STYLE = (resources.files("tsynd.runs.report") / "report.css").read_text(encoding="utf-8")
+
+
+def write_report(path: Path, run: Run) -> None:
+    """Write the report of a run, whole or not at all."""
+    write_text(path, render(run, path.parent))
+
+
+def command(config: dict[str, Any], out: Path) -> str:
+    """The command that makes this run again, in place of the one in the folder.
+
+    >>> config = {"data": "phantom", "size": 28, "per_class": None, "arm": "none", "seed": 0}
+    >>> command(config | {"budget": "cpu", "evaluate": "test", "device": "cpu"}, Path("a")).partition(" --arm ")[2]
+    'none --seed 0 --budget cpu --evaluate test --device cpu --out a --force'
+    """
+    per_class = "all" if config["per_class"] is None else config["per_class"]
+    options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
+    options |= {name: config[name] for name in ("synthetic", "review") if config.get(name)}
+    words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
+    words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
+    words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
+    words += [word for name, value in changes(config).items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
+
+
+def render(run: Run, out: Path) -> str:
+    """The report of a run as one page of HTML; `out` is the run's folder."""
+    config, data = run.config, run.data
+    subset = "all" if config["per_class"] is None else f"{config['per_class']} per class"
+    title = f"{config['arm']} on {data.name}"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} – tsynd report</title>
+<style>
+{STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{escape(title)}</h1>
+<p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the {run.metrics["n"]} images of
+{escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
+For research and teaching, not for clinical use.</p>
+{_notes(data.notes)}
+{_budget_warning(config)}
+{_tiles(run.metrics)}
+{_synthesis(run)}
+{_audit(run)}
+{_performance(run.metrics, run.data.classes)}
+{_doubt(run.metrics)}
+{_training(run)}
+{_provenance(run, out)}
+</main>
+</body>
+</html>
+"""
+
+
+def _budget_warning(config: dict[str, Any]) -> str:
+    if config["budget"] != "smoke":
+        return ""
+    return "<p><strong>Budget smoke: this run shows that everything works. Its numbers mean nothing.</strong></p>"
+
+
+def _tiles(metrics: dict[str, Any]) -> str:
+    """The six numbers to look at first."""
+    corrupted = [value for levels in metrics["corruptions"].values() for value in levels.values()]
+    seconds = metrics["seconds"]
+    tiles = {
+        "AUROC": _number(metrics["clean"]["auroc"]),
+        "balanced accuracy": _number(metrics["clean"]["balanced_accuracy"]),
+        "randomly augmented, outside the training range": _number(metrics["test_time_augmentation"]["outside"]["mean"]),
+        "corrupted, mean": _number(sum(corrupted) / len(corrupted)),
+        "accuracy under PGD 4/255": _number(metrics["attacks"]["pgd"]["0.0157"]),
+        "classifier's training": f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s",
+    }
+    return (
+        '<dl class="tiles">' + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items()) + "</dl>"
+    )
+
+
+def _synthesis(run: Run) -> str:
+    """Sources beside their targeted images, and what the search did to uncertainty."""
+    if run.synthesis is None:
+        return "<h2>Synthetic images</h2><p>This arm trains on real images only.</p>"
+    summary = run.metrics["synthesis"]
+    change = f"{summary['mutual_information_before']:.3f} to {summary['mutual_information_after']:.3f} nats"
+    fall = summary["log_prob_fall"]
+    opening, classifier, panels = (
+        f"The bank held {summary['count']} images at the end of training.",
+        "the classifier",
+        "Left: each image in the bank. Right: means whenever images were added.",
+    )
+    if run.config.get("synthetic"):
+        opening = f"{summary['count']} images were given to this run. What follows is from their file."
+        classifier, panels = "the classifier that they were made with", "Each image that was given."
+    text = (
+        f"{opening} The search moved them by "
+        f"{summary['latent_displacement']:.2f} standard deviations per latent dimension and {summary['pixel_displacement']:.3f} "
+        f"of the intensity range per pixel. Mean mutual information, on posterior samples that the search had not seen, went "
+        f"from {change}; the log-probability of the copied label {'fell' if fall >= 0 else 'rose'} by {abs(fall):.2f} nats."
+    )
+    alt_pairs = f"Real images, where the search started, targeted images and their difference; information went from {change}"
+    alt_information = f"Mutual information of each synthetic image before and after the search; on average from {change}"
+    return f"""<h2>What was synthesised</h2>
+<p>{text}</p>
+{_figure(figures.pairs(run), alt_pairs, PAIRS)}
+<h2>What {classifier} did not know</h2>
+{_figure(figures.information(run), alt_information, panels)}"""
+
+
+def _audit(run: Run) -> str:
+    """Is a synthetic image still of its class: answers, typical and worst images, and every measure."""
+    found = run.metrics["audit"]
+    if found is None and run.synthesis is None:
+        return ""
+    if found is None:
+        return "<p>These images have no audit: their file does not say which data they were made from.</p>"
+    answers = [
+        f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in audit_figures.words(found).items()
+    ]
+    pictures = ""
+    if run.audit is not None:
+        agree, before = (f"{found['groups'][name]['judge_agrees']['mean']:.0%}" for name in ("targeted", "reconstruction"))
+        alt = f"Typical and worst targeted images; the judge sees the label in {agree} of all of them, in {before} of the starts"
+        pictures = _figure(audit_figures.faces(run.audit, run.data), alt, FACES)
+    notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in audit_figures.captions(found))
+    return f"""<h2>Is the synthetic image still of its class?</h2>
+{"".join(answers)}
+{pictures}
+{_table("mean and 95 % interval", *audit_figures.table(found))}
+{notes}"""
+
+
+def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
+    """Clean, augmented, corrupted and attacked: one figure and the numbers behind it."""
+    clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
+    augmented = metrics["test_time_augmentation"]
+    rows = {
+        NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items() if name != "auroc_per_label"
+    }
+    areas = {name: [_number(area)] for name, area in zip(classes, clean.get("auroc_per_label", []), strict=False)}
+    some = f" Shifts and attacks: {metrics['attacks']['n']} of the images." if metrics["attacks"]["n"] < metrics["n"] else ""
+    positive = f" Positive class: {metrics['positive_class']}." if "positive_class" in metrics else ""
+    shifts = {
+        f"augmented {where}": [_number(augmented[where][key]) for key in ("mean", "worst", "consistency")]
+        for where in ("inside", "outside")
+    }
+    corrupted = {
+        name.replace("_", " "): [_number(levels[level]) for level in sorted(levels, key=int)]
+        for name, levels in metrics["corruptions"].items()
+    }
+    attacked = {f"{float(eps) * 255:.0f}/255": [_number(value)] for eps, value in pgd.items()}
+    alt = (
+        f"Balanced accuracy {_number(clean['balanced_accuracy'])} clean and {_number(augmented['outside']['mean'])} augmented "
+        f"outside the training range; accuracy {_number(pgd['0.0157'])} under PGD 4/255"
+    )
+    note = (
+        "ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many. "
+        "Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
+    )
+    if areas:
+        note += " Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier "
+        note += "score are sums over labels; balanced accuracy and AUROC are means over labels."
+    return f"""<h2>How it stands up</h2>
+{_figure(figures.performance(metrics), alt, note + positive + some)}
+<div class="tables">
+{_table("clean", [""], rows)}
+{_table("AUROC of the label", [""], areas) if areas else ""}
+{_table("test-time augmentation", ["mean", "worst", "consistency"], shifts)}
+{_table("PGD, eps", ["accuracy"], attacked)}
+{_table("corruption, severity", ["1", "2", "3", "4", "5"], corrupted)}
+</div>
+<p>Mutual information tells the classifier's errors from its right answers with an AUROC of
+{_number(metrics["uncertainty"]["error_auroc"])} (.5 is chance).</p>"""
+
+
+def _doubt(metrics: dict[str, Any]) -> str:
+    """Does the classifier notice what happens to it? Calibration and mutual information under every condition."""
+    rows = metrics["conditions"]
+    clean, *_ = (row for row in rows if row["section"] == "clean")
+    severe = [row for row in rows if row["section"] == "corruptions" and row["level"] == 5]
+    if not severe:
+        return ""
+    told = {name: fmean(row[name] or 0 for row in severe) for name in ("mutual_information", "ece", "balanced_accuracy")}
+    rises = "rises" if told["mutual_information"] > (clean["mutual_information"] or 0) else "does not rise"
+    finds = {
+        f"{name}, {label}": [_number(row["ece"]), _number(row["aurc"]), _number(row["error_auroc"])]
+        for label, at in (("clean", 0.0), ("severity 5", 5))
+        for row in rows
+        if row["level"] == at and row["section"] in ("clean", "corruptions")
+        for name in [row["name"].replace("_", " ")]
+    }
+    alt = (
+        f"From clean to severity 5 balanced accuracy goes from {_number(clean['balanced_accuracy'])} to "
+        f"{_number(told['balanced_accuracy'])} on average, and mutual information {rises}"
+    )
+    return f"""<h2>Does it notice?</h2>
+<p>Mutual information {rises} with severity: {_number(clean["mutual_information"])} nats on clean images,
+{_number(told["mutual_information"])} at severity 5, mean over corruptions. A shift that makes a classifier wrong need not make it
+unsure.</p>
+{_figure(robustness_figure.conditions(rows), alt, "Band: 95 % interval. Below 0.5, errors are surer than right answers.")}
+{_table("condition", ["ECE", "AURC", "errors found (AUROC)"], finds)}"""
+
+
+def _training(run: Run) -> str:
+    seconds = run.metrics["seconds"]
+    costs = {stage: [f"{value:.1f}"] for stage, value in seconds.items() if stage != "report"}
+    alt = f"The classifier's loss over {len(run.history.loss)} optimiser steps, falling to {run.history.loss[-1]:.3f}"
+    return f"""<h2>How it was trained, and what that cost</h2>
+{_figure(figures.curves(run), alt, "Note the logarithmic axes.")}
+{_table("stage", ["seconds"], costs)}"""
+
+
+def _notes(notes: tuple[str, ...]) -> str:
+    """What is to be known of the data, where there is anything."""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<p>About these data:</p>\n<ul>{items}</ul>" if items else ""
+
+
+def _provenance(run: Run, out: Path) -> str:
+    versions = {name: [escape(value)] for name, value in run.metrics["versions"].items()}
+    data = run.data
+    return f"""<h2>How to make it again</h2>
+<pre>{escape(command(run.config, out))}</pre>
+<p class="quiet">Data: {escape(data.name)}, {escape(data.licence)}, fingerprint {escape(run.config["data_fingerprint"])}.
+{escape(data.citation)} Device: {escape(run.metrics["device"])}.</p>
+{_table("version", [""], versions)}"""
+
+
+def _figure(figure: Figure, alt: str, caption: str) -> str:
+    image = _wide("figure", f'<img src="{data_uri(figure)}" alt="{escape(alt)}">')
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [corner, *columns])
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for name, cells in rows.items()
+    )
+    return _wide("table", f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def _wide(name: str, inside: str) -> str:
+    """What may be wider than a phone: it scrolls sideways, with the keyboard as well."""
+    return f'<div class="wide" role="group" aria-label="{name}" tabindex="0">{inside}</div>'
+
+
+def _number(value: float | list[float | None] | None) -> str:
+    """Three digits; a dash for what is undefined.
+
+    >>> _number([0.25, None])
+    '0.250, –'
+    """
+    if isinstance(value, list):
+        return ", ".join(_number(part) for part in value)
+    return "–" if value is None else f"{value:.3f}"

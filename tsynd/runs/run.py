@@ -1,0 +1,159 @@
+"""A run as an object: what it was, what it made, and how a finished one is read back from its folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from tsynd.audit import Audit
+from tsynd.autoencoding import ConvAutoencoder
+from tsynd.classification import Classifier
+from tsynd.data import Dataset, load
+from tsynd.data.dataset import fingerprint
+from tsynd.errors import TsyndError
+from tsynd.runs import folder as run_folder
+from tsynd.runs.config import RunConfig
+from tsynd.synthetic.npz import load_synthesis
+from tsynd.targeting import Synthesis
+from tsynd.training import History, Recipe, parse_arm
+from tsynd.utils.batching import for_training
+from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.safe_parsing import read_json
+from tsynd.utils.tensor_files import load_notes, load_weights, weights_hash
+from tsynd.utils.validation import check_path
+
+
+@dataclass
+class Run:
+    """One run: its configuration, the networks, what they were trained on, and what was measured.
+
+    config: as in `config.json`. data: the whole data set. chosen: which images of `data.train` were trained on;
+    `synthesis.sources` counts in `data.train` too. autoencoder and synthesis are None for arms without synthetic images.
+    metrics: as in `metrics.json`. audit: of the synthetic images, one by one; answers: of the evaluation, image by image (see
+    `RobustnessReport`). `load_run` gives None for both: the summaries in `metrics` are all that is kept.
+    """
+
+    config: dict[str, Any]
+    data: Dataset
+    chosen: Tensor
+    classifier: Classifier
+    autoencoder: ConvAutoencoder | None
+    synthesis: Synthesis | None
+    history: History
+    autoencoder_loss: list[float]
+    metrics: dict[str, Any]
+    audit: Audit | None = None
+    answers: Mapping[str, Tensor] | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number of its training."""
+        return recipe_of(self.config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are; the data stay on the CPU."""
+        return next(self.classifier.parameters()).device
+
+    def to(self, device: torch.device) -> Self:
+        """Move the networks to a device, in place."""
+        for network in (self.classifier, self.autoencoder):
+            if network is not None:
+                network.to(device)
+        return self
+
+    def training_images(self) -> tuple[Tensor, Tensor]:
+        """The real images (N, C, H, W) that it was trained on and their labels, on the networks' device.
+
+        In [0, 1]; very many are of 8 bits (`tsynd.utils.batching.for_training`).
+        """
+        train = self.data.train
+        chosen = train if len(self.chosen) == len(train) else train[self.chosen]
+        return for_training(chosen.images, self.device), chosen.labels.to(self.device)
+
+
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
+    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
+    if not isinstance(recipe, dict):
+        raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
+    return Recipe(**{name: value for name, value in recipe.items() if name in known})
+
+
+def load_run(folder: str | Path) -> Run:
+    """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
+
+    Raises:
+        TsyndError: when the folder holds no finished run, it is of another method version, one of its files is damaged,
+            or its data have changed since.
+        DataUnavailable: when its data are no longer to be found.
+    """
+    check_path(folder=folder)
+    folder = Path(folder)
+    settings = read_json(folder / run_folder.CONFIG)
+    needed = {"data", "size", "per_class", "seed", "arm", "recipe", "data_fingerprint", "method_version"}
+    if missing := needed - settings.keys():
+        raise TsyndError(f"{folder / run_folder.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
+    try:
+        size = settings["size"] if isinstance(settings["size"], int) else None
+        RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"])
+        recipe_of(settings)
+    except TsyndError as error:
+        raise TsyndError(f"{folder / run_folder.CONFIG} is damaged: {error}") from error
+    if settings["method_version"] != METHOD_VERSION:
+        made = f"made with method version {settings['method_version']}, this tsynd has version {METHOD_VERSION}"
+        raise TsyndError(f"the run in {folder} was {made}: run it again")
+    metrics = read_json(folder / run_folder.METRICS)
+    data = load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
+    if fingerprint(data) != settings["data_fingerprint"]:
+        raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
+    chosen = data.subset_index(settings["per_class"], settings["seed"])
+    classifier = Classifier(data.channels, data.size, len(data.classes), multi_label=data.multi_label)
+    load_weights(folder / run_folder.CLASSIFIER, classifier)
+    if metrics.get("weights_hash") != weights_hash(classifier):
+        raise TsyndError(
+            f"{folder / run_folder.CLASSIFIER} is not the classifier that {run_folder.METRICS} is about: run it again"
+        )
+    notes = load_notes(folder / run_folder.CLASSIFIER, "history") or {}
+    autoencoder, loss = None, []
+    if parse_arm(settings["arm"]).objective:
+        autoencoder = ConvAutoencoder(data.channels, data.size)
+        load_weights(folder / run_folder.AUTOENCODER, autoencoder)
+        loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
+    synthesis = load_synthesis(folder / run_folder.SYNTHETIC)
+    history = history_of(folder / run_folder.CLASSIFIER, notes)
+    return Run(settings, data, chosen, classifier, autoencoder, synthesis, history, loss, metrics)
+
+
+def history_of(path: Path, notes: Mapping[str, Any]) -> History:
+    """What a training recorded, from the notes of its classifier.
+
+    Raises:
+        TsyndError: naming the file, when it is not a history.
+    """
+    found = notes.get("history")
+    seconds = found.get("seconds") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(seconds, dict) or found.keys() != History().__dict__.keys():
+        raise TsyndError(f"{path} is damaged: its history must have {', '.join(History().__dict__)}")
+    if not all(_numbers(value) for name, value in found.items() if name != "seconds") or not _numbers(list(seconds.values())):
+        raise TsyndError(f"{path} is damaged: its history must be of numbers")
+    return History(**found)
+
+
+def losses(path: Path, notes: Mapping[str, Any]) -> list[float]:
+    """The loss of each step of an autoencoder, from its notes.
+
+    Raises:
+        TsyndError: naming the file, when these are no numbers.
+    """
+    found = notes.get("loss")
+    if not _numbers(found):
+        raise TsyndError(f"{path} is damaged: its loss must be a list of numbers")
+    return list(found)  # type: ignore[arg-type]
+
+
+def _numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

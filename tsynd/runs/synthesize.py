@@ -1,0 +1,68 @@
+"""New targeted images from a finished run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from tsynd.classification import Classifier, build_classifier
+from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
+from tsynd.runs.run import Run
+from tsynd.targeting import Synthesis, concatenate
+from tsynd.training import ARMS, parse_arm
+from tsynd.training.bank import Bank
+from tsynd.utils.rng import generator_for, seed_for
+from tsynd.utils.validation import check_count, check_kind, check_seed
+
+__all__ = ["synthesize"]
+
+
+def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Callable[[int], None] | None = None) -> Synthesis:
+    """Make targeted images from a finished run, as its arm made them in training, but with its final classifier.
+
+    Sources are the run's training images, drawn as its recipe says and lightly augmented; objective, guard and pixel step are the
+    arm's. Images are made in the recipe's batches, which bounds the memory; with one seed, a larger set begins with the
+    smaller one.
+
+    Args:
+        run: a finished run whose arm has an autoencoder.
+        count: how many images, at least 1.
+        seed: of all that is drawn; the run's own by default.
+        progress: called with the number of images made so far.
+
+    Returns:
+        A `Synthesis` of `count` images on the CPU; `source_B` counts in `run.data.train`.
+
+    Raises:
+        TsyndError: when the count is below 1, the seed negative or no whole number, or the run's arm searches for no images.
+    """
+    check_kind(Run, run=run)
+    arm, recipe, autoencoder = parse_arm(run.config["arm"]), run.recipe, run.autoencoder
+    seed = run.config["seed"] if seed is None else seed
+    check_count(1, count=count)
+    check_seed(seed)
+    check_count(0, seed=seed)
+    if not arm.objective or autoencoder is None:
+        searching = ", ".join(name for name, each in ARMS.items() if each.objective)
+        raise TsyndError(f"arm {run.config['arm']!r} has no autoencoder to synthesize with: arms with one are {searching}")
+    images_BCHW, labels_B = run.training_images()
+    searched = _untrained(run) if arm.sham else run.classifier
+    posterior = HeadDropout.of(searched, recipe.samples, generator_for(seed, "synthesize, posterior"))
+    bank = Bank(arm, replace(recipe, capacity=recipe.refresh_count), seed_for(seed, "synthesize"))  # forgets at once
+    parts: list[Synthesis] = []
+    while (done := sum(map(len, parts))) < count:
+        if progress:
+            progress(done)
+        made = bank.refresh(images_BCHW, labels_B, autoencoder, posterior, run.classifier)
+        parts.append(made.to("cpu").with_sources(run.chosen))
+    return concatenate(parts)[torch.arange(count)]
+
+
+def _untrained(run: Run) -> Classifier:
+    """The untrained copy of the classifier that the arm `sham` searches with."""
+    data, seed = run.data, seed_for(run.config["seed"], "initialise classifier")
+    copied = build_classifier(data.channels, data.size, len(data.classes), seed, multi_label=data.multi_label).to(run.device)
+    copied.mean.copy_(run.classifier.mean)
+    copied.std.copy_(run.classifier.std)
+    return copied

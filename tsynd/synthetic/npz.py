@@ -1,0 +1,134 @@
+"""A set of synthetic images as one `.npz` file in MedMNIST layout."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tsynd.errors import TsyndError
+from tsynd.targeting.synthesis import COLUMNS, Synthesis
+from tsynd.utils.atomic_files import write_npz
+from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.safe_parsing import open_npz
+
+_PICTURES = {"images": "train_images", "reconstructions": "reconstructions"}
+
+
+# The columns of a synthesis, each under its own name; only the sources are `source_index` in the file, as everywhere on disk.
+_COLUMNS = {name: {"sources": "source_index"}.get(name, name) for name in COLUMNS if name not in (*_PICTURES, "labels")}
+
+
+_ORIGIN = ("data_name", "data_fingerprint")
+
+
+_SETTINGS = {"radius": float, "steps": int, "objective": str, "space": str, "minimise": bool}
+
+
+def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | None = None) -> None:
+    """Write a synthesis as `.npz` in MedMNIST layout, with where each image comes from beside it.
+
+    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1), of several labels an
+    image (N, L); `val_*` and `test_*` are there and
+    empty, since nobody should validate on synthetic images. `reconstructions` is what the searches started from; the other
+    arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`, if known, is the name
+    and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
+    """
+    pictures = {key: _to_file(getattr(synthesis, name)) for name, key in _PICTURES.items()}
+    labels = synthesis.labels.cpu().reshape(len(synthesis), -1).numpy()
+    empty = {
+        f"{split}_{kind}": array[:0]
+        for split in ("val", "test")
+        for kind, array in (("images", pictures["train_images"]), ("labels", labels))
+    }
+    columns = {key: getattr(synthesis, name).cpu().numpy() for name, key in _COLUMNS.items()}
+    settings = {name: np.array(getattr(synthesis, name)) for name in _SETTINGS}
+    settings["method_version"] = np.array(METHOD_VERSION)
+    seed = {} if synthesis.seed is None else {"seed": np.uint64(synthesis.seed)}
+    named = {} if origin is None else {key: np.array(value) for key, value in zip(_ORIGIN, origin, strict=True)}
+    write_npz(path, **pictures, train_labels=labels, **empty, **columns, **settings, **seed, **named)
+
+
+def load_synthesis(path: Path) -> Synthesis | None:
+    """Read what `save_synthesis` wrote, or None when there is no such file.
+
+    Raises:
+        TsyndError: when the file is damaged, or its arrays do not fit each other.
+    """
+    if not path.exists():
+        return None
+    try:
+        with open_npz(path) as arrays:
+            pictures: dict[str, Any] = {name: _from_file(arrays[key]) for name, key in _PICTURES.items()}
+            labels_B = torch.from_numpy(_whole_numbers("train_labels", arrays["train_labels"]))
+            labels_B = labels_B.squeeze(1) if labels_B.ndim == 2 and labels_B.shape[1] == 1 else labels_B
+            columns: dict[str, Any] = {name: torch.from_numpy(_column(key, arrays[key])) for name, key in _COLUMNS.items()}
+            settings: dict[str, Any] = {name: _single(name, arrays[name], kind) for name, kind in _SETTINGS.items()}
+            seed = _single("seed", arrays["seed"], int) if "seed" in arrays else None
+    except Exception as error:  # numpy raises a different one for each kind of damage
+        raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
+    if lengths := {len(values) for values in (*pictures.values(), labels_B, *columns.values())} - {len(labels_B)}:
+        raise TsyndError(f"{path}: its arrays must have one row for each of {len(labels_B)} images, found {sorted(lengths)}")
+    for one, other in (("images", "reconstructions"), ("start_latents", "latents")):
+        first, second = ((pictures | columns)[name].shape for name in (one, other))
+        if first != second:
+            raise TsyndError(f"{path}: {one} and {other} must have the same shape, found {tuple(first)} and {tuple(second)}")
+    return Synthesis(**pictures, labels=labels_B, **columns, **settings, seed=seed)
+
+
+def load_origin(path: Path) -> tuple[str, str] | None:
+    """Name and fingerprint of the data that `save_synthesis` noted; None where it noted none.
+
+    Raises:
+        TsyndError: when the file is damaged.
+    """
+    try:
+        with open_npz(path) as arrays:
+            name, fingerprint = (_single(key, arrays[key], str) if key in arrays else None for key in _ORIGIN)
+    except Exception as error:
+        raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
+    return None if name is None or fingerprint is None else (name, fingerprint)
+
+
+def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:
+    images = (images_BCHW * 255).round().to(torch.uint8).cpu().permute(0, 2, 3, 1).numpy()
+    return images[..., 0] if images.shape[-1] == 1 else images
+
+
+def _from_file(images: np.ndarray) -> torch.Tensor:
+    if images.dtype != np.uint8:
+        raise TsyndError(f"images must be 8-bit (uint8, 0 to 255), got {images.dtype}")
+    if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))) or 0 in images.shape[1:]:
+        raise TsyndError(f"images must be (N, H, W), grey, or (N, H, W, 3), RGB, got {images.shape}")
+    tensor = torch.from_numpy(images).float() / 255
+    return tensor.unsqueeze(1) if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
+
+
+def _column(name: str, array: np.ndarray) -> np.ndarray:
+    """A column of a synthesis as it is in memory: latents (N, D), all others (N,); counts, truth values or finite numbers."""
+    dimensions, kind = (2 if "latents" in name else 1), {"source_index": "iu", "steps_taken": "iu", "stuck": "b"}.get(name, "f")
+    if array.ndim != dimensions or array.dtype.kind not in kind:
+        wanted = {"iu": "whole numbers", "b": "true or false", "f": "numbers"}[kind]
+        raise TsyndError(f"{name} must be {wanted} in {dimensions} dimension(s), got {array.dtype} of {array.shape}")
+    if kind == "f" and not np.isfinite(array).all():
+        raise TsyndError(f"{name} must be finite, found NaN or infinities")
+    return _whole_numbers(name, array) if kind == "iu" else array
+
+
+def _whole_numbers(name: str, array: np.ndarray) -> np.ndarray:
+    """Whole numbers from 0 on that 64 bits hold, (N,) or (N, L)."""
+    if array.dtype.kind not in "iu" or array.ndim not in (1, 2) or 0 in array.shape[1:]:
+        raise TsyndError(f"{name} must be whole numbers, (N,) or (N, L), got {array.dtype} of {array.shape}")
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) < 2**63:
+        raise TsyndError(f"{name} must be at least 0, found {array.min()} to {array.max()}")
+    return array.astype(np.int64)
+
+
+def _single(name: str, array: np.ndarray, kind: type) -> Any:
+    """One value of a type: a text, a truth value, a whole number from 0 on, or a finite number from 0 on."""
+    kinds = {str: "U", bool: "b", int: "iu", float: "fiu"}[kind]
+    if array.ndim or array.dtype.kind not in kinds:
+        raise TsyndError(f"{name} must be one value of type {kind.__name__}, got {array.dtype} of {array.shape}")
+    if kind in (int, float) and not (np.isfinite(array) and array >= 0):
+        raise TsyndError(f"{name} must be >= 0, got {array}")
+    return kind(array)

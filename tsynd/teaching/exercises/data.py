@@ -1,0 +1,113 @@
+"""Exercises of the chapter on data: what two parts have in common, whole patients, nested subsets, unequal classes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tsynd.teaching.exercises.checker import NotYet, checker
+
+
+@checker
+def find_a_leak(leaked: Callable[[Tensor, Tensor], Sequence[int]]) -> str:
+    """Check `leaked(train_BHW, test_BHW)`: the positions of test images that are also in training, pixel by pixel."""
+    train_BHW, test_BHW = (torch.randint(0, 256, (count, 4, 4), dtype=torch.uint8) for count in (30, 12))
+    train_BHW[1] = train_BHW[0]  # twice in training is no leak
+    test_BHW[5] = test_BHW[4]
+    test_BHW[2], test_BHW[7] = train_BHW[20], train_BHW[0]
+    test_BHW[9] = train_BHW[3]
+    test_BHW[9, 0, 0] = 255 - train_BHW[3, 0, 0]  # all pixels but one, and the sum may be anything
+    test_BHW[10] = train_BHW[8].flip(1)  # the same grey values in other places
+    found = sorted(int(position) for position in leaked(train_BHW.clone(), test_BHW.clone()))
+    if found == [2, 7]:
+        return "Two test images were seen in training, so their answers prove nothing. Copies within one part are another matter."
+    if 5 in found or 4 in found:
+        raise NotYet(f"You name {found}. Images 4 and 5 are equal, but both are test images: compare with training only.")
+    if 10 in found:
+        raise NotYet(f"You name {found}. Image 10 has a training image's values in other places: compare place by place.")
+    if 9 in found:
+        raise NotYet(f"You name {found}. Image 9 differs from a training image in one pixel: all pixels must be equal here.")
+    if 20 in found or 0 in found:
+        raise NotYet(f"You name {found}. These are positions in the training set; positions of test images are asked for.")
+    raise NotYet(f"You name {found}, and 2 and 7 would be right: compare each test image with every training image.")
+
+
+@checker
+def split_by_patient(split: Callable[[Tensor, float, torch.Generator], Tensor]) -> str:
+    """Check `split(patient_N, share, generator)`: bool (N,), True for the test; whole patients, about that share of them."""
+    patient_N = torch.tensor([7, 7, 7, 3, 3, 11, 11, 11, 11, 5, 5, 5, 2, 2, 2, 2, 20, 20, 20, 8, 8, 8, 4, 4, 4, 4, 9, 9, 9, 9])
+    answers = []
+    for seed in (0, 0, 1, 2, 3):
+        test_N = torch.as_tensor(split(patient_N.clone(), 0.3, torch.Generator().manual_seed(seed)))
+        if test_N.shape != patient_N.shape or test_N.dtype != torch.bool:
+            raise NotYet(f"One True or False for each of {len(patient_N)} images is asked for, got {_form(test_N)}.")
+        answers.append(test_N)
+        both = sorted(set(patient_N[test_N].tolist()) & set(patient_N[~test_N].tolist()))
+        if both:
+            raise NotYet(f"Patient {both[0]} is in both parts. Choose among patients, then take all images of the chosen.")
+        count, total = len(patient_N[test_N].unique()), len(patient_N.unique())
+        if count != round(0.3 * total):
+            raise NotYet(f"{count} of {total} patients are in the test; a share of .3 would be {round(0.3 * total)}.")
+    if not torch.equal(answers[0], answers[1]):
+        raise NotYet("The same generator gave two different answers: draw from it, and from nothing else.")
+    if all(torch.equal(answers[0], other) for other in answers[2:]):
+        raise NotYet("Other seeds gave the same patients: draw them from the generator.")
+    return "Whole patients are in one part, so the test asks about people whom the classifier has never seen."
+
+
+@checker
+def nested_subsets(subset: Callable[[Tensor, int, int], Tensor]) -> str:
+    """Check `subset(labels_N, per_class, seed)`: positions, that many of each class, smaller ones inside larger ones."""
+    labels_N = torch.tensor([0, 1, 1, 0, 1, 2, 0, 2, 1, 1, 0, 2, 1, 0, 2, 0, 1, 2, 0, 2, 1, 0])
+    chosen: dict[tuple[int, int], set[int]] = {}
+    for seed in (0, 1, 2):
+        for per_class in (1, 2, 4, 6):
+            positions = [int(position) for position in subset(labels_N.clone(), per_class, seed)]
+            if len(set(positions)) != len(positions):
+                raise NotYet(f"With per_class={per_class} a position is there twice.")
+            counts = labels_N[positions].bincount(minlength=3).tolist()
+            if counts != [per_class] * 3:
+                raise NotYet(f"With per_class={per_class} the classes have {counts} images.")
+            chosen[seed, per_class] = set(positions)
+        for few, more in ((1, 2), (2, 4), (4, 6)):
+            if not chosen[seed, few] <= chosen[seed, more]:
+                raise NotYet(
+                    f"With seed {seed} the {few} of each class are not all among the {more}: put each class into one order "
+                    "that depends on the seed only, and take the first ones."
+                )
+    if chosen[0, 4] == chosen[1, 4] == chosen[2, 4]:
+        raise NotYet("Every seed gave the same images.")
+    if not torch.equal(torch.as_tensor(subset(labels_N, 4, 0)).sort().values, torch.tensor(sorted(chosen[0, 4]))):
+        raise NotYet("Asked twice with one seed, it gave two answers: make a generator from the seed.")
+    return "A larger set holds the smaller one: from one to the next the number of images changes, and not the luck of the draw."
+
+
+@checker
+def balanced_accuracy(measure: Callable[[Tensor, Tensor], Any]) -> str:
+    """Check `measure(predicted_N, labels_N)`: the mean over classes of the share of each class that is found."""
+    labels_N = torch.tensor([0] * 12 + [1] * 3 + [2] * 5)
+    cases = {
+        "always class 0": torch.zeros(20, dtype=torch.int64),
+        "mixed": torch.tensor([0] * 9 + [1, 2, 1] + [1, 0, 0] + [2, 2, 2, 2, 0]),
+    }
+    for name, predicted_N in cases.items():
+        right_N = predicted_N == labels_N
+        wanted = float(torch.stack([right_N[labels_N == label].double().mean() for label in range(3)]).mean())
+        plain = float(right_N.double().mean())
+        precision = [
+            float(right_N[predicted_N == label].double().mean()) if (predicted_N == label).any() else 0.0 for label in range(3)
+        ]
+        found = float(measure(predicted_N.clone(), labels_N.clone()))
+        if abs(found - wanted) < 1e-4:
+            continue
+        if abs(found - plain) < 1e-4:
+            raise NotYet(f"{found:.3f} is plain accuracy ({name}). The 12 images of class 0 outvote the 3 of class 1.")
+        if abs(found - sum(precision) / 3) < 1e-4:
+            raise NotYet(f"{found:.3f} divides by what was *predicted*. Ask of each class how many of its images were found.")
+        raise NotYet(f"For the case “{name}” it gives {found:.3f}. Take the share that is right in each class, then their mean.")
+    return "Each class counts alike, however many images it has: always saying the frequent class is worth 1 / C and no more."
+
+
+def _form(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

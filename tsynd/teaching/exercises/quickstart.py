@@ -1,0 +1,91 @@
+"""Exercises of the quickstart: a fair pair of runs, what became of an image, and what a few seeds tell."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from tsynd.runs.config import RunConfig
+from tsynd.teaching.exercises.checker import NotYet, checker
+
+VERDICTS = ("better", "worse", "cannot tell")
+
+
+@checker
+def run_pipeline(fair_pair: Callable[[int], tuple[RunConfig, RunConfig]]) -> str:
+    """Check `fair_pair(seed)`: the paper's arm and its baseline, on 60 phantoms of each class, at that seed."""
+    for seed in (3, 8):
+        pair = fair_pair(seed)
+        if len(pair) != 2 or not all(isinstance(each, RunConfig) for each in pair):
+            raise NotYet(f"Two of RunConfig(...) are asked for, got {pair!r}.")
+        for name, wanted in {"data": "phantom", "per_class": 60, "seed": seed}.items():
+            for config in pair:
+                if (found := getattr(config, name)) != wanted:
+                    why = " Both runs of a pair have the seed that is given" if name == "seed" else " The task names another"
+                    raise NotYet(f"{name} is {found!r}, and should be {wanted!r}.{why}.")
+        if [each.arm for each in pair] != ["tsynd", "none"]:
+            raise NotYet(
+                f"The arms are {pair[0].arm!r} and {pair[1].arm!r}. First the one of the paper, without a guard for the label; "
+                "then the one that adds nothing to the real images."
+            )
+        differing = [name for name in ("budget", "size", "evaluate") if len({getattr(each, name) for each in pair}) > 1]
+        if differing:
+            raise NotYet(f"The two runs differ in {', '.join(differing)} too: what would a difference between them tell?")
+    return "The two runs differ in the arm and in nothing else, so a difference between them is the arm's, or that of chance."
+
+
+@checker
+def read_targeted(read: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[int, float, float]]) -> str:
+    """Check `read(start_BCHW, targeted_BCHW, before_B, after_B)`: which image's information rose most, by how much, and its
+    largest change of a pixel.
+    """  # fmt: skip
+    start_BCHW = torch.rand(5, 1, 8, 8) * 0.5 + 0.25
+    targeted_BCHW = start_BCHW + 0.1 * torch.rand(5, 1, 8, 8)
+    targeted_BCHW[2, 0, 4, 4] = start_BCHW[2, 0, 4, 4] - 0.2  # it got darker there, by more than any pixel got brighter
+    before_B = torch.tensor([0.30, 0.05, 0.02, 0.10, 0.20])
+    after_B = torch.tensor([0.33, 0.15, 0.22, 0.12, 0.25])
+    index, rise, change = read(start_BCHW.clone(), targeted_BCHW.clone(), before_B.clone(), after_B.clone())
+    if int(index) == int(after_B.argmax()):
+        raise NotYet(
+            f"Image {int(index)} is the most uncertain at the end, but it was so before the search. Which one *rose* most?"
+        )
+    if int(index) != 2:
+        raise NotYet(f"You chose image {int(index)}. Look at after minus before, image by image.")
+    if abs(float(rise) - 0.2) > 1e-5:
+        raise NotYet(f"The right image, but its rise is not {float(rise):.3f} nats: take the difference, after minus before.")
+    largest = float((targeted_BCHW[2] - start_BCHW[2]).abs().max())
+    if abs(float(change) - largest) > 1e-5:
+        raise NotYet(
+            f"The right image and rise. Its largest change is not {float(change):.3f}: a pixel may also get darker, "
+            "and only this image counts."
+        )
+    return "The rise counts, not the level: an image that was uncertain from the start owes nothing to the search."
+
+
+@checker
+def judge_one_run(judge: Callable[[Sequence[float]], tuple[float, str]]) -> str:
+    """Check `judge(differences)`: the mean difference, and whether it is `better`, `worse` or one `cannot tell`."""
+    cases = {
+        (0.04,): "cannot tell",
+        (0.05, 0.04, 0.06, 0.05, 0.04): "better",
+        (0.10, 0.02, -0.01, 0.0, 0.01): "cannot tell",
+        (-0.03, -0.05, -0.04, -0.03, -0.05): "worse",
+        # Within two standard deviations of 0, but not within two standard errors.
+        (0.05, 0.01, 0.03, -0.01, 0.04, 0.02, 0.03, 0.0, 0.05): "better",
+        # All of one sign. Dividing by N and not N - 1 would make the standard error too small.
+        (0.005, 0.02, 0.05): "cannot tell",
+    }
+    for differences, wanted in cases.items():
+        mean, verdict = judge(list(differences))
+        here = ", ".join(f"{each:+g}" for each in differences)
+        if abs(float(mean) - sum(differences) / len(differences)) > 1e-6:
+            raise NotYet(f"Of the differences {here} the mean is not {float(mean):.3f}.")
+        if verdict not in VERDICTS:
+            raise NotYet(f"The verdict must be one of {', '.join(VERDICTS)}, got {verdict!r}.")
+        if verdict != wanted and len(differences) == 1:
+            raise NotYet(f"You say {verdict!r} after one pair of runs, {here}. How much would another seed have given?")
+        if verdict != wanted:
+            raise NotYet(
+                f"Of the differences {here} you say {verdict!r}. How far is their mean from 0, counted in standard errors?"
+            )
+    return "One pair tells nothing about chance. Several do: their mean, and how much they scatter about it."

@@ -1,0 +1,125 @@
+"""Exercises of the chapter on robustness: one step of an attack, the worst of several, the average, and five reports."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tsynd.teaching.exercises.checker import NotYet, checker, kind_of, listed
+
+CLOSE = 1e-6
+FLAWS = ("sound", "weak attack", "gradient masking", "random defence", "no clean accuracy")
+# Of each team, in the order of the exercise: its verdict, and why.
+REPORTS = {
+    "Ada": ("weak attack", "Ada's accuracy still falls by much when the attack gets five times the steps: it had not arrived."),
+    "Boris": (
+        "gradient masking",
+        "Boris's attack has gradients, and a search without any finds more: his gradients mislead it.",
+    ),
+    "Chiara": ("sound", "Chiara's figure does not move with more steps, and the search without gradients finds less."),
+    "Deniz": ("random defence", "Deniz's model answers differently each time, and on its average the attack finds much more."),
+    "Ewa": ("no clean accuracy", "Ewa's classifier holds against everything, and nobody knows whether it can classify at all."),
+}
+
+
+@checker
+def attack_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) -> str:
+    """Check `step(x, image, gradient, size, eps)`: one signed step, back within eps of the image and into [0, 1]."""
+    image = torch.tensor([[0.5, 0.5, 0.02, 0.98, 0.5, 0.5]]).double()
+    x = torch.tensor([[0.5, 0.53, 0.0, 1.0, 0.46, 0.5]]).double()
+    gradient = torch.tensor([[1e-7, 3.0, -2.0, 4.0, -1e-3, 0.0]]).double()
+    found = step(x.clone(), image.clone(), gradient.clone(), 0.02, 0.04)
+    if not isinstance(found, Tensor) or found.shape != x.shape:
+        raise NotYet(f"The attacked images have the shape of x, {tuple(x.shape)}, got {kind_of(found)}.")
+    found = found.detach().double()
+    moved = (found - x)[0]
+    if moved[0] < 0 and moved[1] <= 0:
+        raise NotYet("The first two pixels have a positive gradient and went down. An attack goes up the loss: +sign.")
+    if abs(moved[0]) < 1e-4:
+        raise NotYet(f"The first pixel has a gradient of 1e-7 and moved by {moved[0]:.1e}: take its sign.")
+    if (found < -CLOSE).any() or (found > 1 + CLOSE).any():
+        raise NotYet(f"Pixels end at {float(found.min()):.2f} to {float(found.max()):.2f}: that is no image. Clip to [0, 1] too.")
+    furthest = (found - image).abs().max()
+    if furthest > 0.04 + CLOSE:
+        raise NotYet(
+            f"A pixel ends {float(furthest):.2f} from the image, with eps .04. Clip to image - eps .. image + eps after the step."
+        )
+    if torch.allclose(found[0, 1], x[0, 1] + 0.04) or (found - x).abs().max() > 0.02 + CLOSE:
+        raise NotYet("A pixel moved by more than `size`. The step has the length `size`; `eps` only bounds where it may end.")
+    if abs(found[0, 1] - 0.54) > CLOSE:
+        raise NotYet(f"The second pixel was at .53 and may go to .54, where the ball ends; it is at {float(found[0, 1]):.3f}.")
+    expected = (x + 0.02 * gradient.sign()).clamp(image - 0.04, image + 0.04).clamp(0, 1)
+    if not torch.allclose(found, expected, atol=CLOSE):
+        raise NotYet(f"The pixels end at {listed(found[0])}, and should at {listed(expected[0])}.")
+    return "Sign, step, ball, range: that is the whole of PGD, and the order of the two clips does not matter."
+
+
+@checker
+def worst_case(combine: Callable[[Tensor], float]) -> str:
+    """Check `combine(held_AB)`: the accuracy that is left when the attacker may choose the attack for each image."""
+    held = torch.tensor([[1, 1, 0, 1, 0, 1, 0, 0], [1, 0, 1, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 1, 0, 1]]).bool()
+    value = combine(held.clone())
+    number = float(value) if not isinstance(value, Tensor) or value.numel() == 1 else None
+    if number is None:
+        raise NotYet(f"One number is asked for, got {kind_of(value)}.")
+    each = held.double().mean(dim=1)
+    if abs(number - 0.25) < 1e-6:
+        return "An image counts when it holds against every attack. The least of the three accuracies would have flattered."
+    if abs(number - float(each.min())) < 1e-6:
+        raise NotYet(
+            f"{number:.3f} is the accuracy under the strongest single attack. Different images fall to different attacks: "
+            "count the images that hold against all of them."
+        )
+    if abs(number - float(each.mean())) < 1e-6:
+        raise NotYet(
+            f"{number:.3f} is the mean over attacks. An attacker does not take the mean: he takes what works, image by image."
+        )
+    if abs(number - float(held.any(dim=0).double().mean())) < 1e-6:
+        raise NotYet(f"{number:.3f} counts images that hold against *some* attack: that is the best case.")
+    raise NotYet(f"Of 8 images 2 hold against all three attacks, so .25 is left; yours is {number:.3f}.")
+
+
+@checker
+def attack_the_average(average: Callable[[Tensor], Tensor]) -> str:
+    """Check `average(log_probs_BKC)`: the logits (B, C) of the model that K versions make together."""
+    generator = torch.Generator().manual_seed(0)
+    log_probs = (4 * torch.randn(3, 5, 2, generator=generator)).double().log_softmax(dim=-1)
+    log_probs[2, :, 0] = torch.tensor([-900.0] * 5).double()
+    log_probs[2, :, 1] = 0.0
+    found = average(log_probs.clone())
+    if not isinstance(found, Tensor) or found.shape != (3, 2):
+        raise NotYet(f"Logits of shape (3, 2) are asked for, of 3 images and 2 classes, got {kind_of(found)}.")
+    found = found.detach().double()
+    mean = log_probs[:2].exp().mean(dim=1)
+    if torch.allclose(found[:2], mean, atol=1e-4):
+        raise NotYet("These are probabilities. Attacks ask for logits: take the logarithm of the mean.")
+    if torch.allclose(found[:2], log_probs[:2].mean(dim=1), atol=1e-4):
+        raise NotYet(
+            "This is the mean of the logarithms. Versions vote with their probabilities: first the mean, then the logarithm."
+        )
+    if not bool(found.isfinite().all()):
+        raise NotYet("The third image has a probability of e^-900, which rounds to 0: use logsumexp over the versions.")
+    differences = found[:, 1] - found[:, 0]
+    expected = log_probs.logsumexp(dim=1)
+    if not torch.allclose(differences, expected[:, 1] - expected[:, 0], atol=1e-4):
+        raise NotYet(
+            f"Your logits differ by {listed(differences)}, those of the mean by {listed(expected[:, 1] - expected[:, 0])}."
+        )
+    return "logsumexp is the logarithm of the sum; the number of versions is a constant that no softmax sees."
+
+
+@checker
+def judge_a_report(verdicts: Any) -> str:
+    """Check the verdicts on five reports: a tuple of five words."""
+    if isinstance(verdicts, Mapping):
+        verdicts = tuple(verdicts.values())
+    if isinstance(verdicts, str) or len(verdicts) != len(REPORTS):
+        raise NotYet(f"Five verdicts are asked for, one for each of {', '.join(REPORTS)}, got {verdicts!r}.")
+    for (team, (right, reason)), verdict in zip(REPORTS.items(), verdicts, strict=True):
+        word = str(verdict).strip().lower()
+        if word not in FLAWS:
+            raise NotYet(f"{str(verdict)!r} is none of the verdicts: {', '.join(FLAWS)}.")
+        if word != right:
+            raise NotYet(f"{team} is not {word!r}. {reason}")
+    return "More steps, no gradient, the average, and clean accuracy beside it: four questions that any report must survive."

@@ -1,0 +1,126 @@
+"""Exercises of the chapter on the study: a paired difference, one crossed resample, Holm by hand, and four studies judged."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from tsynd.study.statistics import holm
+from tsynd.teaching.exercises.checker import NotYet, checker
+
+DRAWS = 600  # resamples that an answer is asked for: their spread is then known to some per cent
+FLAWS = ("sound", "one seed", "not paired", "wrong control", "best of many")
+# Of each team, in the order of the exercise: its verdict, and why.
+STUDIES = {
+    "Ada": ("wrong control", "Ada's baseline never saw the autoencoder: its blur may be the whole gain."),
+    "Boris": (
+        "best of many",
+        "Boris looked at 24 differences and reports the one below .05: by chance alone he would expect one.",
+    ),
+    "Chiara": ("sound", "Chiara wrote down beforehand what decides, pairs her runs, and resamples what is shared."),
+    "Deniz": ("one seed", "Deniz's interval is over images only: it says how this one network does, not how the method does."),
+    "Ewa": ("not paired", "Ewa's arms have other subsets and starts: their luck is in the difference, and widens her interval."),
+}
+
+
+@checker
+def paired_difference(answer: Callable[[Any, Any], Any]) -> str:
+    """Check `paired(ours, theirs)`: the mean difference and its standard error, of runs that share seeds."""
+    ours, theirs = np.array([0.80, 0.90, 0.70, 0.85, 0.75]), np.array([0.78, 0.89, 0.66, 0.87, 0.71])
+    value = answer(ours.copy(), theirs.copy())
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    if not isinstance(value, Sequence) or len(value) != 2:
+        raise NotYet(f"Two numbers are asked for, the mean difference and its standard error, got {value!r}.")
+    mean, error = (float(each) for each in value)
+    differences = ours - theirs
+    root = len(differences) ** 0.5
+    right = differences.std(ddof=1) / root
+    if not abs(mean - differences.mean()) < 1e-6:
+        raise NotYet(f"The mean of ours minus theirs is {differences.mean():.3f}, yours is {mean:.3f}.")
+    apart = np.sqrt(ours.var(ddof=1) + theirs.var(ddof=1)) / root
+    if abs(error - apart) < 1e-6:
+        raise NotYet("This is the error of two independent means. The runs are paired: take the spread of the *differences*.")
+    if abs(error - root * right) < 1e-6:
+        raise NotYet(
+            "This is the standard deviation of a difference. The error of their mean is smaller, by the root of their number."
+        )
+    if abs(error - differences.std() / root) < 1e-6:
+        raise NotYet("You divide by the number of seeds; with so few, divide by one less (ddof=1), or the error is too small.")
+    if not abs(error - right) < 1e-6:
+        raise NotYet(f"The standard error of the mean difference is {right:.5f}, yours is {error:.5f}.")
+    return "Seeds that are hard for one arm are hard for the other: in the difference that cancels, and the error shrinks."
+
+
+@checker
+def crossed_resample(answer: Callable[[Any, Any], Any]) -> str:
+    """Check `resample(differences, generator)`: the mean of a table of seeds by images, both drawn with replacement once."""
+    seeds, images = np.arange(5.0)[:, None], np.arange(7.0)[None, :]
+
+    def resamples(table: Any) -> Any:
+        return np.array([float(answer(table.copy(), np.random.default_rng(number))) for number in range(DRAWS)])
+
+    # Two tables tell what is drawn: in one only seeds differ, in the other only images.
+    of_seeds, of_images = resamples(seeds + 0 * images), resamples(images + 0 * seeds)
+    if not np.array_equal(of_images, resamples(images + 0 * seeds)):
+        raise NotYet("The same generator gives two different resamples: draw from `generator`, and from nothing else.")
+    if of_seeds.std() < 1e-9 and of_images.std() < 1e-9:
+        raise NotYet("Every resample is the same. Draw rows and columns with replacement: generator.integers(0, n, n).")
+    if of_images.std() < 1e-9:
+        raise NotYet("Only the seeds are resampled. The test images are a sample as well, and all seeds share it.")
+    if of_seeds.std() < 1e-9:
+        raise NotYet("Only the images are resampled. The seeds are a sample as well: draw rows with replacement too.")
+    each_anew = np.sqrt(images.var() / 35)
+    if abs(of_images.std() - each_anew) < 0.25 * each_anew:
+        raise NotYet(
+            "Each seed draws its own images. But all seeds were tested on the same ones: draw images once, for all rows."
+        )
+    for name, values, found in (("seeds", seeds, of_seeds), ("images", images, of_images)):
+        right = np.sqrt(values.var() / values.size)
+        if not abs(found.std() - right) < 0.12 * right or not abs(found.mean() - values.mean()) < 5 * right / DRAWS**0.5:
+            told = f"Where only {name} differ, your resamples have the mean {found.mean():.2f} and the spread {found.std():.2f}"
+            raise NotYet(f"{told}; {values.mean():.2f} and {right:.2f} are right: as many {name} as there are, all alike.")
+    return "Rows for the seeds, columns for the images, once for all rows: what is odd about an image is odd for every seed."
+
+
+@checker
+def holm_by_hand(answer: Callable[[Any], Any]) -> str:
+    """Check `adjust(p_values)`: Holm's p-values, in the order given."""
+    for values in ([0.01, 0.04, 0.03], [0.02, 0.02, 0.6, 0.001], [0.7, 0.9]):
+        given = answer(list(values))
+        found = [float(each) for each in (given.tolist() if isinstance(given, Tensor) else given)]
+        right = holm(values)
+        if len(found) != len(values):
+            raise NotYet(f"One number for each of {len(values)} p-values is asked for, got {len(found)}.")
+        if np.allclose(found, right, atol=1e-9):
+            continue
+        told = f"Of {values} Holm makes {[round(each, 4) for each in right]}, yours are {[round(each, 4) for each in found]}."
+        if np.allclose(found, np.minimum(1, np.array(values) * len(values)), atol=1e-9):
+            raise NotYet(
+                f"{told} This is Bonferroni: after the smallest only the rest are left, so the factor shrinks by one each time."
+            )
+        if np.allclose(np.sort(found), np.sort(right), atol=1e-9):
+            raise NotYet(f"{told} The numbers are right, in another order than they were given.")
+        if any(each > 1 for each in found):
+            raise NotYet(f"{told} A p-value above 1 is none: cut at 1.")
+        raise NotYet(f"{told} Mind that an adjusted one may not be smaller than the one before it in the order of size.")
+    return (
+        "The smallest times their number, the next times one fewer, never falling: the chance of any false alarm stays below 5 %."
+    )
+
+
+@checker
+def judge_a_study(verdicts: Any) -> str:
+    """Check the verdicts on five studies: a tuple of five words."""
+    if isinstance(verdicts, Mapping):
+        verdicts = tuple(verdicts[team] for team in STUDIES) if set(verdicts) == set(STUDIES) else tuple(verdicts.values())
+    if isinstance(verdicts, str) or len(verdicts) != len(STUDIES):
+        raise NotYet(f"Five verdicts are asked for, one for each of {', '.join(STUDIES)}, got {verdicts!r}.")
+    for (team, (right, reason)), verdict in zip(STUDIES.items(), verdicts, strict=True):
+        word = str(verdict).strip().lower()
+        if word not in FLAWS:
+            raise NotYet(f"{str(verdict)!r} is none of the verdicts: {', '.join(FLAWS)}.")
+        if word != right:
+            raise NotYet(f"{team} is not {word!r}. {reason}")
+    return "Ask of any study: how many seeds, paired how, against what, and how many other things were looked at?"

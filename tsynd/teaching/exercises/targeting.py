@@ -1,0 +1,151 @@
+"""Exercises of the chapter on targeting: one step, the guard's price, a fair control, and what four reports are worth."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tsynd.targeting.ascent import unit
+from tsynd.teaching.exercises.checker import NotYet, checker, kind_of, listed
+
+CLOSE = 1e-5
+VERDICTS = ("own masks", "another class", "found", "no better than random")
+# Of each team, in the order of the exercise, why its verdict is what it is.
+REASONS = {
+    "Ada": "On fresh masks most of Ada's rise is gone.",
+    "Boris": "Boris's rise survives fresh masks and random, but look at his last two numbers.",
+    "Chiara": "Chiara's rise survives fresh masks, random brings none of it, and her classes hardly change more often.",
+    "Deniz": "Deniz's random displacement ends as high as his search.",
+}
+
+
+@checker
+def one_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) -> str:
+    """Check `step(z, z0, gradient, size, radius)`: (B, D) codes after a step of fixed length, back in the ball around z0."""
+    generator = torch.Generator().manual_seed(0)
+    z0, slope = (torch.randn(3, 16, generator=generator).double() for _ in range(2))
+    z0 = z0 + 2  # far from 0, so that a ball around 0 is another ball
+    gradient = slope * torch.tensor([[0.01], [1.0], [30.0]]).double()
+    forward, aside = unit(gradient), unit(torch.randn(3, 16, generator=generator).double())
+    z = z0 + 0.1 * 4 * aside  # on the way already, and not straight uphill
+
+    inside = _shaped(step(z.clone(), z0.clone(), gradient.clone(), 0.1, 1.0), z0)
+    moved = (inside - z).norm(dim=1) / 4
+    if (inside.norm(dim=1) < 4.01).all():
+        raise NotYet("All codes end in a ball around 0. It is around z0: shorten z - z0, the displacement, and not z itself.")
+    if torch.allclose((inside - z0).norm(dim=1), torch.tensor(4.0).double(), atol=CLOSE):
+        raise NotYet("Every code ends on the rim. Only one that has left the ball is pulled back: clamp the factor at 1.")
+    if torch.allclose(inside, z0 + 0.1 * 4 * forward, atol=CLOSE):
+        raise NotYet("The step starts at z0. It must start at z, where the search is now; z0 is the middle of the ball.")
+    if not torch.allclose(moved, torch.full_like(moved, 0.1), atol=CLOSE):
+        if torch.allclose(moved * 4, torch.full_like(moved, 0.1), atol=CLOSE):
+            raise NotYet("A step of size .1 has the norm .1. In units of |.| / sqrt(D) its norm is .1 sqrt(D).")
+        if moved[2] > 5 * moved[0]:
+            raise NotYet(
+                f"Steps of size .1 have the lengths {listed(moved)}: the steeper, the longer. Divide each image's gradient by "
+                "its own norm (dim=1, keepdim=True)."
+            )
+        raise NotYet(f"Steps of size .1, well inside the ball, have the lengths {listed(moved)}, in units of |.| / sqrt(D).")
+    if not torch.allclose(inside, z + 0.1 * 4 * forward, atol=CLOSE):
+        raise NotYet("The steps are as long as they should be and do not go along +gradient.")
+
+    outside = _shaped(step(z.clone(), z0.clone(), gradient.clone(), 0.4, 0.25), z0)
+    far = (outside - z0).norm(dim=1) / 4
+    beyond = z + 0.4 * 4 * forward
+    if not torch.allclose(far, torch.full_like(far, 0.25), atol=CLOSE):
+        if torch.allclose(outside, beyond, atol=CLOSE):
+            raise NotYet(
+                f"Steps out of a ball of radius .25 end {listed(far)} from z0, and are not pulled back: "
+                "the projection is missing."
+            )
+        raise NotYet(f"After a step out of a ball of radius .25 the codes are {listed(far)} from z0, in units of |.| / sqrt(D).")
+    if not torch.allclose(outside, z0 + 0.25 * 4 * unit(beyond - z0), atol=CLOSE):
+        raise NotYet("The codes end on the rim, and not at its nearest point: shorten z - z0 and keep its direction.")
+    return "Each image takes a step of its own direction and the common length, and none leaves its ball. So does `target`."
+
+
+@checker
+def guard_penalty(penalty: Callable[..., Tensor]) -> str:
+    """Check `penalty(log_p, log_p_start, right_at_start, weight, bound)`: (B,) nats, at least 0."""
+    start = torch.tensor([-0.1, -0.1, -0.1, -2.0, -2.0]).double()
+    now = torch.tensor([-0.3, -1.6, -0.05, -2.2, -0.2]).double()
+    right = torch.tensor([True, True, True, False, False])
+    prices = penalty(now.clone(), start.clone(), right.clone(), weight=2.0, bound=0.5)
+    if not isinstance(prices, Tensor) or prices.shape != now.shape:
+        raise NotYet(f"One price for each of 5 images is asked for, shape (5,), got {kind_of(prices)}.")
+    prices = prices.detach().double()
+    cases = "An image that started right and lost 1.5 nats", "An image whose label became more likely"
+    if (prices < -1e-9).any():
+        if prices[1] < 0:
+            raise NotYet(f"{cases[0]} costs {prices[1]:.2f}: it is paid. Mind the sign: the price rises as log_p falls.")
+        raise NotYet(f"{cases[1]} costs {prices[2]:.2f}: it is paid for that, without limit. The bracket [.]+ is missing.")
+    if prices[1] < 1e-9:
+        raise NotYet(f"{cases[0]} costs nothing, one whose label became more likely {prices[4]:.2f}. Mind the sign inside.")
+    if prices[0] > 1e-9:
+        raise NotYet(f"An image that started right and lost .2 nats costs {prices[0]:.2f}: up to the bound a fall is free.")
+    if prices[3] < 1e-9:
+        raise NotYet("An image that started wrong lost .2 nats for free. It may not get worse: there the bound is 0.")
+    expected = torch.tensor([0.0, 2.0, 0.0, 0.4, 0.0]).double()
+    if not torch.allclose(prices, expected, atol=1e-6):
+        raise NotYet(f"With weight 2 and bound .5 the prices are {listed(prices)}, and should be {listed(expected)}.")
+    return "Free up to the bound, then linear, and never a reward: a search cannot earn by making an easy image easier."
+
+
+@checker
+def fair_control(control: Callable[[Tensor, Tensor, torch.Generator], Tensor]) -> str:
+    """Check `control(z0, found, generator)`: (B, D) codes as far from z0 as `found`, in directions that know nothing."""
+    generator = torch.Generator().manual_seed(0)
+    z0 = torch.randn(6, 256, generator=generator).double()
+    lengths = torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0, 4.0]).double()
+    searched = torch.randn(6, 256, generator=generator).double() + 1  # images share a part of the way uphill
+    found = z0 + unit(searched) * lengths[:, None]
+    one, again, two = (
+        _shaped(control(z0.clone(), found.clone(), torch.Generator().manual_seed(seed)), z0) - z0 for seed in (1, 1, 2)
+    )
+    if torch.allclose(one, two):
+        raise NotYet("Two generators with different seeds give the same control: draw the direction from `generator`.")
+    if not torch.allclose(one, again):
+        raise NotYet("The same generator gives two different controls: draw from `generator`, and from nothing else.")
+    norms = one.norm(dim=1)
+    if not torch.allclose(norms, lengths, rtol=1e-4):
+        worst = int((norms / lengths - 1).abs().argmax())
+        raise NotYet(
+            f"The search moved a code by {lengths[worst]:.2f} (norm), its control by {norms[worst]:.2f}. As far on average is "
+            "not enough: give each image's direction norm 1, then the norm of its own displacement."
+        )
+    if (one >= 0).all():
+        raise NotYet("The directions lean to one side: numbers from torch.rand are all positive, those from torch.randn are not.")
+    cosines = unit(one) @ unit(found - z0).T  # with the search of each image: another's displacement knows something too
+    if cosines.abs().max() > 0.4:
+        raise NotYet(
+            f"The control's direction has a cosine of up to {cosines.abs().max():.2f} with that of a search: it still "
+            "knows where uphill is. In 256 dimensions a random direction has one near 0."
+        )
+    between = unit(one) @ unit(one).T - torch.eye(6).double()
+    if between.abs().max() > 0.5:
+        raise NotYet("All images go the same way. Draw a direction for each of them.")
+    return "As far, image by image, and at right angles to the search, or nearly so: what is left is the direction's doing."
+
+
+@checker
+def judge_a_search(verdicts: Any) -> str:
+    """Check the verdicts on the four teams: a tuple of four words."""
+    if isinstance(verdicts, Mapping):
+        verdicts = tuple(verdicts.values())
+    if isinstance(verdicts, str) or len(verdicts) != len(VERDICTS):
+        raise NotYet(f"Four verdicts are asked for, one for each of {', '.join(REASONS)}, got {verdicts!r}.")
+    for (team, reason), verdict, right in zip(REASONS.items(), verdicts, VERDICTS, strict=True):
+        word = str(verdict).strip().lower()
+        if word not in VERDICTS:
+            raise NotYet(f"{str(verdict)!r} is none of the verdicts: {', '.join(VERDICTS)}.")
+        if word != right:
+            raise NotYet(f"{team} is not {word!r}. {reason}")
+    return "Fresh masks first, then the control, then somebody who knows the class: a search has to pass all three."
+
+
+def _shaped(codes: Any, like: Tensor) -> Tensor:
+    """The codes, if they are a tensor of the right shape."""
+    if not isinstance(codes, Tensor) or codes.shape != like.shape:
+        raise NotYet(f"Codes of shape {tuple(like.shape)} are asked for, got {kind_of(codes)}.")
+    return codes.detach().double()

@@ -1,0 +1,107 @@
+"""Exercises of the chapter on training: the life of a bank, mixing a batch, equal cost, and what a control answers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tsynd.teaching.exercises.checker import NotYet, checker
+
+# The objection, the arm that answers it, and why.
+OBJECTIONS = (
+    ("none-matched", "The gain may be that of the time that searches take: train without them for as long."),
+    ("reconstruction", "The gain may be that of the blur: send images through the autoencoder and do not move them."),
+    ("random", "The gain may be that of any variety: move as far in the code, in a direction that knows nothing."),
+    ("sham", "The gain may be that of any uphill direction: climb what an untrained copy does not know."),
+)
+
+
+@checker
+def bank_life(answer: Callable[[int, int, int], Any]) -> str:
+    """Check `life(every, count, capacity)`: for how many steps an image stays in the bank."""
+    for every, count, capacity in ((10, 20, 60), (24, 64, 256), (1, 32, 32), (5, 7, 21)):
+        found, right = float(answer(every, count, capacity)), every * capacity // count
+        told = f"{count} new images every {every} steps, {capacity} kept"
+        if abs(found - capacity / count) < 1e-6 and every != 1:
+            raise NotYet(
+                f"{told}: {found:g} is the number of refreshes that it lives through. Each of them is {every} steps apart."
+            )
+        if not abs(found - right) < 1e-6:
+            raise NotYet(
+                f"{told}: an image lives for {right} steps, and not {found:g}. After how many refreshes is it pushed out?"
+            )
+    return (
+        "capacity / count refreshes, each `every` steps apart: the default bank forgets in 30 steps, a twentieth of a training."
+    )
+
+
+@checker
+def mix_a_batch(mix: Callable[[Tensor, Tensor, float, torch.Generator], Tensor]) -> str:
+    """Check `mix(real, bank, share, generator)`: a batch whose last `share` are drawn from the bank, with replacement."""
+    real, bank = torch.arange(8.0).view(8, 1), 100 + torch.arange(40.0).view(40, 1)
+    one, again, two = (mix(real.clone(), bank.clone(), 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    if not isinstance(one, Tensor) or one.shape != real.shape:
+        kind = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else f"a {type(one).__name__}"
+        raise NotYet(
+            f"The batch keeps its size, {tuple(real.shape)}, got {kind}. Images of the bank take the place of real ones."
+        )
+    count = int((one >= 100).sum())
+    if count != 4:
+        raise NotYet(f"With a share of .5, 4 of 8 images come from the bank, got {count}.")
+    if not torch.equal(one[:4], real[:4]):
+        raise NotYet("The first half must be the real images as they were, in their order, so that all arms see the same ones.")
+    if torch.equal(one, two):
+        raise NotYet("Two generators draw the same images of the bank: draw from `generator`.")
+    if not torch.equal(one, again):
+        raise NotYet("The same generator draws other images the second time: draw from `generator`, and from nothing else.")
+    drawn = torch.stack([mix(real.clone(), bank.clone(), 0.5, torch.Generator().manual_seed(seed))[4:, 0] for seed in range(40)])
+    if all(len(batch.unique()) == 1 for batch in drawn):
+        raise NotYet("Within a batch one image of the bank stands four times. Draw an index for each place.")
+    if len(drawn.unique()) < 30:
+        raise NotYet(f"Of a bank of 40 images only {len(drawn.unique())} are ever drawn. Draw from the whole bank.")
+    few = [mix(real.clone(), bank[:2].clone(), 0.5, torch.Generator().manual_seed(seed)) for seed in range(40)]
+    if any(batch.shape != real.shape for batch in few) or all(len(batch.unique()) == len(batch) for batch in few):
+        raise NotYet("From a bank of two images four can be drawn too: draw with replacement, so one can come twice.")
+    if int((mix(real.clone(), bank.clone(), 0.25, torch.Generator().manual_seed(0)) >= 100).sum()) != 2:
+        raise NotYet("With a share of .25, 2 of 8 images come from the bank.")
+    return "The real half is the same in every arm, so arms differ in what the other half is, and in nothing else."
+
+
+@checker
+def equal_cost(answer: Callable[[float, float, int, int, int], Any]) -> str:
+    """Check `matched(step, search, steps, warmup, every)`: the steps without a search that cost as much as a training with."""
+    for step, search, steps, warmup, every in (
+        (1.0, 4.0, 600, 150, 10),
+        (2.0, 4.0, 600, 150, 10),
+        (1.0, 3.0, 100, 0, 1),
+        (1.5, 4.0, 605, 150, 10),
+    ):
+        searches = -(-(steps - warmup) // every)
+        right = round(steps + searches * search / step)
+        found = float(answer(step, search, steps, warmup, every))
+        told = f"{steps} steps of {step:g} and a search of {search:g} every {every} steps after {warmup}"
+        if abs(found - round(steps + steps / every * search / step)) < 0.51 and warmup:
+            raise NotYet(f"{told}: you count searches in the warm-up, where there are none.")
+        if step != 1 and abs(found - (steps + searches * search)) < 0.51:
+            raise NotYet(f"{told}: the cost of the searches is in seconds; divide by that of a step to have it in steps.")
+        if not abs(found - right) <= 1:
+            raise NotYet(f"{told} cost as much as {right} plain steps; yours are {found:g}.")
+    return "Steps plus searches, in units of a step: what an arm must beat is the same time spent without it."
+
+
+@checker
+def which_control(answers: Any) -> str:
+    """Check which arm answers which objection: a tuple of four names."""
+    if isinstance(answers, Mapping):
+        answers = tuple(answers.values())
+    if isinstance(answers, str) or len(answers) != len(OBJECTIONS):
+        raise NotYet(f"Four arms are asked for, one for each objection, got {answers!r}.")
+    known = [arm for arm, _ in OBJECTIONS]
+    for number, ((right, reason), given) in enumerate(zip(OBJECTIONS, answers, strict=True), 1):
+        word = str(given).strip().lower()
+        if word not in known:
+            raise NotYet(f"{str(given)!r} is none of the four arms: {', '.join(sorted(known))}.")
+        if word != right:
+            raise NotYet(f"Objection {number} is not answered by {word!r}. {reason}")
+    return "Each control does all that targeting does but for one thing. What targeting does better is that one thing's doing."

@@ -1,0 +1,139 @@
+"""Exercises of the chapter on uncertainty: the split, the same entropy twice, how many samples, and finding errors."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.uncertainty import expected_entropy, log_probabilities, mutual_information, predictive_entropy
+
+PARTS = ("total", "aleatoric", "epistemic")
+CLOSE = 0.02  # nats: "the same entropy"
+APART = 0.3  # nats: "another mutual information"
+SIMULATED = 0.01  # how far off an estimate by simulation may be: four standard errors with 20,000 committees
+
+
+@checker
+def split_uncertainty(split: Callable[[Tensor], Sequence[Tensor]]) -> str:
+    """Check `split(logits_BKC)`: total, aleatoric and epistemic uncertainty of each image, in nats."""
+    logits_BKC = 2 * torch.randn(5, 7, 3, dtype=torch.float64)
+    log_probs_BKC = log_probabilities(logits_BKC)
+    right = [measure(log_probs_BKC) for measure in (predictive_entropy, expected_entropy, mutual_information)]
+    given = split(logits_BKC.clone())
+    if not isinstance(given, tuple | list | Tensor) or len(given) != len(PARTS):
+        raise NotYet(f"Three tensors are asked for, {', '.join(PARTS)}, got {type(given).__name__}.")
+    for name, value in zip(PARTS, given, strict=True):
+        if tuple(value.shape) != (5,):
+            raise NotYet(f"{name} has shape {tuple(value.shape)}; one number for each of the 5 images is (5,).")
+    total, aleatoric, epistemic = (value.double() for value in given)
+    if _same(total * math.log(2), right[0]):
+        raise NotYet("Your total is right in bits: take the natural logarithm, so that a fair coin has ln 2 = .693 nats.")
+    if _same(total, right[1]):
+        raise NotYet("Your total is the mean of the entropies. The total is the entropy of the mean: average first.")
+    if _same(total, predictive_entropy(log_probabilities(logits_BKC.mean(1, keepdim=True)))):
+        raise NotYet("Your total averages logits. A committee averages its probabilities: softmax first, then the mean over K.")
+    for name, value, wanted in zip(PARTS, (total, aleatoric, epistemic), right, strict=True):
+        if not _same(value, wanted):
+            worst = int((value - wanted).abs().nan_to_num(torch.inf).argmax())
+            raise NotYet(f"{name} of image {worst} is {float(value[worst]):.5f}, and should be {float(wanted[worst]):.5f} nats.")
+    # Two members sure of opposite classes; two in doubt between the same two classes, and sure that it is not the third.
+    sure = split(torch.tensor([[[0.0, 200.0, 0.0], [200.0, 0.0, 0.0]], [[200.0, 200.0, 0.0], [200.0, 200.0, 0.0]]]))
+    if not all(bool(value.isfinite().all()) for value in sure):
+        raise NotYet("With logits 200 apart your function gives NaN: in fp32 a probability is 0 there. Stay with logarithms.")
+    for name, value, doubts in zip(PARTS, sure, ((1, 1), (0, 1), (1, 0)), strict=True):
+        wanted = torch.tensor(doubts) * math.log(2)
+        if not torch.allclose(value.double(), wanted.double(), atol=1e-4, rtol=0):
+            got = " and ".join(f"{each:.3f}" for each in (value + 0.0).tolist())
+            raise NotYet(
+                f"With logits 200 apart {name} of two images is {got} nats, and should be {wanted[0]:.3f} and {wanted[1]:.3f}. "
+                "Is a NaN or a small probability replaced by something else there?"
+            )
+    return "Average the probabilities for the total, the entropies for the aleatoric part; the rest is disagreement."
+
+
+@checker
+def same_entropy(committees: tuple[Tensor, Tensor]) -> str:
+    """Check two committees, (K, C) probabilities each: nearly the same entropy, and mutual information .3 nats apart."""
+    pair = isinstance(committees, tuple | list) or (isinstance(committees, Tensor) and committees.ndim == 3)
+    if not pair or len(committees) != 2:
+        raise NotYet(f"A pair of committees is asked for, got {type(committees).__name__}.")
+    found = []
+    for name, committee in zip(("first", "second"), committees, strict=True):
+        probs_KC = torch.as_tensor(committee, dtype=torch.float64)
+        if probs_KC.ndim != 2 or len(probs_KC) < 2:
+            raise NotYet(f"The {name} committee has shape {tuple(probs_KC.shape)}; members x classes, 2 or more members.")
+        if bool((probs_KC < 0).any()) or not torch.allclose(
+            probs_KC.sum(1), torch.ones(len(probs_KC), dtype=torch.float64), atol=1e-3
+        ):
+            raise NotYet(f"In the {name} committee some row is no probability distribution: it must be >= 0 and sum to one.")
+        log_probs_BKC = probs_KC.log()[None]
+        found.append((abs(float(predictive_entropy(log_probs_BKC))), abs(float(mutual_information(log_probs_BKC)))))
+    (total, epistemic), (other_total, other_epistemic) = found
+    if abs(total - other_total) > CLOSE:
+        raise NotYet(
+            f"Their entropies are {total:.3f} and {other_total:.3f} nats. Which average prediction must the two have in common?"
+        )
+    if abs(epistemic - other_epistemic) < APART:
+        raise NotYet(
+            f"Their entropies agree, and their mutual information, {epistemic:.3f} and {other_epistemic:.3f} nats, nearly does. "
+            f"Let the members of one of them {'agree' if min(epistemic, other_epistemic) >= APART else 'contradict each other'}."
+        )
+    return "Entropy sees the average alone. Only the single members tell a shared doubt from a quarrel."
+
+
+@checker
+def how_many_samples(expected_estimate: Callable[[int], float]) -> str:
+    """Check `expected_estimate(members)`: the average mutual information of committees of certain members, half for each side."""
+    for members in (1, 2, 3, 8, 32):
+        given = float(expected_estimate(members))
+        shares = [voters / members for voters in range(members + 1)]
+        chance = [math.comb(members, voters) / 2**members for voters in range(members + 1)]
+        right = sum(p * _coin(share) for p, share in zip(chance, shares, strict=True))
+        if abs(given - right) > SIMULATED:
+            if members <= 8 and abs(given - math.log(2)) < SIMULATED:
+                raise NotYet(
+                    f"With {members} member(s) you get ln 2, the value of all doctors together. Do not pool the committees: "
+                    "compute the mutual information of each, then average."
+                )
+            raise NotYet(
+                f"With {members} member(s) you get {given:.3f}, and it should be {right:.3f} nats. How often do v of them vote "
+                "malignant, and what is the mutual information then?"
+            )
+    return "Small committees agree by chance, so their value is too low: by half at 2 members, by about 1/(2K) nats at many."
+
+
+@checker
+def find_the_errors(area: Callable[[Tensor, Tensor], float]) -> str:
+    """Check `area(scores_B, wrong_B)`: how often an error has a higher score than a right prediction, ties counting half."""
+    cases = {
+        "scores that mark the error": ([0.1, 0.2, 0.3, 0.9], [False, False, False, True], 1.0),
+        "scores that mark all but the error": ([0.9, 0.2, 0.3, 0.1], [False, False, False, True], 0.0),
+        "scores that are all the same": ([0.4, 0.4, 0.4, 0.4], [True, False, True, False], 0.5),
+        "scores with one tie": ([0.1, 0.5, 0.5, 0.2], [False, False, True, True], 0.625),
+    }
+    for name, (scores, wrong, right) in cases.items():
+        given = float(area(torch.tensor(scores, dtype=torch.float64), torch.tensor(wrong)))
+        if abs(given - right) > 1e-6:
+            reason = {
+                0.5: " Count a tie as half a success.",
+                0.625: " Count a tie as half a success.",
+            }.get(right, " Compare each error with each right prediction: in how many pairs has the error the higher score?")
+            if abs(given - (1 - right)) < 1e-6:
+                reason = " You have it the wrong way round: high scores are to mark errors, not right predictions."
+            raise NotYet(f"For {name} you get {given:.3f}, and it should be {right:.3f}.{reason}")
+    scores_B, wrong_B = torch.rand(60, dtype=torch.float64), torch.rand(60) < 0.2
+    higher = (scores_B[wrong_B][:, None] > scores_B[~wrong_B]).double().mean()
+    if abs(float(area(scores_B, wrong_B)) - float(higher)) > 1e-6:
+        raise NotYet("On 60 random scores with few errors yours is off: take the mean over all pairs of an error and a success.")
+    return "It asks one thing: does an error rank above a right prediction? How large the scores are does not count."
+
+
+def _same(value: Tensor, wanted: Tensor) -> bool:
+    return bool(torch.allclose(value, wanted, atol=1e-5, rtol=0))
+
+
+def _coin(share: float) -> float:
+    """The entropy of a coin, in nats."""
+    return -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)

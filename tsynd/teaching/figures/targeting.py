@@ -1,0 +1,239 @@
+"""Figures of the chapter on targeting: planes through the ball, image rows, curves along an ascent, and the dose-response."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patches import Circle
+from torch import Tensor
+
+from tsynd.posterior import Posterior
+from tsynd.targeting import Synthesis
+from tsynd.uncertainty import mutual_information
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, styled
+
+CHANGE = 0.2  # of the difference maps, in intensity: the same in every figure of the chapter
+SIDE = 29  # points along each side of a landscape
+REACH, RIM = 1.3, 1.72  # how far a landscape and its ring of images lie from the centre, in radii
+DOSE_MEASURES = ("AUROC", "accuracy under PGD 2/255", "judge sees the label")
+# Phantoms, five seeds, from results/dose-response/summary.json: arm, radius, then mean, low and high of each measure.
+DOSE = """
+random 0.1 -0.0205 -0.0373 -0.0038 0.0290 -0.0365 0.0945 -0.0000 -0.0091 0.0091
+random 0.25 -0.0262 -0.0379 -0.0146 0.0180 -0.0529 0.0889 0.0031 -0.0108 0.0170
+random 0.5 -0.0268 -0.0508 -0.0029 0.0300 -0.0627 0.1227 -0.0070 -0.0196 0.0055
+random 1 -0.0384 -0.0724 -0.0043 0.0090 -0.0905 0.1085 -0.0523 -0.1039 -0.0008
+random 2 -0.0372 -0.0699 -0.0046 -0.0490 -0.1575 0.0595 -0.1422 -0.1548 -0.1295
+tsynd 0.1 -0.0357 -0.0609 -0.0104 0.0760 -0.0093 0.1613 -0.1578 -0.2231 -0.0925
+tsynd 0.25 -0.0271 -0.0458 -0.0084 0.1350 0.0409 0.2291 -0.2180 -0.3197 -0.1162
+tsynd 0.5 -0.0247 -0.0496 0.0002 0.0840 -0.0008 0.1688 -0.2305 -0.2750 -0.1859
+tsynd 1 -0.0337 -0.0550 -0.0123 0.0060 -0.0710 0.0830 -0.2617 -0.3039 -0.2196
+tsynd 2 -0.0370 -0.0729 -0.0011 -0.1150 -0.1875 -0.0425 -0.3008 -0.3547 -0.2469
+guarded 0.1 -0.0348 -0.0606 -0.0090 0.0640 -0.0208 0.1488 -0.1313 -0.1964 -0.0661
+guarded 0.25 -0.0269 -0.0459 -0.0080 0.1130 0.0481 0.1779 -0.1578 -0.2127 -0.1029
+guarded 0.5 -0.0363 -0.0651 -0.0074 0.0530 -0.0099 0.1159 -0.1461 -0.2173 -0.0748
+guarded 1 -0.0199 -0.0403 0.0006 -0.0110 -0.0717 0.0497 -0.1867 -0.2401 -0.1333
+guarded 2 -0.0212 -0.0525 0.0101 -0.0380 -0.0852 0.0092 -0.1719 -0.2078 -0.1359
+"""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A flat piece of the code space: through `origin_D`, along two orthonormal `axes_2D`; lengths are over sqrt(D)."""
+
+    origin_D: Tensor
+    axes_2D: Tensor
+
+    @classmethod
+    def through(cls, origin_D: Tensor, first_D: Tensor, second_D: Tensor) -> "Plane":
+        """The plane that holds the origin and two directions from it; the first one is its horizontal axis."""
+        across_D = first_D / first_D.norm()
+        up_D = second_D - (second_D @ across_D) * across_D
+        return cls(origin_D, torch.stack([across_D, up_D / up_D.norm()]))
+
+    def codes(self, points_N2: Tensor) -> Tensor:
+        """Codes (N, D) of points of the plane."""
+        return self.origin_D + points_N2.to(self.origin_D) @ self.axes_2D * len(self.origin_D) ** 0.5
+
+    def shadow(self, codes_ND: Tensor) -> Tensor:
+        """The points (N, 2) of the plane that are nearest to codes."""
+        return (codes_ND - self.origin_D) @ self.axes_2D.T / len(self.origin_D) ** 0.5
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """What a classifier says over a plane: `information` and `probability` of the label on a square grid, images on a ring."""
+
+    plane: Plane
+    radius: float
+    information: np.ndarray
+    probability: np.ndarray
+    ring: np.ndarray
+
+
+def survey(
+    plane: Plane, label: int, decode: Callable[[Tensor], Tensor], posterior: Posterior, radius: float = 0.25, around: int = 8
+) -> Landscape:
+    """Decode a grid over a plane, and ask the classifier's held samples about each image."""
+    line = torch.linspace(-REACH, REACH, SIDE) * radius
+    grid_N2 = torch.cartesian_prod(line, line).flip(1)  # rows run upwards
+    angles = torch.arange(around) * 2 * torch.pi / around
+    ring_N2 = radius * torch.stack([angles.cos(), angles.sin()], 1)
+    with torch.no_grad():
+        said = [posterior(decode(codes_ND)) for codes_ND in plane.codes(grid_N2).split(256)]
+        ring = decode(plane.codes(ring_N2)).squeeze(1).numpy()
+    information = torch.cat([mutual_information(part) for part in said]).view(SIDE, SIDE).numpy()
+    probability = torch.cat([part[..., label].exp().mean(1) for part in said]).view(SIDE, SIDE).numpy()
+    return Landscape(plane, radius, information, probability, ring)
+
+
+@styled
+def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+    """Landscapes of mutual information side by side, each with its ball, images round the rim, and paths that lie in it.
+
+    Args:
+        landscapes: by the title of the panel.
+        paths: by the title of the panel, then by name: codes (T, D) that are joined by a line.
+    """
+    figure = Picture(figsize=(5.1 * len(landscapes), 5.3))
+    panels = figure.subplots(1, len(landscapes), squeeze=False)[0]
+    top = max(float(each.information.max()) for each in landscapes.values())
+    shown = None
+    for axis, (title, land) in zip(panels, landscapes.items(), strict=True):
+        line, far = np.linspace(-REACH, REACH, SIDE) * land.radius, 2.02 * land.radius
+        disc = Circle((0, 0), REACH * land.radius, transform=axis.transData)
+        shown = axis.contourf(line, line, land.information, levels=np.linspace(0, top, 15), cmap="viridis")
+        border = axis.contour(line, line, land.probability, levels=[0.5], colors="white", linewidths=1.6, linestyles="--")
+        for lines in (shown, border):
+            lines.set_clip_path(disc)
+        axis.add_patch(Circle((0, 0), land.radius, fill=False, edgecolor="white", linewidth=2))
+        _ring(axis, land)
+        for place, (name, codes_TD) in enumerate(paths[title].items()):
+            steps = land.plane.shadow(codes_TD).numpy()
+            axis.plot(*steps.T, color="white", linewidth=3.2, zorder=4)
+            style = {"color": COLOURS[1 + place], "marker": MARKERS[1 + place], "markeredgecolor": "white"}
+            axis.plot(*steps.T, label=name, linewidth=1.6, markersize=7, zorder=5, **style)
+        axis.plot(0, 0, "o", color="black", markeredgecolor="white", markersize=7, zorder=6, label="z₀")
+        axis.set(xlim=(-far, far), ylim=(-far, far), title=title, aspect="equal")
+        axis.plot([], [], color="#555555", linestyle="--", label="label at ½")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=10, handletextpad=0.3, columnspacing=1.2)
+    bare(panels)
+    assert shown is not None
+    ticks = np.arange(0, top + 1e-9, 0.05 if top < 0.3 else 0.1)
+    figure.colorbar(shown, ax=list(panels), shrink=0.6, ticks=ticks, label="mutual information (nats)")
+    return figure
+
+
+def _ring(axis: Axes, land: Landscape) -> None:
+    """Small decoded images round the ball, each joined to its point of the rim."""
+    for number, image in enumerate(land.ring):
+        angle = 2 * np.pi * number / len(land.ring)
+        point = land.radius * np.array([np.cos(angle), np.sin(angle)])
+        picture = OffsetImage(image, zoom=1.7, cmap="gray", norm=Normalize(0, 1))
+        link = {"arrowstyle": "-", "color": "#555555", "linewidth": 0.9}
+        frame = {"edgecolor": "#555555", "linewidth": 0.9}
+        box = AnnotationBbox(picture, tuple(point), tuple(RIM * point), pad=0.1, arrowprops=link, bboxprops=frame)
+        axis.add_artist(box)
+
+
+@styled
+def sheet(
+    rows: Mapping[str, Tensor],
+    heads: Sequence[str] = (),
+    notes: Mapping[str, Sequence[str]] | None = None,
+    *,
+    scale: float = CHANGE,
+) -> Figure:
+    """Images in rows. What is called a change, by the word in its name, is drawn in colour: red brighter, blue darker.
+
+    Args:
+        rows: (N, 1, H, W) by the name of the row: images in [0, 1], or changes in intensity.
+        heads: N titles above the first row.
+        notes: for some of the rows, N short texts below its images.
+        scale: the change that is drawn in full colour, in intensity.
+    """
+    notes, count = notes or {}, len(next(iter(rows.values())))
+    figure = Picture(figsize=(1.25 * count + 1.3, sum(1.55 if name in notes else 1.3 for name in rows) + 0.3 * bool(heads)))
+    axes = figure.subplots(len(rows), count, squeeze=False)
+    bare(axes)
+    shown, coloured = None, []
+    for line, (name, images_NCHW) in zip(axes, rows.items(), strict=True):
+        for place, (axis, image_CHW) in enumerate(zip(line, images_NCHW, strict=True)):
+            image = image_CHW.mean(0).detach().numpy()
+            if "change" in name:
+                shown = axis.imshow(image, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="none")
+                coloured.append(axis)
+            else:
+                axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
+            if name in notes:
+                axis.set_xlabel(notes[name][place], fontsize=9)
+        line[0].set_ylabel(name.replace(": ", ":\n"), fontsize=9)
+    for axis, head in zip(axes[0], heads, strict=False):
+        axis.set_title(head, fontsize=9)
+    if shown is not None:
+        figure.colorbar(shown, ax=axes.ravel().tolist(), label="change of intensity", shrink=min(1, 1.6 / len(rows)), aspect=14)
+    return figure
+
+
+@styled
+def curves(panels: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str) -> Figure:
+    """Curves over the steps of an ascent, panels side by side on one scale: values by name, by the title of the panel."""
+    figure = Picture(figsize=(3.3 * len(panels), 3.4))
+    for axis, (title, lines) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True):
+        for number, (name, values) in enumerate(lines.items()):
+            axis.plot(values, label=name, color=COLOURS[number], marker=MARKERS[number], markersize=5)
+        axis.set(xlabel="step", title=title)
+        axis.yaxis.set_tick_params(labelleft=True)
+    figure.axes[0].set_ylabel(ylabel)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def prices(searches: Mapping[str, Synthesis], changed: Mapping[str, Tensor], bound: float = 0.5) -> Figure:
+    """What searches found against the belief in the label that it cost; `changed`: (B,) bool, somebody sees another class."""
+    figure = Picture(figsize=(4.4 * len(searches), 3.6))
+    panels = figure.subplots(1, len(searches), sharex=True, sharey=True, squeeze=False)[0]
+    for axis, (name, each) in zip(panels, searches.items(), strict=True):
+        for number, (words, of) in enumerate((("same class as at the start", ~changed[name]), ("another class", changed[name]))):
+            style: Any = {"color": COLOURS[number], "marker": MARKERS[number], "s": 26, "alpha": 0.75, "label": words}
+            axis.scatter(each.log_prob_fall[of], each.mutual_information_after[of], **style)
+        axis.axvline(bound, color="#555555", linestyle="--", linewidth=1, label="the guard's bound")
+        axis.set(xlabel="fall of ln p(label) (nats)", title=name)
+        axis.yaxis.set_tick_params(labelleft=True)
+    panels[0].set_ylabel("information after (nats)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="to the oracle:")
+    return figure
+
+
+def doses() -> dict[str, dict[float, list[float]]]:
+    """The rows of `DOSE`: nine numbers by arm and radius."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for arm, radius, *numbers in map(str.split, DOSE.strip().splitlines()):
+        found.setdefault(arm, {})[float(radius)] = [float(number) for number in numbers]
+    return found
+
+
+@styled
+def dose_response() -> Figure:
+    """What training gains or loses over arm `none`, and what the judge says, against the radius; 95 % intervals."""
+    figure = Picture(figsize=(10.5, 3.6))
+    panels = figure.subplots(1, len(DOSE_MEASURES))
+    for place, (axis, measure) in enumerate(zip(panels, DOSE_MEASURES, strict=True)):
+        for number, (arm, rows) in enumerate(doses().items()):
+            mean, low, high = np.array([row[3 * place : 3 * place + 3] for row in rows.values()]).T
+            across = np.arange(len(rows)) + 0.13 * (number - 1)
+            style: Any = {"color": COLOURS[number], "marker": MARKERS[number], "label": arm, "capsize": 2}
+            axis.errorbar(across, mean, [mean - low, high - mean], **style)
+        axis.axhline(0, color="#555555", linewidth=1)
+        axis.set_xticks(range(len(rows)), [f"{radius:g}" for radius in rows])
+        axis.set(xlabel="radius", title=measure)
+    panels[0].set_ylabel("difference to arm none")
+    panels[2].set_ylabel("after − before the search")
+    panels[0].legend(loc="lower left", fontsize=9)
+    return figure

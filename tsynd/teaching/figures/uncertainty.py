@@ -1,0 +1,196 @@
+"""Figures of the chapter on uncertainty: committees and their votes, the split, the number of samples, and what is not marked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from tsynd.uncertainty import expected_entropy, mutual_information, predictive_entropy
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, styled
+
+AGREE, DISAGREE, GREY = COLOURS[5], COLOURS[1], "#BBBBBB"
+FEW = 10  # a committee of so few members is drawn member by member
+
+
+@styled
+def votes(images_BCHW: Tensor, log_probs_BKC: Tensor, called: str = "p(malignant)") -> Figure:
+    """Some images, and beside each what the members of its committee say of class 1; below, the split of the uncertainty."""
+    count = len(images_BCHW)
+    figure = Picture(figsize=(5.6, 1.95 * count))
+    axes = figure.subplots(count, 2, width_ratios=(1, 2), squeeze=False)
+    for number, (picture, strip) in enumerate(axes):
+        picture.imshow(images_BCHW[number, 0].numpy(), cmap="gray", vmin=0, vmax=1)
+        picture.set_title("ABCDEF"[number], loc="left", fontweight="bold")
+        _votes(strip, log_probs_BKC[number, :, 1].exp())
+        total, epistemic = (
+            float(measure(log_probs_BKC[number : number + 1])) for measure in (predictive_entropy, mutual_information)
+        )
+        strip.set_title(f"entropy {total:.2f}, mutual information {epistemic:.2f}", fontsize=10)
+    axes[-1, 1].set_xlabel(called)
+    bare(axes[:, 0])
+    return figure
+
+
+@styled
+def bars(cases: Mapping[str, tuple[float, float, float]]) -> Figure:
+    """The split for several committees, a bar each, from (total, aleatoric, epistemic) in nats."""
+    figure = Picture(figsize=(7.4, 0.42 * len(cases) + 1))
+    axis = figure.subplots()
+    _split(axis, list(cases), list(cases.values()))
+    axis.set_xlabel("nats")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8)
+    return figure
+
+
+def disagreement(spread: float) -> Figure:
+    """Eight members whose average is .5: half of them say .5 + spread, the others .5 - spread. A frame of a slider."""
+    members_K = torch.tensor([0.5 - spread, 0.5 + spread], dtype=torch.float64).repeat(4)
+    log_probs_BKC = torch.stack([1 - members_K, members_K], dim=1).log()[None]
+    figure = Picture(figsize=(6, 2.3))
+    strip, split = figure.subplots(1, 2)
+    strip.bar(range(1, 9), members_K.numpy(), color=GREY)
+    strip.axhline(0.5, color="black", linewidth=1, linestyle="--")
+    strip.set(ylim=(0, 1.05), xlabel="member", ylabel="p(malignant)", title="what each member says", xticks=range(1, 9))
+    _split(split, [""], [tuple(float(f(log_probs_BKC)) for f in (predictive_entropy, expected_entropy, mutual_information))])
+    split.set(xlim=(0, 0.75), xlabel="nats", title="the total is ln 2 = .69")
+    split.legend(fontsize=8, loc="upper center", ncols=2)
+    split.set(ylim=(-0.6, 1.0), yticks=[])
+    return figure
+
+
+@styled
+def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ()) -> Figure:
+    """Mutual information against entropy, a point an image, a panel a committee; marked images carry a letter."""
+    rows = -(-len(log_probs) // 2)
+    figure = Picture(figsize=(5.6, 2.3 * rows + 0.3))
+    panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).flat
+    top = float(np.log(2))
+    for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=False):
+        total_B, epistemic_B = predictive_entropy(log_probs_BKC), mutual_information(log_probs_BKC)
+        axis.plot([0, top], [0, top], color="black", linewidth=1, linestyle="--")
+        axis.scatter(total_B, epistemic_B, s=5, alpha=0.35, color=COLOURS[0], linewidths=0)
+        for letter, image, marker, offset in zip("AB", marked, "Ds", ((-6, 5), (6, -3)), strict=False):
+            at = float(total_B[image]), float(epistemic_B[image])
+            axis.scatter(*at, s=28, color=DISAGREE, marker=marker, zorder=3)
+            axis.annotate(letter, at, xytext=offset, textcoords="offset points", fontweight="bold", ha="center")
+        axis.set(title=name, xlim=(-0.03, 0.79))
+    figure.supylabel("mutual information (nats)", fontsize=10)
+    figure.supxlabel("entropy (nats)", fontsize=10)
+    return figure
+
+
+def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: Mapping[str, Tensor]) -> Figure:
+    """How far committees of so many samples are off: in the value, image by image, and in the direction. A frame of a slider.
+
+    Args:
+        estimates_SB: mutual information of B images by S committees. reference_B: by a large one.
+        cosines: by the posterior's name, cosines of gradients to their reference, any shape.
+    """
+    figure = Picture(figsize=(6.4, 2.6))
+    value, direction = figure.subplots(1, 2, width_ratios=(3, 2))
+    order = reference_B.argsort()
+    for place, image in enumerate(order.tolist()):
+        ratio_S = estimates_SB[:, image] / reference_B[image]
+        value.scatter([place] * len(ratio_S), ratio_S, s=9, alpha=0.5, color=COLOURS[0], linewidths=0)
+        value.plot([place - 0.35, place + 0.35], [float(ratio_S.mean())] * 2, color=DISAGREE, linewidth=2)
+    value.axhline(1, color="black", linewidth=1, linestyle="--")
+    value.set(ylim=(-0.1, 3), xlabel="image, by its mutual information", ylabel="estimate / reference", xticks=[])
+    value.set_title(f"value, K = {samples}")
+    spread = np.random.default_rng(0)
+    for place, (values, colour, marker) in enumerate(zip(cosines.values(), COLOURS, MARKERS, strict=False)):
+        points = values.flatten().numpy()
+        across = place + spread.uniform(-0.2, 0.2, len(points))
+        direction.scatter(across, points, s=12, alpha=0.6, color=colour, marker=marker, linewidths=0)
+        direction.plot([place - 0.3, place + 0.3], [points.mean()] * 2, color="black", linewidth=2)
+    direction.set_xticks(range(len(cosines)), [name.replace(" ", "\n") for name in cosines])
+    direction.set(ylim=(-1.05, 1.08), xlim=(-0.5, len(cosines) - 0.5), ylabel="cosine to reference", title="direction")
+    return figure
+
+
+@styled
+def marked(log_probs: Mapping[str, Tensor], labels_B: Tensor, inside_B: Tensor) -> Figure:
+    """Mutual information against p(malignant), a panel a classifier, with the images of a subgroup marked by their class."""
+    figure = Picture(figsize=(6, 3.2))
+    panels = figure.subplots(1, len(log_probs), sharex=True, sharey=True)
+    for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=True):
+        epistemic_B, malignant_B = mutual_information(log_probs_BKC), log_probs_BKC.exp().mean(1)[:, 1]
+        axis.scatter(malignant_B[~inside_B], epistemic_B[~inside_B], s=6, color=GREY, linewidths=0, label="other test images")
+        for label, kind in enumerate(("benign", "malignant")):
+            chosen_B = inside_B & (labels_B == label)
+            style: Any = {"color": COLOURS[label], "marker": ("o", "^")[label], "facecolors": "none"}
+            axis.scatter(malignant_B[chosen_B], epistemic_B[chosen_B], s=26, label=f"subgroup, {kind}", **style)
+        axis.axvline(0.5, color="black", linewidth=1, linestyle=":")
+        axis.set(title=name, xlabel="p(malignant)")
+    panels[0].set_ylabel("mutual information (nats)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+@styled
+def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
+    """Accuracy on the images that are kept when the most uncertain ones are put aside, against the share that is kept.
+
+    Args:
+        correct_by_score: by the score's name, whether each prediction is right, the surest image first.
+    """
+    figure = Picture(figsize=(6, 3))
+    axis = figure.subplots()
+    for position, (name, correct_N) in enumerate(correct_by_score.items()):
+        kept_N = torch.arange(1, len(correct_N) + 1)
+        accuracy_N, least = correct_N.double().cumsum(0) / kept_N, len(correct_N) // 10
+        style: Any = {"color": COLOURS[position], "linestyle": ("-", "--", ":")[position % 3]}
+        axis.plot(kept_N[least:] / len(correct_N), accuracy_N[least:], label=name, **style)
+    overall = float(next(iter(correct_by_score.values())).double().mean())
+    axis.axhline(overall, color="#777777", linewidth=1, label="put aside at random (on average)")
+    axis.set(xlabel="share of the images that is kept", ylabel="accuracy on them", xlim=(1.02, 0.08))
+    axis.legend(fontsize=8, loc="upper left")
+    return figure
+
+
+@styled
+def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Figure:
+    """Pictures of no lesion, and under each what the committees say: p(malignant) and mutual information.
+
+    Args:
+        images: (C, H, W) by name. log_probs: by the committee's name, (B, K, C) of these images.
+    """
+    columns = min(3, len(images))
+    rows = -(-len(images) // columns)
+    figure = Picture(figsize=(5.6, 2.75 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for number, (axis, (name, image_CHW)) in enumerate(zip(axes.flat, images.items(), strict=False)):
+        axis.imshow(image_CHW[0].numpy(), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(name, fontsize=10)
+        lines = []
+        for kind, log_probs_BKC in log_probs.items():
+            epistemic = float(mutual_information(log_probs_BKC)[number])
+            malignant = float(log_probs_BKC[number, :, 1].exp().mean())
+            lines.append(f"{kind}\np = {malignant:.2f}, MI = {epistemic:.3f}")
+        axis.set_xlabel("\n".join(lines), fontsize=8.5)
+    bare(axes)
+    return figure
+
+
+def _votes(axis: Axes, malignant_K: Tensor) -> None:
+    """A few members as sticks, many as a histogram; their average as a dashed line."""
+    if len(malignant_K) <= FEW:
+        axis.stem(malignant_K.numpy(), np.ones(len(malignant_K)), basefmt=" ")
+        axis.set(ylim=(0, 1.3))
+    else:
+        axis.hist(malignant_K.numpy(), bins=np.linspace(0, 1, 21).tolist(), color=COLOURS[0])
+    axis.axvline(float(malignant_K.mean()), color=DISAGREE, linestyle="--", linewidth=1.5)
+    axis.set(xlim=(-0.03, 1.03), yticks=[])
+
+
+def _split(axis: Axes, names: Sequence[str], values: Sequence[tuple[float, ...]]) -> None:
+    """Stacked horizontal bars: what the members agree on, and what they do not."""
+    places = np.arange(len(names))[::-1]
+    agreed, disputed = [max(each[1], 0) for each in values], [max(each[2], 0) for each in values]
+    axis.barh(places, agreed, color=AGREE, label="aleatoric")
+    axis.barh(places, disputed, left=agreed, color=DISAGREE, hatch="///", edgecolor="white", label="epistemic")
+    axis.set_yticks(places, list(names))
+    axis.grid(axis="y", visible=False)

@@ -1,0 +1,76 @@
+"""Which real images a search starts from."""
+
+import torch
+from torch import Tensor
+
+from tsynd.classification import Classifier, as_targets, classification_losses
+from tsynd.data.splits import members
+from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
+from tsynd.uncertainty import mutual_information
+from tsynd.utils.batching import predict
+from tsynd.utils.eval_mode import frozen
+from tsynd.utils.validation import check_count, check_name, check_tensors
+
+SOURCES = ("uniform", "balanced", "uncertain", "hard")
+POOL = 1024  # images that are scored for one choice at most, so that its cost does not grow with the training set
+
+
+def choose_sources(
+    sources: str,
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    classifier: Classifier,
+    *,
+    count: int,
+    samples: int,
+    generator: torch.Generator,
+    batch_size: int = 256,
+) -> Tensor:
+    """Draw the images that a search starts from, with replacement.
+
+    *uniform*: each image is equally likely. *balanced*: each class is, and within it each image (of several labels: images
+    without any are a class too, and an image counts for each label that it has). *uncertain*, *hard*: half
+    of the probability is spread evenly, half in proportion to a score by the present classifier: its mutual information
+    on the image, or its loss. The even half keeps every image in play, whatever a few outliers (wrong labels, say) score.
+
+    Args:
+        sources: one of `SOURCES`.
+        images_BCHW, labels_B: the training set: images in [0, 1] and int64 classes, or (B, L) of 0 and 1.
+        classifier: scores, in eval mode; it comes back as it was. Of a set larger than `POOL`, that many images, drawn
+            evenly, are scored.
+        count: how many to draw.
+        samples: posterior samples for *uncertain*.
+        generator: what is drawn from, on the CPU.
+        batch_size: images that are scored at a time, which bounds memory.
+
+    Returns:
+        (count,) int64 indices on the images' device.
+    """
+    check_name("choice of sources", sources, SOURCES)
+    check_tensors(images=images_BCHW, labels=labels_B)
+    if images_BCHW.ndim != 4 or labels_B.shape[:1] != images_BCHW.shape[:1]:
+        found = f"{tuple(images_BCHW.shape)} and {tuple(labels_B.shape)}"
+        raise TsyndError(f"images must be (B, C, H, W) with a label each, got shapes {found}")
+    check_count(1, count=count, batch_size=batch_size)
+    check_count(2, samples=samples)
+    device, size = images_BCHW.device, len(images_BCHW)
+    if sources == "uniform":
+        return torch.randint(size, (count,), generator=generator).to(device)
+    if sources == "balanced":
+        members_BC = members(labels_B, classifier.classes).double().cpu()
+        weights_B = (members_BC / members_BC.sum(0).clamp_min(1)).sum(1)
+        return torch.multinomial(weights_B, count, replacement=True, generator=generator).to(device)
+    pool = torch.randperm(size, generator=generator)[:POOL].to(device)
+    with frozen(classifier):
+        if sources == "uncertain":
+            posterior = HeadDropout.of(classifier, samples, generator)
+            scores = predict(lambda images: mutual_information(posterior(images)), images_BCHW[pool], batch_size)
+        else:
+            logits_BC = predict(classifier, images_BCHW[pool], batch_size)
+            targets_BC = as_targets(labels_B[pool], classifier).to(logits_BC)
+            scores = classification_losses(logits_BC, targets_BC, multi_label=classifier.multi_label)
+    scores = scores.double().clamp_min(0)
+    even, total = torch.full_like(scores, 1 / len(scores)), scores.sum()
+    weights = (even + scores / total) / 2 if total > 0 else even
+    return pool[torch.multinomial(weights, count, replacement=True, generator=generator).to(device)]

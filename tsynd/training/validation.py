@@ -1,0 +1,64 @@
+"""What training refuses, each in one line, before anything is computed."""
+
+import torch
+from torch import Tensor
+
+from tsynd.classification import Classifier, check_fitting
+from tsynd.errors import TsyndError
+from tsynd.targeting import Synthesis
+from tsynd.training.arms import Arm
+from tsynd.training.recipe import Recipe
+from tsynd.utils.shape_errors import check_precision
+from tsynd.utils.validation import check_kind, check_tensors
+
+
+def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> None:
+    """Refuse images and labels that do not fit the classifier or each other.
+
+    Raises:
+        TsyndError: for images that are neither floating-point numbers in [0, 1] nor uint8, of other channels or size, or none;
+            labels of another shape or type, or outside the classes; and for either on another device.
+    """
+    check_kind(Classifier, classifier=classifier)
+    expected_device = classifier.mean.device
+    check_tensors(images_BCHW=images_BCHW, labels_B=labels_B)
+    for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
+        if tensor.device != expected_device:
+            raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
+    check_fitting("images_BCHW", images_BCHW, classifier)
+    check_precision(images_BCHW, classifier)
+    _check_labels("labels_B", labels_B, len(images_BCHW), classifier)
+
+
+def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic: Synthesis | None) -> None:
+    """Refuse synthetic images that do not fit the classifier, or an arm that cannot use any.
+
+    Raises:
+        TsyndError: for an arm with a search and given images; and for given images whose channels, size, classes or values do
+            not fit.
+    """
+    if synthetic is None:
+        return
+    if arm.objective:
+        raise TsyndError(
+            f"this arm searches for synthetic images of its own (objective {arm.objective!r}), and synthetic= gives some: "
+            "use none, mixup, label-smoothing, trivialaugment or pgd with given images"
+        )
+    check_fitting("synthetic images", synthetic.images, classifier)
+    _check_labels("synthetic labels", synthetic.labels, len(synthetic), classifier)
+    if recipe.soft_labels and not bool(synthetic.mutual_information_after.isfinite().all()):
+        raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
+
+
+def _check_labels(name: str, labels_B: Tensor, count: int, classifier: Classifier) -> None:
+    if classifier.multi_label:
+        expected = (count, classifier.classes)
+        if tuple(labels_B.shape) != expected or not bool(((labels_B == 0) | (labels_B == 1)).all()):
+            raise TsyndError(f"{name} must be 0 or 1 of shape {expected}, one for each label, got shape {tuple(labels_B.shape)}")
+        return
+    if tuple(labels_B.shape) != (count,) or labels_B.dtype != torch.int64:
+        got = f"{labels_B.dtype} of shape {tuple(labels_B.shape)}"
+        raise TsyndError(f"{name} must be int64 of shape ({count},), one for each image, got {got}")
+    lowest, highest = labels_B.aminmax()
+    if lowest < 0 or highest >= classifier.classes:
+        raise TsyndError(f"{name} must lie in 0 .. {classifier.classes - 1}, got {int(lowest)} to {int(highest)}")

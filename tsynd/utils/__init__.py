@@ -1,0 +1,1 @@
+"""What every chapter uses and none is about: validation, files, random numbers, batches, locks, plotting."""

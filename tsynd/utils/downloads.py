@@ -1,0 +1,162 @@
+"""Downloads that survive the real world: several addresses, retries, a checksum before use, and no file half-written."""
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsynd.errors import DataUnavailable
+from tsynd.utils.atomic_files import atomic_write
+from tsynd.utils.locks import POLL, STALE, Heartbeat, alone
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is going on, bytes that are done (0 at first), and bytes in all (0 when unknown)."""
+
+# Bytes that are read at a time.
+CHUNK = 1 << 16
+# Answers after which asking again is of use: too early, too many requests, or the server's own trouble.
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long to bear with servers.
+
+    rounds: how often all addresses are asked, in turn. wait: seconds before the second round; twice as many before each
+    further one. connect: seconds until a server must answer, and silence: seconds without a byte. poll, stale: of the lock,
+    see `alone`.
+    """
+
+    rounds: int = 3
+    wait: float = 1.0
+    connect: float = 10.0
+    silence: float = 30.0
+    poll: float = POLL
+    stale: float = STALE
+
+
+PATIENCE = RetryPolicy()
+
+
+class WrongBytes(OSError):
+    """What came is not what is published."""
+
+
+def download(
+    addresses: Sequence[str], target: Path, md5: str, progress: Progress | None = None, patience: RetryPolicy | None = None
+) -> None:
+    """Download a file from the first address that has it; it appears whole and verified, or not at all.
+
+    The addresses are asked in turn; after a round in which none had it, again after a wait. One that says that it does not
+    have the file is not asked again. When another process downloads the same file, its result is taken.
+
+    Args:
+        addresses: where the file may be, the best one first.
+        target: where it goes; its folder is made.
+        md5: of the file, as published.
+        progress: told the address and the size before the first byte, bytes as they come, and why an attempt failed.
+        patience: with servers; `PATIENCE` by default.
+
+    Raises:
+        DataUnavailable: when no address had the file; it says why, for each. When the folder cannot be written to, or is
+            too small.
+    """
+    patience, say = patience or PATIENCE, progress or (lambda text, done, total: None)
+    lock, waiting = target.with_name(f".{target.name}.lock"), f"waiting for another process that downloads {target.name}"
+    try:
+        with alone(lock, stale=patience.stale, poll=patience.poll, waiting=lambda: say(waiting, 0, 0)) as beat:
+            if not (target.is_file() and checksum(target, beat) == md5):
+                _in_rounds(list(addresses), target, md5, say, patience, beat)
+    except OSError as error:
+        raise DataUnavailable(f"{target.name} cannot be written into {target.parent}: {error.strerror or error}") from error
+
+
+def checksum(path: Path, beat: Heartbeat | None = None) -> str:
+    """The MD5 of a file."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 24):
+            digest.update(block)
+            if beat:
+                beat()
+    return digest.hexdigest()
+
+
+def megabytes(count: int) -> str:
+    """A number of bytes in words.
+
+    >>> megabytes(559_580), megabytes(16_133_000_000)
+    ('0.6 MB', '16.1 GB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, patience: RetryPolicy, beat: Heartbeat) -> None:
+    """Ask the addresses in turn, round after round. What goes wrong here, on this machine, is raised at once."""
+    import requests  # only those who download need it
+
+    failures: dict[str, str] = {}
+    for turn in range(patience.rounds):
+        for address in list(addresses):
+            try:
+                with atomic_write(target) as temporary:
+                    _copy(address, temporary, say, patience, beat)
+                    found = checksum(temporary, beat)
+                    if found != md5:
+                        raise WrongBytes(f"the file that came has MD5 {found}, the published one {md5}")
+                return
+            except (requests.RequestException, WrongBytes) as error:
+                failures[address], again = _reason(error, patience)
+                if not again:
+                    addresses.remove(address)
+                say(f"{address}: {failures[address]}", 0, 0)
+        if not addresses:
+            break
+        if turn + 1 < patience.rounds:
+            time.sleep(patience.wait * 2**turn)
+            beat()
+    reasons = "; ".join(f"{address}: {reason}" for address, reason in failures.items())
+    raise DataUnavailable(f"{target.name} could not be downloaded ({reasons})")
+
+
+def _copy(address: str, path: Path, say: Progress, patience: RetryPolicy, beat: Heartbeat) -> None:
+    """Write what one address gives into a file."""
+    import requests
+
+    with requests.get(address, stream=True, timeout=(patience.connect, patience.silence)) as response:
+        response.raise_for_status()
+        done, total = 0, int(response.headers.get("Content-Length", 0))
+        text = f"downloading {address} ({megabytes(total) if total else 'size not stated'})"
+        say(text, done, total)
+        if total > shutil.disk_usage(path.parent).free:
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, {megabytes(total)} are needed")
+        with path.open("wb") as file:
+            for block in response.iter_content(CHUNK):
+                file.write(block)
+                done += len(block)
+                beat()
+                say(text, min(done, total), total)
+
+
+def _reason(error: OSError, patience: RetryPolicy) -> tuple[str, bool]:
+    """Why an attempt failed, in a few words, and whether another one may do better."""
+    import requests
+
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP {response.status_code}", response.status_code in TRANSIENT
+    if isinstance(error, WrongBytes):
+        return str(error), True
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no answer within {patience.connect:g} s", True
+    if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
+        return f"no byte for {patience.silence:g} s", True
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was cut", True
+    if isinstance(error, requests.ConnectionError):
+        return "no connection", True
+    return type(error).__name__, False

@@ -1,0 +1,123 @@
+"""Plain values from texts: JSON and YAML that somebody else may have written, of a depth and an extent that can be handled."""
+
+import json
+import math
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from tsynd.errors import TsyndError
+
+# Nothing that is read here is nested half as deeply, or is half as long.
+DEEPEST, MOST = 100, 10**5
+
+
+def from_json(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: when it is no JSON, or is nested too deeply.
+    """
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from None
+    _check_extent(found, aliases=False)
+    return found
+
+
+def from_yaml(text: str) -> Any:
+    """What a YAML text says: mappings, lists, texts, dates, truth values and numbers of at most 64 bits.
+
+    Raises:
+        ValueError: when it is no YAML, names objects of a program, is nested too deeply, or is short only because parts of it
+            stand for others many times over.
+
+    >>> from_yaml("{seeds: 0-9, arms: [none]}")
+    {'seeds': '0-9', 'arms': ['none']}
+    """
+    try:
+        found = yaml.safe_load(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from None
+    except Exception as error:  # PyYAML fails in many ways on values that are not of the type that they name
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+    _check_extent(found, aliases=True)
+    return found
+
+
+def _check_extent(found: Any, *, aliases: bool) -> None:
+    """Refuse what is too deep and, with aliases, what is too long when they are written out, or has too long numbers."""
+    waiting, count = [(found, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
+        if aliases and (count := count + 1) > MOST:
+            raise ValueError(f"it has more than {MOST} values, with those that aliases stand for")
+        if aliases and isinstance(value, int) and value.bit_length() > 64:
+            raise ValueError("it has a number of more than 64 bits")
+        children = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [(child, depth + 1) for child in children]
+
+
+MAGIC = b"\x93NUMPY"
+# A file whose arrays take more bytes than this, and so many times its own size, is a bomb: images compress 50 times at most.
+MIN_SUSPECT_BYTES, MAX_COMPRESSION_RATIO = 64 * 10**6, 200
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open an `.npz`; its arrays are read when they are taken. Nothing is decompressed yet but the head of each array.
+
+    Raises:
+        TsyndError: when it is a single array, or a bomb: a small file that would fill the memory or the disk.
+        Exception: of many kinds, here and when an array is taken, when it is damaged.
+    """
+    with path.open("rb") as opened, warnings.catch_warnings():  # numpy leaves a file open that is no zip file
+        warnings.simplefilter("ignore")  # what numpy and Python find odd in the head of an array
+        if opened.read(len(MAGIC)) == MAGIC:
+            raise TsyndError(f"{path} is a single array, not an .npz of named arrays")
+        opened.seek(0)
+        with closing(np.load(opened, allow_pickle=False)) as file:
+            _check_sizes(path, file.zip)
+            yield file
+
+
+def _check_sizes(path: Path, file: zipfile.ZipFile) -> None:
+    """Refuse a bomb, and an array that says it is larger than what the file has of it."""
+    unpacked, packed = sum(member.file_size for member in file.infolist()), path.stat().st_size
+    if unpacked > max(MIN_SUSPECT_BYTES, MAX_COMPRESSION_RATIO * packed):
+        raise TsyndError(f"{path} has {packed} bytes and would unpack to {unpacked}: no images are so small, it is not opened")
+    for member in file.infolist():
+        if not member.filename.endswith(".npy"):
+            continue
+        with file.open(member) as head:
+            version = np.lib.format.read_magic(head)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(head)
+        if min(shape, default=0) < 0 or (not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size):
+            raise ValueError(f"{member.filename} says that its shape is {shape}, and has {member.file_size} bytes")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        TsyndError: when the file is missing or is not a JSON object.
+    """
+    try:
+        value = from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TsyndError(f"{path} is missing: {path.parent} is not a run's folder, or the run did not get that far") from error
+    except (OSError, ValueError) as error:
+        raise TsyndError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise TsyndError(f"{path} must hold a JSON object, found {type(value).__name__}")
+    return value

@@ -1,0 +1,71 @@
+"""What torch raises when images do not fit a network, as one line that says what would."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from tsynd.errors import TsyndError
+from tsynd.utils.eval_mode import owner_of, weights_type
+
+# What a network raises when its input does not fit; memory that ran out is another matter.
+_MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn what torch raises inside the block, when shapes or types do not fit, into one line that begins with `what`."""
+    try:
+        yield
+    except (TsyndError, torch.OutOfMemoryError):
+        raise
+    except _MISFITS as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise TsyndError(f"{what}: {reason[0]}") from error
+
+
+@contextmanager
+def passing(images: Tensor, model: object) -> Iterator[None]:
+    """Explain what torch raises when images do not fit the model that they are given to inside the block.
+
+    A model that converts its input, or is wide enough, may have images of any precision: it is asked for only when it fails.
+
+    >>> from torch import nn
+    >>> images, model = torch.rand(2, 4, dtype=torch.float64), nn.Linear(4, 2)
+    >>> with passing(images, model):
+    ...     model(images)
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
+    """
+    with explained(f"images of shape {tuple(images.shape)} do not pass through {type(owner_of(model)).__name__}"):
+        try:
+            yield
+        except (TsyndError, torch.OutOfMemoryError):
+            raise
+        except _MISFITS:
+            check_precision(images, owner_of(model))
+            raise
+
+
+def check_precision(images: Tensor, model: object) -> None:
+    """Refuse images of another floating-point type than a model's weights; 8-bit images become float32.
+
+    >>> from torch import nn
+    >>> check_precision(torch.zeros(1, dtype=torch.float64), nn.Linear(1, 1))
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
+    """
+    kind, weights = torch.float32 if images.dtype == torch.uint8 else images.dtype, weights_type(model)
+    if weights is not None and kind != weights and kind.is_floating_point:
+        names = " and ".join((f"images are {_type(kind)}", f"{type(model).__name__} is {_type(weights)}"))
+        raise TsyndError(f"{names}: call .{_verb(weights)}() on the images, or .{_verb(kind)}() on the network")
+
+
+def _type(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
+
+
+def _verb(kind: torch.dtype) -> str:
+    """The method of tensors and networks that gives them a type."""
+    return {torch.float64: "double", torch.float32: "float", torch.float16: "half"}.get(kind, _type(kind))
