@@ -11,7 +11,7 @@ from tsynd.utils.validation import check_name, check_number, check_whole
 # The least value of each whole number of a recipe, and the range of each other number, ends included.
 _LEAST = {
     "steps": 0, "batch_size": 1, "refresh_every": 1, "refresh_count": 1, "capacity": 1, "ascent_steps": 0, "samples": 2,
-    "pgd_steps": 1, "autoencoder_steps": 0, "members": 2,
+    "pgd_steps": 1, "autoencoder_steps": 0, "members": 2, "latent_channels": 1, "autoencoder_width": 16, "autoencoder_depth": 0,
 }  # fmt: skip
 
 
@@ -34,6 +34,9 @@ OPTIONS_SINCE: dict[str, Any] = {
     "members": 3,
     "autoencoder_images": "subset",
     "source_augmentation": "light",
+    "latent_channels": 16,
+    "autoencoder_width": 64,
+    "autoencoder_depth": 0,
 }
 """Options that came after results of this method version: at these values a run is the one that it was without them."""
 
@@ -56,6 +59,8 @@ class Recipe:
     the same batches, each at the full price; the first one is the result. `autoencoder_images` are those that the autoencoder
     trains on: the `subset` that the classifier has, or `all` of the training set, without labels. `source_augmentation` is what
     an image gets before a search starts from it: the `light` augmentation that all arms share, or `trivialaugment` after it.
+    `latent_channels`, `autoencoder_width` and `autoencoder_depth` are the first three settings of
+    `tsynd.autoencoding.ConvAutoencoder`; the first one sets how many numbers a code has.
 
     Raises:
         TsyndError: when a number is out of range, or a word is unknown.
@@ -92,6 +97,14 @@ class Recipe:
     members: int = 3
     autoencoder_images: str = "subset"
     source_augmentation: str = "light"
+    latent_channels: int = 16
+    autoencoder_width: int = 64
+    autoencoder_depth: int = 0
+
+    @property
+    def autoencoder_settings(self) -> dict[str, int]:
+        """The settings of `build_autoencoder`, by its names."""
+        return {"latent_channels": self.latent_channels, "width": self.autoencoder_width, "depth": self.autoencoder_depth}
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -108,5 +121,7 @@ class Recipe:
             raise TsyndError(f"guard_hard must be true or false, got {self.guard_hard!r}")
         if self.mixup_alpha == 0:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
+        if self.autoencoder_width % 16:
+            raise TsyndError(f"autoencoder_width must be a multiple of 16, got {self.autoencoder_width}")
         for name, known in _WORDS.items():
             check_name(name, getattr(self, name), known)
