@@ -14,11 +14,12 @@ from public_api import MODULES, public_names
 PYTHON = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 HEAD = """# API: every public name
 
-This page lists every public name of `tsynd`, in the order of the chapters, and says which chapters and pages use it. These names and their
-parameters change only with a new minor version, and the changelog says so. Everything else in the package may change at any time.
+This page lists every public name of `tsynd`, in the order of the chapters, and says which chapters and pages use it. These
+names and their parameters change only with a new minor version, and the changelog says so. Everything else in the package may
+change at any time.
 
-The checkers of the exercises are on the [page of objectives](objectives.md). The command line is described in [](running.md) and by
-`tsynd --help`.
+The checkers of the exercises are on the [page of objectives](objectives.md). The command line is described in [](running.md)
+and by `tsynd --help`.
 
 """
 

@@ -14,7 +14,11 @@ Row = Mapping[str, str]
 # With few images, as in the comparisons that decide: by data set, images of each class.
 FEW = {"breastmnist": "60", "pneumoniamnist": "25", "retinamnist": "25", "phantom:withheld=irregular-enhancing": "60"}
 PLAIN = {"none": "no synthetic images", "random": "random directions", "tsynd": "targeted (TSynD)", "pgd": "adversarial training"}
-MEASURES = {"auroc": "Ranking of clean images (AUROC)", "augmented": "Accuracy, augmented images", "pgd_2_255": "Accuracy under attack"}
+MEASURES = {
+    "auroc": "Ranking of clean images (AUROC)",
+    "augmented": "Accuracy, augmented images",
+    "pgd_2_255": "Accuracy under attack",
+}
 PANELS = {"auroc": "clean images:\nAUROC", "augmented": "augmented images:\naccuracy", "pgd_2_255": "under attack:\naccuracy"}
 # One method minus another, by group; the first of each pair gives the colour.
 PAIRS = (
@@ -23,7 +27,11 @@ PAIRS = (
     *(("refined", other) for other in ("mixup", "trivialaugment", "mixup+trivialaugment", "refined-random")),
 )
 
-MAIN = (("tsynd", "none"), ("tsynd", "random"), ("tsynd", "entropy"), ("tsynd", "pgd"), ("guarded+mixup", "mixup"), ("refined", "refined-random"))
+MAIN = (
+    *(("tsynd", other) for other in ("none", "random", "entropy", "pgd")),
+    ("guarded+mixup", "mixup"),
+    ("refined", "refined-random"),
+)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from tsynd.utils.downloads import megabytes
 from tsynd.data.medmnist.registry import Facts
+from tsynd.utils.downloads import megabytes
 
 
 def data_cards(sets: Iterable[Facts]) -> str:
@@ -17,16 +17,16 @@ def data_cards(sets: Iterable[Facts]) -> str:
     ]
     return f"""# Data cards
 
-`--data` takes the {len(known)} two-dimensional data sets of MedMNIST {{cite:p}}`yang2023medmnist` by their names. Each is published at 28, 64, 128
-and 224 pixels. This page is written from the same table that the package checks a download against. `tsynd data list` prints it in short and
-shows which files you have; `tsynd data fetch NAME` downloads one.
+`--data` takes the {len(known)} two-dimensional data sets of MedMNIST {{cite:p}}`yang2023medmnist` by their names. Each is
+published at 28, 64, 128 and 224 pixels. This page is written from the same table that the package checks a download against.
+`tsynd data list` prints it in short and shows which files you have; `tsynd data fetch NAME` downloads one.
 
 | data set | shows | task | classes | images | licence |
 |---|---|---|---|---|---|
 {chr(10).join(rows)}
 
-None of these images is for clinical use. MedMNIST cropped and shrank them and merged some classes, so what a classifier achieves here says
-little about the clinic.
+None of these images is for clinical use. MedMNIST cropped and shrank them and merged some classes, so what a classifier
+achieves here says little about the clinic.
 
 {chr(10).join(_card(facts) for facts in known)}"""
 

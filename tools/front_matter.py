@@ -13,8 +13,8 @@ import run_facts
 import yaml
 from nbformat import NotebookNode
 
-from tsynd.utils.downloads import megabytes
 from tsynd.data.medmnist.registry import REGISTRY
+from tsynd.utils.downloads import megabytes
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("images", "autoencoding", "uncertainty", "targeting", "training", "robustness", "study")
@@ -141,7 +141,8 @@ def repository() -> dict[str, str]:
 def online(page: str) -> str:
     """Return the published address of a page of the book.
 
-    In Colab a relative link leads nowhere. In the built book, `book/extensions/readable.py` turns the address into a link within it.
+    In Colab a relative link leads nowhere. In the built book, `book/extensions/readable.py` turns the address into a link
+    within it.
     """
     return f"{repository()['book']}/{page.removesuffix('.md')}.html"
 

@@ -67,8 +67,9 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
             chapter = ""  # named once
     return f"""# Objectives and exercises
 
-After each chapter you can do what this table says, and each line has an exercise in which you do it. Every exercise has a checker. It says
-whether your answer is right and, if not, what to think about. A hint and a solution are folded below each exercise.
+After each chapter you can do what this table says, and each line has an exercise in which you do it. Every exercise has a
+checker. It says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each
+exercise.
 
 {_table(("chapter", "you can", "exercise"), rows)}
 """
@@ -93,13 +94,13 @@ def facts(notebooks: dict[Path, NotebookNode]) -> str:
     ]
     return f"""# Build facts
 
-The notebooks of this book are stored with their results. This page says when each was last executed, on which machine, with which versions
-and with which data.
+The notebooks of this book are stored with their results. This page says when each was last executed, on which machine, with
+which versions and with which data.
 
 {_table(("notebook", "processor", "clock", "machine", "after commit"), runs)}
 
-*Processor* is the time that one free core needs; it is the time at the top of each chapter. *Clock* also counts what others did on the same
-machine.
+*Processor* is the time that one free core needs; it is the time at the top of each chapter. *Clock* also counts what others
+did on the same machine.
 
 ## Versions
 

@@ -12,13 +12,13 @@ import book_figures
 
 import tsynd
 from tsynd.audit import audit
+from tsynd.audit.figures import faces
 from tsynd.errors import DataUnavailable
+from tsynd.runs.report import figures
+from tsynd.study.figures import pareto
 from tsynd.targeting import Guard
 from tsynd.training import parse_arm
-from tsynd.runs.report import figures
-from tsynd.audit.figures import faces
 from tsynd.utils.plotting import save
-from tsynd.study.figures import pareto
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "results" / "main" / "report"

@@ -20,10 +20,10 @@ from torch import Tensor
 from tsynd import pretrained
 from tsynd.data.phantom import classify
 from tsynd.data.phantom.oracle import oracle
-from tsynd.utils.atomic_files import write_text
 from tsynd.posterior import HeadDropout
 from tsynd.targeting import target
 from tsynd.uncertainty import mutual_information
+from tsynd.utils.atomic_files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "tools" / "widget.html"
@@ -93,7 +93,9 @@ class Slice:
 
     def __init__(self, autoencoder: Any, source: Tensor, label: Tensor, posterior: HeadDropout, angle: float) -> None:
         self.autoencoder, self.label = autoencoder, label
-        found = target(source, label, autoencoder, posterior, generator=torch.Generator().manual_seed(1), radius=RADIUS, steps=STEPS)
+        found = target(
+            source, label, autoencoder, posterior, generator=torch.Generator().manual_seed(1), radius=RADIUS, steps=STEPS
+        )
         self.start = found.start_latents
         toward = found.latents - self.start
         toward = toward / toward.norm()

@@ -60,8 +60,14 @@ def set_repository(root: Path, name: str, branch: str | None = None, release: st
     changes = [(f"{before}@{tag or old['branch']}", f"{name}@{release or branch}"), (book, pages)]
     changes += [(f"{before}/blob/{old['branch']}", f"{name}/blob/{branch}")]
     texts = {path: _replaced(path, changes) for path in sorted(root.glob("notebooks/**/*.ipynb"))}
-    lines = [(f"  url: https://github.com/{before}\n", f"  url: https://github.com/{name}\n"), (f"baseurl: {book}", f"baseurl: {pages}")]
-    lines += [(f"  branch: {old['branch']}\n", f"  branch: {branch}\n"), (f'tsynd_release: "{tag}"', f'tsynd_release: "{release}"')]
+    lines = [
+        (f"  url: https://github.com/{before}\n", f"  url: https://github.com/{name}\n"),
+        (f"baseurl: {book}", f"baseurl: {pages}"),
+    ]
+    lines += [
+        (f"  branch: {old['branch']}\n", f"  branch: {branch}\n"),
+        (f'tsynd_release: "{tag}"', f'tsynd_release: "{release}"'),
+    ]
     texts[config] = _replaced(config, lines)
     changed = [path for path, text in texts.items() if text != path.read_text(encoding="utf-8")]
     for path in changed:  # the configuration last: an interrupted call can be made again

@@ -9,6 +9,7 @@ from typing import Any
 import make_widget
 import numpy as np
 import pytest
+import torch
 from browser import Tab
 
 from tsynd.teaching import fool_the_classifier
@@ -40,7 +41,7 @@ def test_its_numbers_are_those_of_the_networks_that_come_with_the_package(shown:
 def test_votes_and_mutual_information_agree(shown: list[dict[str, Any]]) -> None:
     for scene in shown:
         share = np.frombuffer(base64.b64decode(scene["votes"]), dtype=np.uint8).reshape(len(scene["mi"]), 64) / 255
-        both = make_widget.torch.tensor(np.stack([1 - share, share], axis=-1)).clamp(1e-6, 1).log()
+        both = torch.tensor(np.stack([1 - share, share], axis=-1)).clamp(1e-6, 1).log()
         assert np.abs(mutual_information(both).numpy() - np.array(scene["mi"])).max() < 0.02
 
 
@@ -53,7 +54,8 @@ def test_the_search_finds_more_disagreement_than_there_was_at_the_start(shown: l
 
 PLAY = """(async () => {
   const block = document.querySelector('.tsynd-fool'), pad = block.querySelector('.pad');
-  const text = (name) => block.querySelector(name).textContent, press = (name) => block.querySelector(`[data-do=${name}]`).click();
+  const text = (name) => block.querySelector(name).textContent;
+  const press = (name) => block.querySelector(`[data-do=${name}]`).click();
   const said = [text('.amount')];
   for (let step = 0; step < 7; step++) pad.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowUp', bubbles: true}));
   said.push(text('.amount'));
