@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tsynd.study import read_study
-from tsynd.study.claims import CLAIMS, Claim
+from tsynd.study.claims import Claim
 from tsynd.study.comparisons import MEAN
 from tsynd.study.markdown import NAMES, checked, number, signed, with_interval
 
@@ -40,7 +40,7 @@ def results_page(root: Path) -> str:
     others = [run.key for run in study.runs() if run.key not in set(deciding)]
     missing = {run.arm for run in study.runs_of(study.tiers[0]) if run.key not in done}
     verdicts = {row["claim"]: row["verdict"] for row in claims}
-    told = [claim for claim in CLAIMS if claim.name in verdicts]
+    told = [claim for claim in study.claims if claim.name in verdicts]
     said = {each.name: f"{'so far ' if missing & {each.arm, *each.others} else ''}{verdicts[each.name]}" for each in told}
     places = {(data, str(count or "all")) for data, count in study.tiers[0].sets}
     verdict_rows = [f"| {PLAIN.get(claim.name, claim.text)} | **{said[claim.name]}** |" for claim in told]
