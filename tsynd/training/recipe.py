@@ -5,26 +5,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from tsynd.errors import TsyndError
+from tsynd.targeting.search import DECODINGS
 from tsynd.training.source_sampling import SOURCES
 from tsynd.utils.validation import check_name, check_number, check_whole
 
 # The least value of each whole number of a recipe, and the range of each other number, ends included.
 _LEAST = {
     "steps": 0, "batch_size": 1, "refresh_every": 1, "refresh_count": 1, "capacity": 1, "ascent_steps": 0, "samples": 2,
-    "pgd_steps": 1, "autoencoder_steps": 0, "members": 2,
+    "pgd_steps": 1, "autoencoder_steps": 0, "members": 2, "unlabelled_count": 0, "unlabelled_batch": 1,
 }  # fmt: skip
 
 
 _HIGHEST = {
     "learning_rate": None, "weight_decay": None, "warmup": 1, "share": 1, "radius": None, "guard_weight": None,
     "guard_bound": None, "pixel_eps": 1, "pgd_eps": 1, "matched_steps": None, "mixup_alpha": None, "label_smoothing": 1,
-    "latent_noise": None, "soft_labels": 1, "ema": 1,
+    "latent_noise": None, "soft_labels": 1, "ema": 1, "displacement": 1, "unlabelled_share": 1, "unlabelled_weight": None,
+    "unlabelled_start": 1, "unlabelled_ramp": 1, "teacher_decay": 1, "sharpening": None, "alignment": 1, "threshold": 1,
 }  # fmt: skip
 
 
 _WORDS = {
-    "sources": SOURCES, "space": ("latent", "pixel"), "posterior": ("head", "ensemble"), "autoencoder_images": ("subset", "all"),
-    "source_augmentation": ("light", "trivialaugment"),
+    "sources": SOURCES, "space": ("latent", "pixel"), "posterior": ("head", "ensemble"),
+    "autoencoder_images": ("subset", "all", "unlabelled"), "source_augmentation": ("light", "trivialaugment"),
+    "decode": DECODINGS, "pseudo_labels": ("soft", "hard"), "strong_augmentation": ("trivialaugment", "randaugment"),
+    "consistency_images": ("unlabelled", "training"),
 }  # fmt: skip
 
 
@@ -34,6 +38,21 @@ OPTIONS_SINCE: dict[str, Any] = {
     "members": 3,
     "autoencoder_images": "subset",
     "source_augmentation": "light",
+    "decode": "image",
+    "displacement": 0.0,
+    "unlabelled_count": 0,
+    "unlabelled_batch": 32,
+    "unlabelled_share": 0.375,
+    "unlabelled_weight": 1.0,
+    "unlabelled_start": 1 / 6,
+    "unlabelled_ramp": 1 / 3,
+    "teacher_decay": 0.98,
+    "sharpening": 2.0,
+    "alignment": 0.0,
+    "pseudo_labels": "soft",
+    "threshold": 0.0,
+    "strong_augmentation": "trivialaugment",
+    "consistency_images": "unlabelled",
 }
 """Options that came after results of this method version: at these values a run is the one that it was without them."""
 
@@ -54,8 +73,18 @@ class Recipe:
     is where the search moves, `latent` or `pixel` (with a radius of its own: .25 would be a quarter of the range). `posterior` is
     what the search climbs: dropout in the `head`, or an `ensemble` of `members` classifiers that are trained beside each other on
     the same batches, each at the full price; the first one is the result. `autoencoder_images` are those that the autoencoder
-    trains on: the `subset` that the classifier has, or `all` of the training set, without labels. `source_augmentation` is what
-    an image gets before a search starts from it: the `light` augmentation that all arms share, or `trivialaugment` after it.
+    trains on: the `subset` that the classifier has, `all` of the training set, or the subset and the `unlabelled` images.
+    `source_augmentation` is what an image gets before a search starts from it: the `light` augmentation that all arms share, or
+    `trivialaugment` after it. `decode` and `displacement` are those of `tsynd.targeting.target`; displacement 0 leaves each
+    image as it was found.
+
+    Of the second loss, on images without labels: `unlabelled_count` of them are used, 0 for all; `consistency_images` says
+    whether the loss is on these or on the training images without their labels. `unlabelled_batch` images take part in a step,
+    of which `unlabelled_share` come from searches where the arm has any. The loss begins at the fraction `unlabelled_start` of
+    all steps and its weight rises to `unlabelled_weight` over the fraction `unlabelled_ramp`. The targets are a teacher's: an
+    average of the classifier of decay `teacher_decay`, 0 for the classifier itself. Its probabilities are moved towards the
+    training set's shares of the classes with strength `alignment`, raised to the power `sharpening` (or made `hard`), and count
+    where the largest is at least `threshold`. `strong_augmentation` is what the classifier sees of these images.
 
     Raises:
         TsyndError: when a number is out of range, or a word is unknown.
@@ -92,6 +121,21 @@ class Recipe:
     members: int = 3
     autoencoder_images: str = "subset"
     source_augmentation: str = "light"
+    decode: str = "image"
+    displacement: float = 0.0
+    unlabelled_count: int = 0
+    unlabelled_batch: int = 32
+    unlabelled_share: float = 0.375
+    unlabelled_weight: float = 1.0
+    unlabelled_start: float = 1 / 6
+    unlabelled_ramp: float = 1 / 3
+    teacher_decay: float = 0.98
+    sharpening: float = 2.0
+    alignment: float = 0.0
+    pseudo_labels: str = "soft"
+    threshold: float = 0.0
+    strong_augmentation: str = "trivialaugment"
+    consistency_images: str = "unlabelled"
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -110,3 +154,5 @@ class Recipe:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
         for name, known in _WORDS.items():
             check_name(name, getattr(self, name), known)
+        if self.displacement and self.decode == "image" and self.space == "latent":
+            raise TsyndError("displacement is measured from the source: it needs decode='residual' or space='pixel'")
