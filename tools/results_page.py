@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tsynd.study import read_study
-from tsynd.study.claims import CLAIMS
 from tsynd.study.comparisons import MEAN
 from tsynd.study.markdown import COST, NAMES, checked, number, signed, with_interval
 
@@ -23,7 +22,7 @@ def results_page(root: Path) -> str:
     deciding = [run.key for run in study.runs_of(study.tiers[0])]
     others = [run.key for run in study.runs() if run.key not in set(deciding)]
     missing = {run.arm for run in study.runs_of(study.tiers[0]) if run.key not in done}
-    unfinished = {claim.name for claim in CLAIMS if missing & {claim.arm, *claim.others}}
+    unfinished = {claim.name for claim in study.claims if missing & {claim.arm, *claim.others}}
     stand = _stand(done, deciding, others)
     verdicts = {row["claim"]: row["verdict"] for row in claims}
     parts = [
@@ -46,7 +45,7 @@ def results_page(root: Path) -> str:
         "|:--|:--|",
         *(
             f"| {claim.text} | {_verdict(verdicts[claim.name], claim.name in unfinished)} |"
-            for claim in CLAIMS
+            for claim in study.claims
             if claim.name in verdicts
         ),
         "| High mutual information marks what is missing | [on phantoms it does not](phantoms.md) |",
@@ -61,7 +60,7 @@ def results_page(root: Path) -> str:
         "",
         "The last column has the difference on each set, in bold where its own interval does not contain 0.",
     ]
-    for claim in CLAIMS:
+    for claim in study.claims:
         if claim.name in verdicts:
             lines = [row for row in differences if row["claim"] == claim.name and row["data"] == MEAN]
             places = {(data, str(count or "all")) for data, count in study.tiers[0].sets}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsynd.errors import TsyndError
-from tsynd.study.claims import CLAIMS, Claim
+from tsynd.study.claims import Claim
 from tsynd.study.records import RUNS, read_records
 from tsynd.study.statistics import Array, Interval, crossed, interval, mean_of, resampled_images, resampled_seeds, two_way
 from tsynd.study.weighted_metrics import LOWER_IS_BETTER, has, measure
@@ -47,18 +47,15 @@ class Answers:
             images.
 
     Raises:
-        TsyndError: when it holds no runs, runs of two versions of the method, or lacks the answers of one that is done.
+        TsyndError: when it holds no runs, runs of several versions of the method, or lacks the answers of one that is done.
     """
 
     def __init__(self, folder: Path, groups: Mapping[str, npt.NDArray[np.generic]] | None = None) -> None:
         self.folder, self.records, self.groups = folder, read_records(folder), groups or {}
         if not self.records:
             raise TsyndError(f"{folder} holds no runs: name the folder of a study (--out of `tsynd study run`)")
-        first = self.records[0]["method_version"]
-        for record in self.records:
-            if record["method_version"] != first:
-                made = f"{folder / RUNS / record['key']}.json is of method version {record['method_version']}"
-                raise TsyndError(f"{made}, others are of version {first}: the two cannot be compared")
+        if len(versions := sorted({record["method_version"] for record in self.records})) > 1:
+            raise TsyndError(f"{folder} holds runs of method versions {', '.join(map(str, versions))}: they cannot be compared")
         self.keys: dict[Place, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
         for record in self.records:
             if record["status"] == "done":
@@ -155,9 +152,9 @@ def main_sizes(study: Mapping[str, Any]) -> dict[str, str]:
     return sizes
 
 
-def compared(answers: Answers, sizes: Mapping[str, str]) -> Iterator[tuple[Claim, Difference]]:
+def compared(answers: Answers, claims: Sequence[Claim], sizes: Mapping[str, str]) -> Iterator[tuple[Claim, Difference]]:
     """Every comparison of every claim: at each place, and the mean over sets."""
-    for claim in CLAIMS:
+    for claim in claims:
         for other in claim.others:
             for name in (*claim.measures, *claim.beside):
                 for place in answers.places():
