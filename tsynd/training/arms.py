@@ -93,6 +93,9 @@ METHODS: dict[str, Method] = {
             "decode": "image", "consistency_images": "training",
         },
     ),
+    # What does the autoencoder buy? The same search in both spaces, each image changed by the same root mean square.
+    "pixel-residual": Method("tsynd", {"space": "pixel", "radius": 0.02, "displacement": 0.02}),
+    "latent-residual": Method("tsynd", {"decode": "residual", "displacement": 0.02}),
     # A signed gradient step in pixel space from the unlabelled image itself.
     "consistency+pixel": Method("consistency+reconstruction+pixel", {"space": "pixel"}),
 }  # fmt: skip
