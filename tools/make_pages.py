@@ -16,9 +16,9 @@ import run_facts
 from api_page import api_page
 from book_exercises import exercises
 from data_cards import data_cards
+from lesson_paths import lessons
 from nbformat import NotebookNode
 from results_page import results_page
-from lesson_paths import lessons
 from student_notebooks import lesson_notebooks, student_notebooks
 
 from tsynd.data.medmnist.registry import REGISTRY
