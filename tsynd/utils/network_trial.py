@@ -27,7 +27,7 @@ _CLOSED = "Sigmoid Hardsigmoid Softmax Exp Reciprocal Clamp Hardtanh Div Pow"
 _OPEN = (
     "Addmm Mm Bmm Baddbmm Addmv Mv Convolution Mean Relu Gelu LeakyRelu Elu Silu Hardswish Softplus Log LogSigmoid LogSoftmax "
 )
-_OPEN += "Logsumexp Sum Add Sub Max Maximum NativeBatchNorm NativeLayerNorm AdaptiveAvgPool2D MkldnnConvolution"
+_OPEN += "Logsumexp Sum Add Sub Max Maximum ClampMin NativeBatchNorm NativeLayerNorm AdaptiveAvgPool2D MkldnnConvolution"
 
 
 def ask(model: Model, images: Tensor) -> Tensor:
@@ -116,6 +116,10 @@ def check_logits(model: Model, logits: object, rows: int, labels: Tensor | None 
         raise TsyndError(f"{name} gives logits that are NaN or infinite for images in [0, 1]{narrow}")
     if labels is None:
         return logits
+    if labels.ndim == 1 and not logits.is_meta and (largest := float(logits.detach().abs().max())) > 1e4:
+        spread = float((logits.detach().amax(dim=1) - logits.detach().amin(dim=1)).max())
+        if largest * torch.finfo(torch.float32).eps > 0.01 * spread:
+            raise TsyndError(f"{name} gives logits near {largest:.3g}, where their differences round away: subtract their mean")
     classes = logits.shape[1]
     if labels.ndim == 2 and labels.shape[1] != classes:
         raise TsyndError(f"several labels must be 0 or 1 of the logits' shape (B, {classes}), got {tuple(labels.shape)}")
