@@ -96,7 +96,7 @@ def target(
     def decode(latents_BD: Tensor) -> Tensor:
         return codec.decode(latents_BD.clone())  # a copy: a decoder may work in place
 
-    with frozen(*networks), _memory_hint(len(images_BCHW), count):
+    with torch.enable_grad(), frozen(*networks), _memory_hint(len(images_BCHW), count):
         start_BD = _encode(codec, images_BCHW, count)
         length = start_BD.shape[1] ** 0.5  # of a vector whose displacement counts as 1
         direction_BD = unit(normal(tuple(start_BD.shape), generator, start_BD))

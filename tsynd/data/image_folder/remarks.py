@@ -28,7 +28,7 @@ def _passed_over(listing: Listing) -> Iterator[Problem]:
         names = tuple(file.relative_to(listing.root).as_posix() for file in others)
         yield Problem("passed over", f"{len(others)} file(s) passed over, since their ending is not read: {listed}", names)
     if listing.drives:
-        name = listing.drives[0].name
+        name = min(folder.name for folder in listing.drives)
         yield Problem("network drive", f"{len(listing.drives)} folder(s) of a network drive, such as {name!r}, passed over")
 
 
