@@ -184,7 +184,9 @@ def test_gradients_that_overflow_on_the_way_are_no_robustness() -> None:
     images[3] = 0
     for attack in (robustness.pgd, robustness.apgd, robustness.fgsm):
         with pytest.raises(TsyndError, match="NaN or infinite"):
-            attack(Edge().eval(), images, torch.zeros(12, dtype=torch.int64), eps=0.1, **({} if attack is robustness.fgsm else START))
+            attack(
+                Edge().eval(), images, torch.zeros(12, dtype=torch.int64), eps=0.1, **({} if attack is robustness.fgsm else START)
+            )
 
 
 START = {"start": torch.zeros(12, 1, 8, 8)}

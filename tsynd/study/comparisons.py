@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tsynd.errors import TsyndError
-from tsynd.study.claims import CLAIMS, Claim
+from tsynd.study.claims import Claim
 from tsynd.study.records import RUNS, read_records
 from tsynd.study.statistics import Array, Interval, crossed, interval, resampled_images, resampled_seeds
 from tsynd.study.weighted_metrics import LOWER_IS_BETTER, has, measure
-from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.rng import seed_for
 from tsynd.utils.safe_parsing import open_npz
 
@@ -42,17 +41,15 @@ class Answers:
         folder: of the study.
 
     Raises:
-        TsyndError: when it holds no runs, one of another version of the method, or lacks the answers of one that is done.
+        TsyndError: when it holds no runs, runs of several versions of the method, or lacks the answers of one that is done.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.records = folder, read_records(folder)
         if not self.records:
             raise TsyndError(f"{folder} holds no runs: name the folder of a study (--out of `tsynd study run`)")
-        for record in self.records:
-            if record["method_version"] != METHOD_VERSION:
-                made = f"{folder / RUNS / record['key']}.json is of method version {record['method_version']}"
-                raise TsyndError(f"{made}, this tsynd has version {METHOD_VERSION}: the two cannot be compared")
+        if len(versions := sorted({record["method_version"] for record in self.records})) > 1:
+            raise TsyndError(f"{folder} holds runs of method versions {', '.join(map(str, versions))}: they cannot be compared")
         self.keys: dict[Place, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
         for record in self.records:
             if record["status"] == "done":
@@ -145,9 +142,9 @@ def main_sizes(study: Mapping[str, Any]) -> dict[str, str]:
     return sizes
 
 
-def compared(answers: Answers, sizes: Mapping[str, str]) -> Iterator[tuple[Claim, Difference]]:
+def compared(answers: Answers, claims: Sequence[Claim], sizes: Mapping[str, str]) -> Iterator[tuple[Claim, Difference]]:
     """Every comparison of every claim: at each place, and the mean over sets."""
-    for claim in CLAIMS:
+    for claim in claims:
         for other in claim.others:
             for name in (*claim.measures, *claim.beside):
                 for place in answers.places():

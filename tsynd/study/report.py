@@ -35,14 +35,15 @@ def write_report(folder: str | Path) -> dict[str, str]:
         The verdict of each claim, by its name.
 
     Raises:
-        TsyndError: when the folder holds no runs, or some of another version of the method.
+        TsyndError: when the folder holds no runs, or of several versions of the method.
     """
     check_path(folder=folder)
     folder = Path(folder)
     answers = Answers(folder)
     study = read_yaml(folder / STUDY)
     write_table(folder)
-    found = list(compared(answers, main_sizes(study)))
+    decided = [Claim.read(each) for each in study.get("claims", [])]
+    found = list(compared(answers, decided, main_sizes(study)))
     lines = [_line(claim, each) for claim, each in found]
     _adjust(found, lines)
     checks = _checks(answers)

@@ -17,6 +17,7 @@ from tsynd.errors import TsyndError
 from tsynd.utils.eval_mode import owner_of, weights_type
 from tsynd.utils.network_passes import Model, finite, given, name_of, network_of, pair_of, steady, trial, wide
 from tsynd.utils.shape_errors import explained
+from tsynd.utils.validation import check_labels
 
 _TRIED: ContextVar[frozenset[tuple[int, bool]]] = ContextVar("networks that the public function around this one has tried")
 # What may stand between the operation that made the numbers and the output: changes of shape and type, factors, summands.
@@ -128,9 +129,8 @@ def check_logits(model: Model, logits: object, rows: int, labels: Tensor | None 
             f"{name} gives one logit for each image, and classes (B,) need at least two: give two logits, or labels of shape "
             "(B, 1) for one yes-or-no decision"
         )
-    highest = 1 if labels.ndim == 2 else classes - 1
-    if not labels.is_meta and int(labels.max()) > highest:
-        raise TsyndError(f"labels must lie in 0 .. {highest}, as the network's logits, got {int(labels.max())}")
+    if labels.ndim == 1:
+        check_labels(labels, (len(labels),), classes)
     return logits
 
 
