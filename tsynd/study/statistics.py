@@ -8,12 +8,14 @@ pigeonhole bootstrap", Annals of Applied Statistics 1(2), treats the design).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t  # type: ignore[import-untyped]
 
 from tsynd.errors import TsyndError
+from tsynd.utils.rules import validated, whole
 from tsynd.utils.validation import check_kind, check_number, check_whole
 
 __all__ = ["Interval", "crossed", "holm", "interval", "two_way", "verdict"]
@@ -24,6 +26,9 @@ RESAMPLES = 2000
 MOST_RESAMPLES = 10**6
 LEVEL = 0.95
 SMALLEST = 0.01  # an effect whose interval ends below it is not worth having
+
+
+Resamples = Annotated[int, whole(1, MOST_RESAMPLES)]
 
 
 @dataclass(frozen=True)
@@ -41,20 +46,19 @@ class Interval:
     freedom: float = math.inf
 
 
+@validated
 def resampled_images(
     labels_N: npt.NDArray[np.generic],
     generator: np.random.Generator,
-    resamples: int = RESAMPLES,
+    resamples: Resamples = RESAMPLES,
     *,
     groups_N: npt.NDArray[np.generic] | None = None,
 ) -> Array:
     """How often each image counts in each resample: (R, N), drawn with replacement within each class, for all seeds alike.
 
-    With `groups_N`, such as a patient's number, groups are drawn in place of images, with all their images, whatever their
-    class; a resample that
-    lacks a class is drawn again.
+    With `groups_N`, such as a patient's number, groups are drawn instead of images, with all their images, whatever their
+    class; a resample that lacks a class is drawn again.
     """
-    _check_resamples(resamples)
     if groups_N is not None:
         return _resampled_groups(labels_N, np.asarray(groups_N), generator, resamples)
     counts_RN = np.zeros((resamples, len(labels_N)))
@@ -81,22 +85,16 @@ def _resampled_groups(
     raise TsyndError(f"{len(names)} groups are too few to be resampled: hardly any resample has every class")
 
 
-def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: int = RESAMPLES) -> Array:
+@validated
+def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: Resamples = RESAMPLES) -> Array:
     """How much each seed counts in each resample: (R, S), mean 1 in each.
 
     Drawn with replacement, and then pulled away from 1 by `widening`: a percentile interval of few seeds is too narrow.
     """
     wider = widening(seeds)
-    _check_resamples(resamples)
     counts_RS = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
     found: Array = 1.0 + wider * (counts_RS - 1.0)
     return found
-
-
-def _check_resamples(resamples: int) -> None:
-    check_whole(resamples=resamples)
-    if not 1 <= resamples <= MOST_RESAMPLES:
-        raise TsyndError(f"resamples must be between 1 and {MOST_RESAMPLES}, got {resamples}")
 
 
 def widening(seeds: int) -> float:
