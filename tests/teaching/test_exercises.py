@@ -12,9 +12,8 @@ from typing import Any
 import nbformat
 import pytest
 import torch
-from book_exercises import Exercise
+from book_exercises import Exercise, transfer_tasks
 from book_exercises import exercises as exercises_of
-from book_exercises import transfer_tasks
 
 from tsynd.teaching import exercises
 from tsynd.teaching.exercises.checker import STUB, NotYet, checker

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.stats import norm as normal  # type: ignore[import-untyped]
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker, expect
 from tsynd.study.statistics import holm
+from tsynd.teaching.exercises.checker import NotYet, checker, expect
 
 DRAWS = 600  # resamples that an answer is asked for: their spread is then known to some per cent
 FLAWS = ("sound", "one seed", "not paired", "wrong control", "best of many")

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of, listed
 from tsynd.targeting.ascent import unit
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of, listed
 
 CLOSE = 1e-5
 VERDICTS = ("own masks", "another class", "found", "no better than random")
