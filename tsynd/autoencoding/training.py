@@ -13,6 +13,7 @@ from tsynd.autoencoding.standardised import check_training_images, owners
 from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_trial import refuse_inference_mode
 from tsynd.utils.rng import generator_for, normal
 from tsynd.utils.shape_errors import check_precision
 from tsynd.utils.validation import check_count, check_kind, check_number, check_tensors, check_whole
@@ -89,6 +90,7 @@ def train_autoencoder(
     if parameters[0].dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"an autoencoder is trained in float32 or float64, got {parameters[0].dtype}: call .half() afterwards")
     check_precision(images_BCHW, autoencoder)
+    refuse_inference_mode(autoencoder)
     generator = generator_for(seed, "autoencoder batches")
     optimiser = torch.optim.AdamW(parameters, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
@@ -96,7 +98,7 @@ def train_autoencoder(
     autoencoder.train()
     # Channels last in memory, where a step takes a tenth less time.
     autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form that its annotations do not know
-    with frozen(*owners(features)):
+    with torch.enable_grad(), frozen(*owners(features)):
         for step in range(steps):
             index = torch.randint(len(images_BCHW), (batch_size,), generator=generator)
             batch_BCHW = augment(as_float(images_BCHW[index.to(images_BCHW.device)]), TRAIN_RANGE, generator)
