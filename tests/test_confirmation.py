@@ -19,7 +19,7 @@ from tsynd.study.plan import read_study
 from tsynd.study.statistics import Interval, resampled_images, two_way
 from tsynd.training import METHODS, parse_arm, recipe_for
 
-FROZEN = "f880f6448b1b3355dbf43e32f785fa7992c77c63b5e693ed0ade92879ad60d6c"
+FROZEN = "afe8d30aea2e66aeee69d2367f32433e46f14e37ac89cc7931e5045f576c0716"
 PLAN = confirmation.registration()
 TINY = {"steps": 6, "batch_size": 8, "refresh_every": 2, "refresh_count": 4, "capacity": 8, "samples": 4, "ascent_steps": 1}
 TINY |= {"autoencoder_steps": 2, "draws": 1, "attack_steps": 1, "unlabelled_batch": 8}
