@@ -75,7 +75,7 @@ def predict(
     with reporter(quiet) as progress:
         if progress:
             progress("predict", 0, 0, data)
-        count = write_predictions(out, run, data)
+        count = write_predictions(out, run, data, note=progress and (lambda text: progress("note", 0, 0, text)))
     if not quiet:
         typer.echo(f"{count} images: {out}")
 

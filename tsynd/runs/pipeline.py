@@ -144,7 +144,8 @@ def _autoencoder(
 ) -> tuple[ConvAutoencoder, list[float]]:
     """Train the autoencoder, or take it from an unfinished run or another that shares it."""
     recipe = config.recipe
-    autoencoder = build_autoencoder(data.channels, data.size, seed_for(config.seed, "initialise autoencoder"))
+    initial = seed_for(config.seed, "initialise autoencoder")
+    autoencoder = build_autoencoder(data.channels, data.size, initial, "conv", **recipe.autoencoder_settings)
     if path and (notes := load_notes(path, "seconds", "loss")):
         load_weights(path, autoencoder)
         if not isinstance(notes["seconds"], int | float):
@@ -167,7 +168,7 @@ def _autoencoder(
 
 def _shared(folder: Path, settings: dict[str, Any]) -> Path:
     """Where the autoencoder lies that a run shares: named by all that it depends on."""
-    recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise", "autoencoder_images")}
+    recipe = {name: value for name, value in settings["recipe"].items() if name.startswith(("autoencoder_", "latent_"))}
     names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
     if recipe["autoencoder_images"] == "unlabelled":
         recipe |= {"unlabelled_fingerprint": settings.get("unlabelled_fingerprint")}

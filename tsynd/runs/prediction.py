@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tsynd.data import load
 from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.image_file import ENDINGS, fit, quiet_pillow, read_picture
 from tsynd.data.image_folder.listing import class_folder, split_folders, walk
+from tsynd.data.image_folder.remarks import passed_over
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
 from tsynd.data.loading import is_name
 from tsynd.errors import TsyndError
@@ -74,7 +76,9 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     return Predictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
 
-def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256) -> int:
+def write_predictions(
+    path: Path, run: Run, data: str, *, batch_size: int = 256, note: Callable[[str], None] | None = None
+) -> int:
     """Predict a whole data set, folder or file, and write a CSV with one row an image; give back how many.
 
     Columns: `split` (empty where there is none), `image` (position in its split; for a folder the file's name in it),
@@ -90,6 +94,7 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
             names no classes, are taken for the run's numbers. A name comes before a folder that is called the same. Images of
             another size are resized, as in training.
         batch_size: images at a time.
+        note: called with what a user should know, such as how many files are passed over.
 
     Raises:
         TsyndError: when there are no images, one cannot be read, or they have other channels than the run's.
@@ -100,10 +105,9 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
     chances = [f"probability_{label}" for label in range(len(classes))]
     names = ["split", "image", "label", "label_name", "predicted", "predicted_name", *chances, "mutual_information", "entropy"]
     table.writerow(names)
-    folder = Path(data).expanduser()
-    for rows, images in (
-        _from_folder(folder, run, batch_size) if folder.is_dir() and not is_name(data) else _from_data(data, run, batch_size)
-    ):
+    folder, say = Path(data).expanduser(), note or (lambda text: None)
+    source = partial(_from_folder, folder) if folder.is_dir() and not is_name(data) else partial(_from_data, data)
+    for rows, images in source(run, batch_size, say):
         found = predict(run, images, batch_size=batch_size)
         for position, (split, image, label) in enumerate(rows):
             probabilities_C = found.probabilities[position]
@@ -123,9 +127,11 @@ Row = tuple[str, int | str, Tensor | None]
 """Split, position or file name, label where it is known."""
 
 
-def _from_data(name: str, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
+def _from_data(name: str, run: Run, batch_size: int, say: Callable[[str], None]) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of a data set by name or file; labels count where its classes are the run's, or numbers."""
     data = load(name, size=run.data.size)
+    for text in data.notes:
+        say(text)
     if data.channels != run.data.channels:
         kinds = {1: "1 channel (grey)", 3: "3 (RGB)"}
         raise TsyndError(f"{name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
@@ -143,9 +149,13 @@ def _from_data(name: str, run: Run, batch_size: int) -> Iterator[tuple[list[Row]
             yield [(split, start + offset, label) for offset, label in enumerate(labels)], some.images
 
 
-def _from_folder(folder: Path, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
+def _from_folder(folder: Path, run: Run, batch_size: int, say: Callable[[str], None]) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of whatever images lie in a folder, in the order of their names."""
-    files = [file.relative_to(folder) for file in walk(folder) if file.suffix.lower() in ENDINGS]
+    drives: list[Path] = []
+    listed = list(walk(folder, drives=drives))
+    files = [file.relative_to(folder) for file in listed if file.suffix.lower() in ENDINGS]
+    for remark in passed_over([file for file in listed if file.suffix.lower() not in ENDINGS], drives, folder):
+        say(remark.text)
     splits = {path.name: split for split, path in split_folders(folder).items()}
     numbers = {class_key(name): number for number, name in enumerate(run.data.classes)}
     folders = [class_folder(file.parts, file.parts[0] in splits) for file in files]

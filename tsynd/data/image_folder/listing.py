@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.image_file import ENDINGS
-from tsynd.data.labels import class_names, composed, in_order
+from tsynd.data.labels import class_key, class_names, composed, in_order
 from tsynd.errors import DataUnavailable, TsyndError
 
 SPLIT_NAMES = {
@@ -140,7 +140,9 @@ def _folder(path: Path) -> Listing:
         raise TsyndError(f"{path} has split folders ({', '.join(named)}) beside others ({others}): use one kind")
     listing.others += [entry for entry in _visible(path) if not entry.is_dir()]
     for split, above in sorted(named.items(), key=lambda pair: SPLITS.index(pair[0])) if named else [(None, path)]:
-        for folder in [entry for entry in _visible(above, listing.drives if split else None) if entry.is_dir()]:
+        inside = _visible(above, listing.drives if split else None)
+        listing.others += [entry for entry in inside if split and not entry.is_dir()]
+        for folder in [entry for entry in inside if entry.is_dir()]:
             _class(listing, folder, split)
     if not listing.items:
         loose = any(file.suffix.lower() in ENDINGS for file in listing.others)
@@ -160,7 +162,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
             listing.others.append(file)
             continue
         name, key = file.relative_to(listing.root).as_posix(), composed(file.relative_to(folder.parent).as_posix())
-        listing.items.append(Item(file, name, key, composed(folder.name), composed(inner[0]) if inner else None, split))
+        listing.items.append(Item(file, name, key, composed(folder.name), class_key(inner[0]) if inner else None, split))
     if len(listing.items) == before:
         text = f"{folder} has no images (files that end in {', '.join(ENDINGS)})"
         listing.problems.append(Problem("empty class", text))
@@ -189,7 +191,9 @@ def _table(path: Path) -> Listing:
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
                 key = composed(Path(os.path.relpath(file, path.parent)).as_posix())
-                listing.items.append(Item(file, name, key, composed(label), row["group"] or None, SPLIT_NAMES.get(split)))
+                listing.items.append(
+                    Item(file, name, key, composed(label), class_key(row["group"]) or None, SPLIT_NAMES.get(split))
+                )
     if not listing.items:
         first = f": {listing.problems[0].text}" if listing.problems else ""
         raise TsyndError(f"{path} names no image that is there{first}")
