@@ -137,7 +137,7 @@ class AnyAutoencoder(Standardised):
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
         with frozen(self.networks):
-            return self._callables[0](images_BCHW)
+            return self._callables[0](images_BCHW.clone())  # a copy: it may work in place
 
     def decode_raw(self, codes: Tensor) -> Tensor:
         return self._decode(codes).clamp(0, 1)
@@ -145,7 +145,7 @@ class AnyAutoencoder(Standardised):
     def _decode(self, codes: Tensor) -> Tensor:
         with frozen(self.networks):
             try:
-                return self._callables[1](codes)
+                return self._callables[1](codes.clone())
             except (RuntimeError, ValueError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
@@ -193,6 +193,8 @@ def _check_codes(codes: object, again: object, count: int) -> None:
     if codes.ndim < 2 or len(codes) != count or not codes.is_floating_point():
         found = f"{codes.dtype} of shape {tuple(codes.shape)}"
         raise TsyndError(f"encode must return float codes of shape ({count}, …), one for each image, got {found}")
+    if not bool(codes.isfinite().all()):
+        raise TsyndError("encode gives codes that are not finite for images in [0, 1]")
     if not torch.allclose(codes, again, rtol=1e-2, atol=1e-3 * float(codes.abs().max()), equal_nan=True):
         hint = "it must return the mean rather than a sample, and `networks` must name those behind a lambda"
         raise TsyndError(f"encode gives another code each time: {hint}")
