@@ -10,7 +10,7 @@ import numpy as np
 from tsynd.data.dataset import SPLITS, Dataset
 from tsynd.data.duplicates import clusters, exactly, near_pairs, nearly
 from tsynd.data.image_folder.decode_cache import in_parallel
-from tsynd.data.image_folder.image_file import ENDINGS, Picture, header_of, read_picture
+from tsynd.data.image_folder.image_file import READABLE, Picture, header_of, read_picture
 from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.loading import is_images, load
@@ -110,7 +110,7 @@ def _check_files(data: str, listing: Listing, progress: Progress | None) -> Qual
         look = ImageSummary(item.name, split, item.label, *seen)
         looks.append(look)
         kind = look.kind.split(",")[0]
-        if item.file.suffix.lower() not in ENDINGS_OF[kind]:
+        if kind in ENDINGS_OF and item.file.suffix.lower() not in ENDINGS_OF[kind]:
             renamed.append(Problem("wrong ending", f"{item.name} is a {kind}, whatever its name says", (item.name,)))
     for file in listing.others:
         if content := header_of(file):
@@ -135,7 +135,7 @@ def _check_files(data: str, listing: Listing, progress: Progress | None) -> Qual
     if len(listing.given) < len(SPLITS):
         made.notes.append(f"{', '.join(split for split in SPLITS if split not in listing.given)}: as tsynd divides them")
     if others := len(listing.others) - sum(1 for one in renamed if "not read" in one.text):
-        made.notes.append(f"{others} file(s) passed over: names of images end in {', '.join(ENDINGS)}")
+        made.notes.append(f"{others} file(s) passed over: names of images end in {', '.join(READABLE)}")
     return made
 
 

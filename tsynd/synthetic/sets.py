@@ -12,7 +12,7 @@ from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.data.labels import names_of, numbers_of
 from tsynd.errors import DataUnavailable, TsyndError
-from tsynd.synthetic.decisions import counts, read_review, reviewed
+from tsynd.synthetic.decisions import blind_agreement, counts, read_review, reviewed
 from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis
 from tsynd.targeting import Synthesis
 from tsynd.utils.atomic_files import atomic_write, check_new, write_json
@@ -176,7 +176,7 @@ def _write_png(path: Path, image_CHW: Tensor) -> None:
         Image.fromarray(pixels).save(temporary, "PNG")
 
 
-def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, int] | None]:
+def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, Any] | None]:
     """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
 
     Raises:
@@ -210,5 +210,6 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
             raise TsyndError(f"{synthetic} was made from other data than {data.name}: {what}s {span}, not 0 to {most - 1}")
     if review is not None:
         decisions = read_review(review, synthesis, len(data.classes))
-        synthesis, made = reviewed(synthesis, decisions), counts(synthesis, decisions)
+        made = {**counts(synthesis, decisions), "blind": blind_agreement(review, synthesis)}
+        synthesis = reviewed(synthesis, decisions)
     return synthesis, made

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tsynd.data.image_folder.image_file import fit, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import fit, numbered, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
 from tsynd.utils.cache import cache_entry
 from tsynd.utils.downloads import Progress
@@ -159,7 +159,7 @@ def _cached(folder: Path, count: int, size: int) -> Decoded | None:
 def _facts(file: Path) -> list[int]:
     """What tells whether a file has changed."""
     try:
-        found = file.stat()
+        found = numbered(file)[0].stat()
     except OSError:
         return []
     return [found.st_size, found.st_mtime_ns, found.st_mode]

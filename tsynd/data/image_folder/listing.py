@@ -4,12 +4,14 @@ import csv
 import io
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import ENDINGS
+from tsynd.data.image_folder.dicom import dicom_group, is_dicom
+from tsynd.data.image_folder.image_file import READABLE, is_image, numbered
 from tsynd.errors import DataUnavailable, TsyndError
 
 SPLIT_NAMES = {
@@ -19,7 +21,7 @@ SPLIT_NAMES = {
 }
 COLUMNS = ("path", "label", "group", "split")
 # What systems leave in folders. Names that begin with a dot are passed over too.
-LITTER = ("__macosx", "thumbs.db", "desktop.ini")
+LITTER = ("__macosx", "thumbs.db", "desktop.ini", "dicomdir")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def find_images(path: Path) -> Listing:
         TsyndError: nothing can be listed. What can be listed but not be trained on is in `problems`.
     """
     listing = _table(path) if path.is_file() else _folder(path)
+    _add_groups(listing, path)
     listing.classes = _classes(listing.items)
     if len(listing.classes) == 1:
         text = f"{path} must have at least two classes, found only {listing.classes[0]!r}"
@@ -92,6 +95,27 @@ def find_images(path: Path) -> Listing:
         missing = "test" if "train" in listing.given else "train"
         listing.problems.append(Problem("missing split", f"{path} has {', '.join(listing.given)} but no {missing} images"))
     return listing
+
+
+def find_unsorted(path: Path) -> list[Item]:
+    """List images that need no class: one file, those that a CSV names, or all below a folder, in the order of their names.
+
+    In a folder the first folder below a split, if there is one, may be a class, and the next one a group. Labels may be empty.
+    """
+    if path.is_file() and path.suffix.lower() == ".csv":
+        listing = _table(path, labelled=False)
+        if listing.problems:
+            raise TsyndError(listing.problems[0].text)
+    else:
+        listing = Listing(path)
+        for file in [path] if path.is_file() else walk(path):
+            if is_image(file):
+                name = file.name if path.is_file() else file.relative_to(path).as_posix()
+                split = SPLIT_NAMES.get(name.partition("/")[0].lower()) if "/" in name else None
+                label, *inner = [composed(part) for part in Path(name).parts[1 if split else 0 : -1]] or [""]
+                listing.items.append(Item(file, name, label, inner[0] if inner else None, split))
+    _add_groups(listing, path)
+    return listing.items
 
 
 def walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
@@ -114,10 +138,32 @@ def _folder(path: Path) -> Listing:
         for folder in [entry for entry in _visible(above) if entry.is_dir()]:
             _class(listing, folder, split)
     if not listing.items:
-        loose = any(file.suffix.lower() in ENDINGS for file in listing.others)
-        found = "images without a class" if loose else f"no images (files that end in {', '.join(ENDINGS)})"
+        loose = any(map(is_image, listing.others))
+        found = "images without a class" if loose else f"no images (files that end in {', '.join(READABLE)})"
         raise TsyndError(f"{path} must have a folder of images for each class, at least two, found {found}")
     return listing
+
+
+def _add_groups(listing: Listing, path: Path) -> None:
+    """Groups that files bring: of DICOM the patient, of several slices or frames of one file that file.
+
+    A CSV's own groups come first. In a folder, a series of slices is a problem: nobody has said which slices are meant.
+    """
+    several = Counter(numbered(item.file)[0] for item in listing.items)
+    series: dict[str, list[str]] = {}
+    for place, item in enumerate(listing.items):
+        file, number = numbered(item.file)
+        group = item.group if path.is_file() else None
+        if group is None and is_dicom(file):
+            group, of_series = dicom_group(file)
+            series.setdefault(of_series or item.name, []).append(item.name)
+        if group is None and item.group is None and number is not None and several[file] > 1:
+            group = item.name.rpartition("#")[0]
+        listing.items[place] = replace(item, group=group or item.group)
+    if path.is_dir() and (long := [names for names in series.values() if len(names) > 1]):
+        text = f"{path}: {sum(map(len, long))} files are slices of {len(long)} series, such as {long[0][0]} and {long[0][1]}"
+        names = tuple(name for each in long for name in each)
+        listing.problems.append(Problem("series", f"{text}: name the slices that you want in a CSV", names))
 
 
 def _class(listing: Listing, folder: Path, split: str | None) -> None:
@@ -127,25 +173,25 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
         inner = file.relative_to(folder).parts[:-1]
         if inner and split is None and inner[0].lower() in SPLIT_NAMES:
             raise TsyndError(f"{folder} has the split {inner[0]!r} in it: splits come first, as in {inner[0]}/{folder.name}")
-        if file.suffix.lower() not in ENDINGS:
+        if not is_image(file):
             listing.others.append(file)
             continue
         name = file.relative_to(listing.root).as_posix()
         listing.items.append(Item(file, name, composed(folder.name), composed(inner[0]) if inner else None, split))
     if len(listing.items) == before:
-        text = f"{folder} has no images (files that end in {', '.join(ENDINGS)})"
+        text = f"{folder} has no images (files that end in {', '.join(READABLE)})"
         listing.problems.append(Problem("empty class", text))
 
 
-def _table(path: Path) -> Listing:
+def _table(path: Path, labelled: bool = True) -> Listing:
     listing = Listing(path.parent)
     lines: dict[Path, int] = {}
-    rows = _rows(path)
+    rows = _rows(path, labelled)
     has_split = any(row["split"] for _, row in rows)
     for line, row in rows:
         where = f"{path}, line {line}"
         name, label, split = row["path"], row["label"], row["split"].lower()
-        if not name or not label or (has_split and not split):
+        if not name or (labelled and not label) or (has_split and not split):
             empty = "path" if not name else "split" if label else "label"
             listing.problems.append(Problem("incomplete row", f"{where} has no {empty}", (name,)))
         elif split and split not in SPLIT_NAMES:
@@ -156,7 +202,7 @@ def _table(path: Path) -> Listing:
             listing.problems.append(Problem("duplicate row", text, (name,)))
         else:
             lines[file] = line
-            if not _is_file(file):
+            if not _is_file(numbered(file)[0]):
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
                 listing.items.append(Item(file, name, composed(label), row["group"] or None, SPLIT_NAMES.get(split)))
@@ -166,7 +212,7 @@ def _table(path: Path) -> Listing:
     return listing
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def _rows(path: Path, labelled: bool = True) -> list[tuple[int, dict[str, str]]]:
     """The line number and the four columns of each row, empty where there is none."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -182,7 +228,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         names = [name.strip().lower() for name in next(table, [])]
     except csv.Error as error:
         raise TsyndError(f"{path}, line 1 cannot be read as CSV ({error})") from error
-    if lacking := [name for name in COLUMNS[:2] if name not in names]:
+    names = ["path" if name == "file_name" else name for name in names]  # as Hugging Face calls it
+    if lacking := [name for name in COLUMNS[: 2 if labelled else 1] if name not in names]:
         found = ", ".join(map(repr, names)) or "nothing"
         columns = "the columns path and label, and may have group and split"
         raise TsyndError(f"{path} must have {columns}: it lacks {lacking[0]}, its first line has {found}")

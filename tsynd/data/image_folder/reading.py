@@ -62,7 +62,8 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
     name = path.stem if path.is_file() else path.resolve().name
     notes = (*_notes(listing, decoded, lost), *_leaks(splits))
     made = (splits["train"], splits["val"], splits["test"], listing.classes)
-    return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes)
+    groups = tuple(_group_names(pairs))
+    return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes, group_names=groups)
 
 
 def assign_splits(listing: Listing) -> list[str]:
@@ -101,7 +102,7 @@ def _key(item: Item) -> str:
 
 def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch.Tensor) -> dict[str, Split]:
     """The three splits, which lie one after the other in `images`: nothing is copied."""
-    names = sorted({item.group for item, _ in pairs if item.group is not None})
+    names = _group_names(pairs)
     numbers = {name: number for number, name in enumerate(names)}
     groups = torch.tensor(
         [numbers[item.group] if item.group is not None else len(names) + place for place, (item, _) in enumerate(pairs)]
@@ -111,9 +112,14 @@ def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch
     for split in SPLITS:
         stop = start + sum(one == split for _, one in pairs)
         part = slice(start, stop)
-        made[split] = Split(images[part], classes[part], groups[part] if names else None)
+        files = tuple(item.name for item, _ in pairs[part])
+        made[split] = Split(images[part], classes[part], groups[part] if names else None, names=files)
         start = stop
     return made
+
+
+def _group_names(pairs: list[tuple[Item, str]]) -> list[str]:
+    return sorted({item.group for item, _ in pairs if item.group is not None})
 
 
 def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
