@@ -28,6 +28,7 @@ from tsynd.utils.tensor_files import read_tensors, write_tensors
 SECTIONS = {
     "schema", "config", "split", "n", "clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "synthesis",
     "audit", "conditions", "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
+    "intervals", "by_class", "verdicts",
 }  # fmt: skip
 STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report"}
 DATA = "phantom:count=30"
@@ -87,7 +88,7 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
         assert {"mutual_information_before", "mutual_information_after"} <= set(synthetic.files)
     report = (tmp_path / "run" / "report.html").read_text()
     assert "http" not in report.replace("http://www.w3.org", "")
-    assert report.count('alt="') == report.count("<img") == 6
+    assert report.count('alt="') == report.count("<img") == 7
 
 
 def test_subgroups_of_phantoms_are_reported() -> None:

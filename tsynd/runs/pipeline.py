@@ -20,6 +20,7 @@ from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.evaluation import measure
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of, losses
+from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
 from tsynd.targeting import Guard, Synthesis
@@ -130,6 +131,11 @@ def _run(
         with _clock(seconds, "audit"):
             seen = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = seen.to_json() if seen else None
+    if audited and report.answers:
+        split = getattr(data, config.evaluate)
+        metrics["intervals"] = intervals(report.answers, split, config.seed)
+        metrics["by_class"] = by_class(report.answers, split, data.classes)
+        metrics["verdicts"] = verdicts(metrics, data)
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
     metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
