@@ -16,7 +16,7 @@ from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.image_file import READABLE, fit, is_image, quiet_pillow, read_picture
 from tsynd.data.image_folder.listing import find_unsorted
-from tsynd.data.labels import names_of, numbers_of
+from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
 from tsynd.data.loading import is_images
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
@@ -25,6 +25,7 @@ from tsynd.uncertainty import mutual_information, predictive_entropy
 from tsynd.utils.atomic_files import write_text
 from tsynd.utils.batching import batches
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_trial import logits_of, tried
 from tsynd.utils.rng import generator_for
 from tsynd.utils.validation import check_kind
 
@@ -62,11 +63,11 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     check_fitting("images", images, classifier)
     posterior = HeadDropout.of(classifier, run.recipe.samples, generator_for(run.config["seed"], "evaluation masks"))
     columns: list[tuple[Tensor, ...]] = []
-    with torch.no_grad(), frozen(classifier):
+    _, first_BCHW = next(batches(images, 8, run.device))
+    with tried(classifier, first_BCHW), torch.no_grad(), frozen(classifier):
         for _, images_BCHW in batches(images, batch_size, run.device):
-            batch_BCHW = images_BCHW.to(next(classifier.parameters()).dtype)
-            log_probs_BKC = posterior(batch_BCHW)
-            logits_BC = classifier(batch_BCHW).double()
+            log_probs_BKC = posterior(images_BCHW)
+            logits_BC = logits_of(classifier, images_BCHW).double()
             probabilities_BC = logits_BC.sigmoid() if classifier.multi_label else logits_BC.softmax(dim=1)
             measured = (probabilities_BC, mutual_information(log_probs_BKC), predictive_entropy(log_probs_BKC))
             columns.append(tuple(column.cpu() for column in measured))
@@ -87,7 +88,7 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
         run: a finished run.
         data: as `tsynd.load` takes it, or any folder of images, or one image file. In a folder the label is the name of the
             first folder below the splits, if that is one of the run's classes. A data set's labels are known if its classes
-            are the run's; those of an `.npz`, which names no classes, are taken for the run's numbers. Images of another size
+            are among the run's; those of an `.npz`, which names no classes, are taken for the run's numbers. Images of another size
             are resized, as in training. For the run's own data, splits are those of the run.
         batch_size: images at a time.
 
@@ -152,22 +153,26 @@ def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...]
     if data.channels != run.data.channels:
         kinds = {1: "1 channel (grey)", 3: "3 (RGB)"}
         raise TsyndError(f"{data.name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
-    numbers = tuple(map(str, range(len(run.data.classes))))  # the classes of an .npz, which names none
-    known = data.multi_label == run.data.multi_label and (
-        data.classes == run.data.classes or data.classes == numbers[: len(data.classes)]
-    )
+    numbers = same_classes(data.classes, run.data.classes)
+    if numbers is None and same_classes(data.classes, map(str, range(len(run.data.classes)))):
+        numbers = list(range(len(data.classes)))  # of an .npz, which names no classes
+    known = data.multi_label == run.data.multi_label and (not data.multi_label or numbers == list(range(len(run.data.classes))))
     for split in splits:
         part = getattr(data, split)
         for start in range(0, len(part), batch_size):
             some = part[slice(start, start + batch_size)]
             places = [data.place_of(split, start + offset) for offset in range(len(some))]
-            labels: list[Any] = list(some.labels) if known else [None] * len(some)
+            labels: list[Any] = [None] * len(some)
+            if known and numbers is not None:
+                labels = list(some.labels if data.multi_label else torch.tensor(numbers)[some.labels])
             yield [(name, split, group, label) for (name, group), label in zip(places, labels, strict=True)], some.images
 
 
 def _from_files(place: Path, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of one image file, of those that a CSV names, or of whatever lies in a folder, in the order of their names."""
     items = find_unsorted(place)
+    classes = {class_key(name): number for number, name in enumerate(run.data.classes)}
+    sorted_by_class = any(class_key(item.label) in classes for item in items)
     if not items:
         raise TsyndError(f"{place} has no images (files that end in {', '.join(READABLE)})")
     for start in range(0, len(items), batch_size):
@@ -179,7 +184,9 @@ def _from_files(place: Path, run: Run, batch_size: int) -> Iterator[tuple[list[R
             if len(image_CHW) > run.data.channels:
                 raise TsyndError(f"{item.file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
             pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))
-            known = item.label in run.data.classes and not run.data.multi_label
-            label = torch.tensor(run.data.classes.index(item.label)) if known else None
+            # The class folder is where `load` has it; only where no such folder is a class, the set lies further down.
+            names = [item.label] if sorted_by_class else Path(item.name).parts[:-1]
+            found = [classes[class_key(name)] for name in names if class_key(name) in classes and not run.data.multi_label]
+            label = torch.tensor(found[0]) if found else None
             rows.append((item.name, item.split or "", item.group or "", label))
         yield rows, torch.from_numpy(np.stack(pixels))

@@ -14,6 +14,8 @@ from tsynd.targeting.ascent import Ascent, unit
 from tsynd.targeting.objectives import Guard, Objective, find_objective
 from tsynd.targeting.synthesis import Synthesis, describe
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_passes import network_of, pair_of, steady, trial
+from tsynd.utils.network_trial import refuse_inference_mode
 from tsynd.utils.rng import normal
 from tsynd.utils.rules import choice, instance, number, validated, whole
 from tsynd.utils.shape_errors import explained
@@ -87,15 +89,20 @@ def target(
     check_posterior(posterior)
     codec = _codec(autoencoder, space, images_BCHW)
     networks = [network for network in (codec, *posterior.networks) if isinstance(network, nn.Module)]
+    refuse_inference_mode(*networks)
     count = len(images_BCHW) if max_chunk is None else max_chunk
-    with frozen(*networks), _memory_hint(len(images_BCHW), count):
+
+    def decode(latents_BD: Tensor) -> Tensor:
+        return codec.decode(latents_BD.clone())  # a copy: a decoder may work in place
+
+    with torch.enable_grad(), frozen(*networks), _memory_hint(len(images_BCHW), count):
         start_BD = _encode(codec, images_BCHW, count)
         length = start_BD.shape[1] ** 0.5  # of a vector whose displacement counts as 1
         direction_BD = unit(normal(tuple(start_BD.shape), generator, start_BD))
         jitter_BD = direction_BD * noise * radius * length
         posterior.resample(generator)
         ascent = Ascent(
-            codec.decode,
+            decode,
             posterior,
             score,
             guard,
@@ -114,7 +121,7 @@ def target(
             if objective == "random":
                 found_BD = start_BD + (found_BD - start_BD).norm(dim=1, keepdim=True) * direction_BD
                 found_BD = found_BD.clamp(0, 1) if ascent.box else found_BD
-                after_BCHW = torch.cat([codec.decode(part) for part in found_BD.split(count)])
+                after_BCHW = torch.cat([decode(part) for part in found_BD.split(count)])
             posterior.resample(generator)
             parts = zip(before_BCHW.split(count), after_BCHW.split(count), labels_B.split(count), strict=True)
             described = [describe(*part, posterior, score) for part in parts]
@@ -187,10 +194,14 @@ def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:
     """The codes, and a look at whether what they decode to has the images' shape."""
     shape, name = tuple(images_BCHW.shape), type(codec).__name__
     with torch.no_grad(), explained(f"images of shape {shape} do not pass through {name}"):
-        start_BD = torch.cat([codec.encode(part).to(part.dtype) for part in images_BCHW.split(count)])
+        start_BD = torch.cat([codec.encode(part.clone()).to(part.dtype) for part in images_BCHW.split(count)])
         if start_BD.ndim != 2:
             raise TsyndError(f"{name}.encode must give codes (B, D), got shape {tuple(start_BD.shape)}")
-        decoded = codec.decode(start_BD[:1])
+        if not isinstance(codec, _Pixels):
+            with trial(*network_of(codec)):
+                steady(codec.encode, pair_of(images_BCHW))
+                steady(codec.decode, torch.cat([start_BD[:1], -start_BD[:1]]))
+        decoded = codec.decode(start_BD[:1].clone())
     if decoded.shape[1:] != images_BCHW.shape[1:]:
         raise TsyndError(f"{name} decodes images of shape {tuple(decoded.shape[1:])}, but was given {shape[1:]}: both must agree")
     return start_BD

@@ -24,6 +24,7 @@ from tsynd.training.state import History, State, descend
 from tsynd.training.validation import check_synthetic, check_training_set
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_trial import tried
 from tsynd.utils.rng import seed_for, seeded
 from tsynd.utils.tensor_files import tensors_hash, weights_hash
 from tsynd.utils.validation import check_count, check_seed
@@ -78,7 +79,12 @@ def train_classifier(
     belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic) if file else {}
     saved = load_checkpoint(file, belongs) if file and file.exists() else None
     normalise_to(classifier, images_BCHW)
-    with _in_training(classifier), seeded(seed_for(seed, "dropout")):  # dropout layers draw from torch's global state
+    with (
+        tried(classifier, as_float(images_BCHW[:8]), labels_B, gradient=True),
+        torch.enable_grad(),
+        _in_training(classifier),
+        seeded(seed_for(seed, "dropout")),  # dropout layers draw from torch's global state
+    ):
         state = State(classifier, arm, recipe, seed, synthetic)
         if saved is not None:
             state.load(saved)

@@ -87,7 +87,8 @@ def read_picture(file: Path) -> Picture:
         grey = pixels.ndim == 3 and (pixels[..., :1] == pixels[..., 1:]).all()
         return Picture(pixels[..., 0] if grey else pixels, bits, kind, "NIfTI" if is_nifti(real) else "DICOM")
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        # Opened here: of a TIFF that it opens by name, Pillow maps the pixels, and forgets to turn them.
+        with file.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
             _check_header(file, image)
             mode, kind, bits = image.mode, str(image.format), _bits(image)
             inverted = bits > 8 and kind == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO  # type: ignore[attr-defined]

@@ -14,8 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
 from tsynd.uncertainty import log_probabilities
+from tsynd.utils.network_trial import ask
 from tsynd.utils.rng import seeded
-from tsynd.utils.shape_errors import passing
 from tsynd.utils.validation import check_count, check_kind, check_tensors
 
 
@@ -70,9 +70,10 @@ def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | No
         if not images.is_floating_point():
             raise TsyndError(f"images must be float in [0, 1], got {images.dtype}")
         seed = int(torch.randint(2**62, (), generator=generator))
-        with seeded(seed), passing(images, model):
-            return _log_mean(torch.stack([log_probabilities(model(images)) for _ in range(draws)], dim=1))
+        with seeded(seed):
+            return _log_mean(torch.stack([log_probabilities(ask(model, images)) for _ in range(draws)], dim=1))
 
+    average.draws_anew = True  # type: ignore[attr-defined]  # so that a trial lets it
     return average
 
 
