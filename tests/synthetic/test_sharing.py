@@ -38,6 +38,7 @@ def test_table_and_card(shared: Path) -> None:
         assert part in text
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of rdflib, which mlcroissant uses
 def test_croissant_is_valid_and_its_records_are_the_table(shared: Path) -> None:
     croissant = pytest.importorskip("mlcroissant")
     found = croissant.Dataset(jsonld=str(shared / "croissant.json"))

@@ -20,21 +20,25 @@ PATTERNS = (r"((?:person|patient|subject|case|sub|pat|p|s)[-_ ]?\d+)(?=\D|$)", r
 
 
 @dataclass(frozen=True)
-class Fingerprint:
-    """What tells an image from others: its place, an exact hash of its pixels, and the bits of a rough one."""
+class ImageSummary:
+    """What is known of one image, instead of its pixels: `exact` is a hash of them, `near` the bits of a rough one."""
 
     name: str
     split: str
     label: str
+    size: str
+    kind: str
     exact: str
     near: np.ndarray
+    constant: bool = False
+    share: float = 1.0
 
 
-def copied(prints: Sequence[Fingerprint]) -> list[str]:
+def copied(prints: Sequence[ImageSummary]) -> list[str]:
     """How many images of one split are copies of images of another, a line for each pair of splits, test and train first.
 
     >>> bits = np.zeros(256, dtype=bool)
-    >>> copied([Fingerprint("a", "train", "x", "1", bits), Fingerprint("b", "test", "y", "1", bits)])
+    >>> copied([ImageSummary("a", "train", "x", "", "", "1", bits), ImageSummary("b", "test", "y", "", "", "1", bits)])
     ['1 of 1 test images, 100 %, are exact copies of train images, 1 of them with another label']
     """
     lines = []
@@ -71,11 +75,11 @@ def suggested_groups(names: Sequence[str]) -> list[str] | None:
     return None
 
 
-def clean_table(items: Sequence[Item], prints: Sequence[Fingerprint], out: Path) -> tuple[str, dict[str, int]]:
+def clean_table(items: Sequence[Item], prints: Sequence[ImageSummary], out: Path) -> tuple[str, dict[str, int]]:
     """A CSV without copies, in which images that may be of one patient share a group.
 
     Of exact copies one stays: that of the test set if there is one, then of validation. Copies that disagree about the label
-    all go, as nobody can say which is right. Groups are the user's, or else those that names suggest; near duplicates join theirs.
+    all go, as nobody can say which is right. Groups are the user's, or else those that names suggest; near duplicates join them.
 
     Args:
         items: the images.
@@ -113,8 +117,8 @@ def clean_table(items: Sequence[Item], prints: Sequence[Fingerprint], out: Path)
     table.writerow(["path", "label", "group", *(["split"] if splits else [])])
     above = out.resolve().parent
     for item, group in zip(rows, groups, strict=True):
-        place = Path(os.path.relpath(item.file.absolute(), above)).as_posix()
-        table.writerow([place, item.label, group, *([item.split] if splits else [])])
+        file = Path(os.path.relpath(item.file.absolute(), above)).as_posix()
+        table.writerow([file, item.label, group, *([item.split] if splits else [])])
     contradictory = sum(len(labels[by_name[item.name].exact]) > 1 for item in readable)
     counts = {"kept": len(rows), "copies": len(readable) - len(rows) - contradictory, "contradictory": contradictory}
     return buffer.getvalue(), counts

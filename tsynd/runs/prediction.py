@@ -88,8 +88,8 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
         run: a finished run.
         data: as `tsynd.load` takes it, or any folder of images, or one image file. In a folder the label is the name of the
             first folder below the splits, if that is one of the run's classes. A data set's labels are known if its classes
-            are among the run's; those of an `.npz`, which names no classes, are taken for the run's numbers. Images of another size
-            are resized, as in training. For the run's own data, splits are those of the run.
+            are among the run's; those of an `.npz`, which names no classes, are taken for the run's numbers. Images of another
+            size are resized, as in training. For the run's own data, splits are those of the run.
         batch_size: images at a time.
 
     Raises:
