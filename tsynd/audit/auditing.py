@@ -32,6 +32,7 @@ MEASURES = {
     "purity": "neighbours with the label, in code space",
     "cycle_error": "code lost on a round trip",
     "ssim": "SSIM to the start",
+    "sharpness": "sharpness, as a share of a real image's",
     "information": "mutual information, nats",
     "latent_displacement": "displacement of the code",
     "nearest_distance": "distance to the nearest real image",

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.image_file import READABLE, fit, is_image, quiet_pillow, read_picture
 from tsynd.data.image_folder.listing import find_unsorted
+from tsynd.data.image_folder.remarks import passed_over
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
 from tsynd.data.loading import is_images
 from tsynd.errors import TsyndError
@@ -74,7 +75,9 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     return Predictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
 
-def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256) -> int:
+def write_predictions(
+    path: Path, run: Run, data: str, *, batch_size: int = 256, note: Callable[[str], None] | None = None
+) -> int:
     """Predict a whole data set, a folder or one image file, and write a CSV with one row an image; give back how many.
 
     Columns: `image` (the file's name in its folder; for data without files the position in the split), `split` and `group`
@@ -91,17 +94,21 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
             are among the run's; those of an `.npz`, which names no classes, are taken for the run's numbers. Images of another
             size are resized, as in training. For the run's own data, splits are those of the run.
         batch_size: images at a time.
+        note: called with what a user should know, such as how many files are passed over.
 
     Raises:
         TsyndError: when there are no images, one cannot be read, or they have other channels than the run's.
     """
-    place = Path(data).expanduser()
+    place, say = Path(data).expanduser(), note or (lambda text: None)
     if data == run.config["data"]:
         parts: Iterator[tuple[list[Row], Tensor]] = _from_data(run.data, run, batch_size)
     elif is_images(data) or (place.is_file() and is_image(place)):
-        parts = _from_files(place, run, batch_size)
+        parts = _from_files(place, run, batch_size, say)
     else:
-        parts = _from_data(load(data, size=run.data.size), run, batch_size)
+        dataset = load(data, size=run.data.size)
+        for text in dataset.notes:
+            say(text)
+        parts = _from_data(dataset, run, batch_size)
     return _write(path, run, parts, batch_size)
 
 
@@ -168,9 +175,12 @@ def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...]
             yield [(name, split, group, label) for (name, group), label in zip(places, labels, strict=True)], some.images
 
 
-def _from_files(place: Path, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
+def _from_files(place: Path, run: Run, batch_size: int, say: Callable[[str], None]) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of one image file, of those that a CSV names, or of whatever lies in a folder, in the order of their names."""
-    items = find_unsorted(place)
+    listing = find_unsorted(place)
+    items = listing.items
+    for remark in passed_over(listing.others, listing.drives, listing.root):
+        say(remark.text)
     classes = {class_key(name): number for number, name in enumerate(run.data.classes)}
     sorted_by_class = any(class_key(item.label) in classes for item in items)
     if not items:

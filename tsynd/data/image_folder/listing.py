@@ -10,7 +10,7 @@ from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.dicom import dicom_group, is_dicom
 from tsynd.data.image_folder.image_file import READABLE, is_image, numbered
 from tsynd.data.image_folder.table import BETWEEN, SPLIT_NAMES, read_table
-from tsynd.data.labels import NONE, class_names, composed, in_order
+from tsynd.data.labels import NONE, class_key, class_names, composed, in_order
 from tsynd.errors import TsyndError
 
 # Where Hugging Face keeps the labels of a folder of images.
@@ -113,7 +113,7 @@ def find_images(path: Path) -> Listing:
     return listing
 
 
-def find_unsorted(path: Path) -> list[Item]:
+def find_unsorted(path: Path) -> Listing:
     """List images that need no class: one file, those that a CSV names, or all below a folder, in the order of their names.
 
     In a folder the first folder below a split, if there is one, may be a class, and the next one a group. Labels may be empty.
@@ -125,14 +125,16 @@ def find_unsorted(path: Path) -> list[Item]:
             raise TsyndError(listing.problems[0].text)
     else:
         listing = Listing(path)
-        for file in [path] if path.is_file() else walk(path):
-            if is_image(file):
+        for file in [path] if path.is_file() else walk(path, drives=listing.drives):
+            if not is_image(file):
+                listing.others.append(file)
+            else:
                 name = file.name if path.is_file() else file.relative_to(path).as_posix()
                 split = SPLIT_NAMES.get(name.partition("/")[0].lower()) if "/" in name else None
                 label, *inner = [composed(part) for part in Path(name).parts[1 if split else 0 : -1]] or [""]
                 listing.items.append(Item(file, name, composed(name), label, inner[0] if inner else None, split))
     _add_groups(listing, path)
-    return listing.items
+    return listing
 
 
 def walk(folder: Path, above: tuple[Path, ...] = (), drives: list[Path] | None = None) -> Iterator[Path]:
@@ -164,10 +166,12 @@ def _folder(path: Path) -> Listing:
         raise TsyndError(f"{path} has split folders ({', '.join(named)}) beside others ({others}): use one kind")
     listing.others += [entry for entry in _visible(path) if not entry.is_dir()]
     for split, above in sorted(named.items(), key=lambda pair: SPLITS.index(pair[0])) if named else [(None, path)]:
-        if (above / METADATA).is_file() and any(is_image(entry) for entry in _visible(above) if not entry.is_dir()):
+        inside = _visible(above, listing.drives if split else None)
+        if (above / METADATA).is_file() and any(is_image(entry) for entry in inside if not entry.is_dir()):
             _from_metadata(listing, above, split)
             continue
-        for folder in [entry for entry in _visible(above, listing.drives if split else None) if entry.is_dir()]:
+        listing.others += [entry for entry in inside if split and not entry.is_dir()]
+        for folder in [entry for entry in inside if entry.is_dir()]:
             _class(listing, folder, split)
     if not listing.items:
         loose = any(map(is_image, listing.others))
@@ -209,7 +213,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
             listing.others.append(file)
             continue
         name, key = file.relative_to(listing.root).as_posix(), composed(file.relative_to(folder.parent).as_posix())
-        listing.items.append(Item(file, name, key, composed(folder.name), composed(inner[0]) if inner else None, split))
+        listing.items.append(Item(file, name, key, composed(folder.name), class_key(inner[0]) if inner else None, split))
     if len(listing.items) == before:
         text = f"{folder} has no images (files that end in {', '.join(READABLE)})"
         listing.problems.append(Problem("empty class", text))
@@ -253,7 +257,9 @@ def _table(path: Path, labelled: bool = True, fold: int | None = None) -> Listin
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
                 key = composed(Path(os.path.relpath(file, path.parent)).as_posix())
-                listing.items.append(Item(file, name, key, composed(label), row["group"] or None, SPLIT_NAMES.get(split)))
+                listing.items.append(
+                    Item(file, name, key, composed(label), class_key(row["group"]) or None, SPLIT_NAMES.get(split))
+                )
     if not listing.items:
         first = f": {listing.problems[0].text}" if listing.problems else ""
         raise TsyndError(f"{path} names no image that is there{first}")
