@@ -65,8 +65,9 @@ def suggested_groups(names: Sequence[str]) -> list[str] | None:
     True
     """
     stems = [Path(name).name.partition(".")[0] for name in names]
-    for pattern in PATTERNS:
-        found = [re.match(pattern, stem, re.IGNORECASE) for stem in stems]
+    for count in range(1, len(PATTERNS) + 1):
+        matches = ([re.match(pattern, stem, re.IGNORECASE) for pattern in PATTERNS[:count]] for stem in stems)
+        found = [next(filter(None, each), None) for each in matches]
         groups = [match[1] if match else stem for match, stem in zip(found, stems, strict=True)]
         sizes = Counter(groups)
         several = sum(size for size in sizes.values() if size > 1)

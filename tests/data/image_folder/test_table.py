@@ -87,6 +87,7 @@ def test_the_layout_of_hugging_face(tmp_path: Path) -> None:
     [
         (["person1000_virus_1.jpeg", "person1000_bacteria_2.jpeg", "person7_3.jpeg"], ["person1000", "person1000", "person7"]),
         (["IM-0115-0001.jpeg", "IM-0115-0002.jpeg", "IM-0117-0001.jpeg"], ["IM-0115", "IM-0115", "IM-0117"]),
+        (["person1_virus_1.png", "person1_virus_2.png", "IM-01-0001.png", "IM-01-0002.png"], ["person1"] * 2 + ["IM-01"] * 2),
         (["a.png", "b.png", "c.png"], None),
         (["001.png", "002.png", "003.png"], None),
     ],
