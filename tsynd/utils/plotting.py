@@ -17,6 +17,8 @@ from tsynd.utils.atomic_files import atomic_write
 # beyond them some pairs are close for the colour-blind, so each colour has its marker as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# Each method has its colour and marker on every page and in every notebook; the four that the book compares come first.
+METHODS = ("none", "tsynd", "random", "pgd", "guarded", "reconstruction", "sham", "entropy")
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,
     "axes.titlesize": 11,
@@ -49,6 +51,16 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
             return draw(*args, **kwargs)
 
     return inner
+
+
+def method_style(method: str) -> dict[str, str]:
+    """Return the colour and the marker of a method, one of `METHODS`.
+
+    >>> method_style("tsynd")
+    {'color': '#D55E00', 'marker': 's'}
+    """
+    number = METHODS.index(method)
+    return {"color": COLOURS[number], "marker": MARKERS[number]}
 
 
 def data_uri(figure: Figure) -> str:
