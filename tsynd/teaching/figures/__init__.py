@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ Parameters = ParamSpec("Parameters")
 
 def taught(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     """Draw a figure of a chapter in the house style, all its letters in one size that can be read on a phone."""
-    sizes = dict.fromkeys(("font.size", "axes.titlesize", "figure.titlesize", "legend.fontsize", "figure.labelsize"), LETTERS)
+    sizes: Any = dict.fromkeys(("font.size", "axes.titlesize", "figure.titlesize", "legend.fontsize", "figure.labelsize"), LETTERS)
 
     @wraps(draw)
     def inner(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from tsynd.autoencoding import Standardised
+from tsynd.autoencoding.standardised import Standardised
 from tsynd.data.phantom.oracle import Oracle
 from tsynd.teaching.figures import WIDTH, taught
 from tsynd.teaching.slider import Explorer, explore

@@ -144,7 +144,7 @@ def _ring(axis: Axes, land: Landscape) -> None:
         axis.add_artist(box)
 
 
-def look(name: str, number: int) -> dict[str, str]:
+def look(name: str, number: int) -> dict[str, Any]:
     """Return the colour and the marker of a method, the same in every figure; those of a number for any other name."""
     return method_style(name) if name in METHODS else {"color": COLOURS[number], "marker": MARKERS[number]}
 

@@ -90,7 +90,7 @@ def before_and_after(images: Mapping[str, Tensor], votes: Mapping[tuple[str, str
     """
     methods = list(dict.fromkeys(method for method, _ in votes))
     figure = Picture(figsize=(WIDTH, 2.1 + 2.3 * len(methods)))
-    above, below = figure.subfigures(2, 1, height_ratios=(2.1, 2.3 * len(methods)))
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.1, 2.3 * len(methods)))[:, 0]
     pictures = above.subplots(1, len(images), squeeze=False)
     for axis, (name, image_1CHW) in zip(pictures[0], images.items(), strict=True):
         axis.imshow(image_1CHW[0].mean(0).numpy(), cmap="gray", vmin=0, vmax=1)
