@@ -187,16 +187,25 @@ def of_all(notebooks: dict[Path, NotebookNode], root: Path) -> Iterator[str]:
 def of_contents(root: Path) -> Iterator[str]:
     """The order of chapters, and what their launch buttons open."""
     contents: Any = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    files = list(listed_files(contents))
     chapters = [name for name in files if name.startswith("notebooks/")]
     if chapters != sorted(chapters):
         yield f"_toc.yml: chapters are not in the order of their numbers: {', '.join(chapters)}"
     inside = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]["path_to_book"]
-    listed = ["git", "ls-files", "--cached", "--", "notebooks"]
-    tracked = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    tracked_files = ["git", "ls-files", "--cached", "--", "notebooks"]
+    tracked = subprocess.run(tracked_files, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in chapters:
         if inside or f"{name}.ipynb" not in tracked:
             yield f"{name}: its launch button opens {f'{inside}/{name}.ipynb'.lstrip('/')}, which is not in the repository"
+
+
+def listed_files(entry: Any) -> Iterator[str]:
+    """The pages of a table of contents below its root, in order, with those that are sections of another one."""
+    for part in entry.get("parts", []):
+        yield from listed_files(part)
+    for child in (*entry.get("chapters", []), *entry.get("sections", [])):
+        yield str(child["file"])
+        yield from listed_files(child)
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:

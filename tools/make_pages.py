@@ -67,8 +67,9 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
             chapter = ""  # named once
     return f"""# Objectives and exercises
 
-What you can do after each chapter, and the exercise in which you do it. Every exercise has a checker: it says whether an
-answer is right, and if not, what to think about. A hint and a solution are folded below it.
+After each chapter you can do what this table says, and each line has an exercise in which you do it. Every exercise has a
+checker. It says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each
+exercise.
 
 {_table(("chapter", "you can", "exercise"), rows)}
 """
@@ -93,12 +94,13 @@ def facts(notebooks: dict[Path, NotebookNode]) -> str:
     ]
     return f"""# Build facts
 
-The notebooks are committed with their outputs. This is what their last execution took.
+The notebooks of this book are stored with their results. This page says when each was last executed, on which machine, with
+which versions and with which data.
 
 {_table(("notebook", "processor", "clock", "machine", "after commit"), runs)}
 
-The time to run that stands at the top of a chapter is that of the processor: what one free core needs. The clock also counts what
-others did on the same machine.
+*Processor* is the time that one free core needs; it is the time at the top of each chapter. *Clock* also counts what others
+did on the same machine.
 
 ## Versions
 
@@ -106,7 +108,7 @@ others did on the same machine.
 
 ## Data
 
-Files that a notebook read, with the SHA-256 of each. Phantoms are drawn anew each time.
+These are the files that the notebooks read, each with its SHA-256 checksum. Phantoms are drawn anew each time.
 
 {_files(known, notebooks)}
 """

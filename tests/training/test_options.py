@@ -243,14 +243,14 @@ def test_soft_labels_and_balance_of_several_labels() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": -1}, "steps must be a whole number >= 0, got -1"),
-        ({"steps": 10.0}, r"steps must be a whole number >= 0, got 10\.0"),
-        ({"samples": 1}, "samples must be a whole number >= 2, got 1"),
+        ({"steps": -1}, "steps must be >= 0, got -1"),
+        ({"steps": 10.0}, r"steps must be a whole number, got 10\.0"),
+        ({"samples": 1}, "samples must be >= 2, got 1"),
         ({"share": 1.5}, r"share must be in \[0, 1\], got 1\.5"),
         ({"radius": -0.5}, r"radius must be >= 0, got -0\.5"),
         ({"learning_rate": math.nan}, "learning_rate must be >= 0, got nan"),
         ({"radius": math.inf}, "radius must be >= 0, got inf"),
-        ({"warmup": "0.25"}, r"warmup must be in \[0, 1\], got '0\.25'"),
+        ({"warmup": "0.25"}, r"warmup must be a number, got '0.25'"),
         ({"mixup_alpha": 0}, "mixup_alpha must be > 0, got 0"),
         ({"soft_labels": 2}, r"soft_labels must be in \[0, 1\], got 2"),
         ({"ema": -0.1}, r"ema must be in \[0, 1\]"),

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from tsynd.augmentation import intensity
 from tsynd.augmentation.affine import warp
-from tsynd.errors import TsyndError
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_range, check_tensors
+from tsynd.utils.validation import check_images
 
 LEVELS = 31  # strengths: 0, 1/30, ..., 1
 
@@ -43,12 +42,7 @@ def trivial_augment(images_BCHW: Tensor, generator: torch.Generator | None = Non
     >>> one.shape, torch.equal(one, same)
     (torch.Size([4, 1, 28, 28]), True)
     """
-    check_tensors(images=images_BCHW)
-    if images_BCHW.ndim != 4 or not images_BCHW.is_floating_point():
-        found = f"{images_BCHW.dtype} of shape {tuple(images_BCHW.shape)}"
-        raise TsyndError(f"images must be float of shape (B, C, S, S), got {found}")
-    if images_BCHW.device.type == "cpu":  # not on other devices, which would wait for it
-        check_range(images=images_BCHW)
+    check_images(images_BCHW, in_range=images_BCHW.device.type == "cpu")  # other devices would have to be waited for
     names = operations(images_BCHW.shape[1])
     operation_B, strength_B = drawn(len(images_BCHW), len(names), generator)
     changed_BCHW = images_BCHW.clone()

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tsynd.errors import TsyndError
 from tsynd.utils.eval_mode import weights_type
-from tsynd.utils.validation import check_tensors, check_whole
+from tsynd.utils.validation import check_images, check_whole
 
 
 class Posterior(Protocol):
@@ -36,14 +36,7 @@ def check_posterior(posterior: object) -> None:
 
 def checked_images(images_BCHW: Tensor) -> Tensor:
     """The images, if they are a float batch (B, C, H, W) that is not empty."""
-    check_tensors(images=images_BCHW)
-    if images_BCHW.ndim != 4 or not images_BCHW.is_floating_point():
-        shape = tuple(images_BCHW.shape)
-        raise TsyndError(
-            f"images must be a floating-point (B, C, H, W) tensor in [0, 1], got shape {shape} of {images_BCHW.dtype}"
-        )
-    if len(images_BCHW) == 0:
-        raise TsyndError(f"images must hold at least one image, got an empty batch of shape {tuple(images_BCHW.shape)}")
+    check_images(images_BCHW, in_range=False)
     return images_BCHW
 
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
-from tsynd.utils.batching import batches, check_floats, predict
+from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_kind, check_name, check_number, check_range, check_tensors
+from tsynd.utils.validation import check_images, check_kind, check_name, check_number, check_range, check_tensors
 
 __all__ = ["attribute", "mass_inside", "randomised"]
 
@@ -62,7 +62,7 @@ def attribute(
     check_name("method of attribution", method, METHODS)
     check_kind(nn.Module, model=model)
     check_kind(nn.Module, optional=True, layer=layer)
-    check_floats(images_BCHW)
+    check_images(images_BCHW)
     start = _baseline(model, baseline, images_BCHW)
     if method == "grad_cam" and layer is None:
         layer = _last_block(model)

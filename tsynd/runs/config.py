@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
 from tsynd.errors import TsyndError, unknown
 from tsynd.training import Recipe, parse_arm
 from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.rules import FLAG, check_fields, whole
 from tsynd.utils.validation import check_name, check_whole
 
 
@@ -23,22 +24,13 @@ class Evaluation:
         TsyndError: when a number is out of range.
     """
 
-    draws: int = 10
-    attack_steps: int = 20
-    limit: int | None = None
-    strong: bool = False
+    draws: Annotated[int, whole(1)] = 10
+    attack_steps: Annotated[int, whole(1)] = 20
+    limit: Annotated[int, whole(1)] | None = None
+    strong: Annotated[bool, FLAG] = False
 
     def __post_init__(self) -> None:
-        for name in ("draws", "attack_steps", "limit"):
-            value = getattr(self, name)
-            if (value is None and name != "limit") or not isinstance(value, int | None) or isinstance(value, bool):
-                raise TsyndError(f"{name} must be a whole number, got {value!r}")
-            if value is not None:
-                check_whole(**{name: value})
-                if value < 1:
-                    raise TsyndError(f"{name} must be >= 1, got {value}")
-        if not isinstance(self.strong, bool):
-            raise TsyndError(f"strong must be true or false, got {self.strong!r}")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

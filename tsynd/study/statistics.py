@@ -8,12 +8,14 @@ pigeonhole bootstrap", Annals of Applied Statistics 1(2), treats the design).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t  # type: ignore[import-untyped]
 
 from tsynd.errors import TsyndError
+from tsynd.utils.rules import validated, whole
 from tsynd.utils.validation import check_kind, check_number, check_whole
 
 __all__ = ["Interval", "crossed", "holm", "interval", "verdict"]
@@ -26,6 +28,9 @@ LEVEL = 0.95
 SMALLEST = 0.01  # an effect whose interval ends below it is not worth having
 
 
+Resamples = Annotated[int, whole(1, MOST_RESAMPLES)]
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean difference, its 95 % interval, and the p-value of no difference (two-sided)."""
@@ -36,9 +41,11 @@ class Interval:
     p: float
 
 
-def resampled_images(labels_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: int = RESAMPLES) -> Array:
+@validated
+def resampled_images(
+    labels_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: Resamples = RESAMPLES
+) -> Array:
     """How often each image counts in each resample: (R, N), drawn with replacement within each class, for all seeds alike."""
-    _check_resamples(resamples)
     counts_RN = np.zeros((resamples, len(labels_N)))
     for label in np.unique(labels_N):
         places = np.flatnonzero(labels_N == label)
@@ -46,22 +53,16 @@ def resampled_images(labels_N: npt.NDArray[np.generic], generator: np.random.Gen
     return counts_RN
 
 
-def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: int = RESAMPLES) -> Array:
+@validated
+def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: Resamples = RESAMPLES) -> Array:
     """How much each seed counts in each resample: (R, S), mean 1 in each.
 
     Drawn with replacement, and then pulled away from 1 by `widening`: a percentile interval of few seeds is too narrow.
     """
     wider = widening(seeds)
-    _check_resamples(resamples)
     counts_RS = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
     found: Array = 1.0 + wider * (counts_RS - 1.0)
     return found
-
-
-def _check_resamples(resamples: int) -> None:
-    check_whole(resamples=resamples)
-    if not 1 <= resamples <= MOST_RESAMPLES:
-        raise TsyndError(f"resamples must be between 1 and {MOST_RESAMPLES}, got {resamples}")
 
 
 def widening(seeds: int) -> float:

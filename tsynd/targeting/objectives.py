@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.uncertainty import LOWEST_LOG_PROB, mutual_information, predictive_entropy
-from tsynd.utils.validation import check_name, check_number
+from tsynd.utils.rules import FLAG, check_fields, number
+from tsynd.utils.validation import check_name
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
@@ -35,15 +37,12 @@ class Guard:
     the search as before, and a code below the bound is never kept, whatever its objective.
     """
 
-    weight: float = 3.0
-    bound: float = 0.5
-    hard: bool = False
+    weight: Annotated[float, number()] = 3.0
+    bound: Annotated[float, number()] = 0.5
+    hard: Annotated[bool, FLAG] = False
 
     def __post_init__(self) -> None:
-        for name, value in {"weight": self.weight, "bound": self.bound}.items():
-            check_number(**{f"the guard's {name}": value})
-            if not (value >= 0 and math.isfinite(value)):
-                raise TsyndError(f"the guard's {name} must be a number >= 0, got {value}")
+        check_fields(self)
 
     def floor(self, log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
         """The value of log p(label) below which the penalty begins, from the predictions at the start: (B,)."""

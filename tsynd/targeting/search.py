@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,9 @@ from tsynd.targeting.objectives import Guard, Objective, find_objective
 from tsynd.targeting.synthesis import Synthesis, describe
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import normal
+from tsynd.utils.rules import choice, instance, number, validated, whole
 from tsynd.utils.shape_errors import explained
-from tsynd.utils.validation import check_kind, check_name, check_number, check_range, check_tensors, check_whole
+from tsynd.utils.validation import check_range, check_tensors
 
 SPACES = {"latent": 0.25, "pixel": 0.02}
 """Where a search can move, with the radius that it has by default."""
@@ -29,6 +30,7 @@ class Autoencoder(Protocol):
     def decode(self, latents_BD: Tensor) -> Tensor: ...
 
 
+@validated
 def target(
     images_BCHW: Tensor,
     labels_B: Tensor,
@@ -36,16 +38,16 @@ def target(
     posterior: Posterior,
     *,
     objective: str | Objective = "mutual_information",
-    space: str = "latent",
+    space: Annotated[str, choice("space", SPACES)] = "latent",
     minimise: bool = False,
-    radius: float | None = None,
-    steps: int = 5,
-    step_size: float | None = None,
-    noise: float = 0.1,
-    guard: Guard | None = None,
+    radius: Annotated[float, number()] | None = None,
+    steps: Annotated[int, whole(0)] = 5,
+    step_size: Annotated[float, number()] | None = None,
+    noise: Annotated[float, number()] = 0.1,
+    guard: Annotated[Guard, instance(Guard)] | None = None,
     sources: Tensor | None = None,
     generator: torch.Generator | None = None,
-    max_chunk: int | None = None,
+    max_chunk: Annotated[int, whole(1)] | None = None,
 ) -> Synthesis:
     """Move each image's code, by gradient ascent, to where the objective on the decoded image is highest.
 
@@ -79,12 +81,9 @@ def target(
             infinity (the image and the step are named). When memory runs out, it suggests a max_chunk.
     """
     score = find_objective(objective)
-    check_name("space", space, SPACES)
     radius = SPACES[space] if radius is None else radius
-    step_size = 0.4 * radius if step_size is None and isinstance(radius, int | float) else step_size
-    _check_numbers({"radius": radius, "step_size": step_size, "noise": noise}, steps, max_chunk)
+    step_size = 0.4 * radius if step_size is None else step_size
     _check_inputs(images_BCHW, labels_B, sources)
-    check_kind(Guard, optional=True, guard=guard)
     check_posterior(posterior)
     codec = _codec(autoencoder, space, images_BCHW)
     networks = [network for network in (codec, *posterior.networks) if isinstance(network, nn.Module)]
@@ -168,19 +167,6 @@ class _Pixels:
         return latents_BD.unflatten(1, self.shape)
 
 
-def _check_numbers(lengths: dict[str, float | None], steps: int, max_chunk: int | None) -> None:
-    """Refuse lengths and counts that are none."""
-    for name, value in {**lengths, "steps": steps}.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-            raise TsyndError(f"{name} must be >= 0, got {value}")
-        check_number(**{name: value})
-    for name, count, least in (("steps", steps, 0), ("max_chunk", max_chunk, 1)):
-        if count is not None and (not isinstance(count, int) or count < least):
-            raise TsyndError(f"{name} must be a whole number >= {least}{' or None' if least else ''}, got {count}")
-        if count is not None:
-            check_whole(**{name: count})
-
-
 def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None) -> None:
     check_tensors(images=images_BCHW, labels=labels_B)
     checked_images(images_BCHW)
@@ -191,9 +177,9 @@ def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None)
     if sources is not None and sources.shape != images_BCHW.shape[:1]:
         raise TsyndError(f"sources must have shape ({len(images_BCHW)},), one for each image, got {tuple(sources.shape)}")
     if labels_B.shape[:1] != images_BCHW.shape[:1]:
-        raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
+        raise TsyndError(f"labels must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
     if labels_B.dtype != torch.int64:
-        raise TsyndError(f"labels_B must be int64 class numbers, got {labels_B.dtype}")
+        raise TsyndError(f"labels must be int64 class numbers, got {labels_B.dtype}")
     check_range(images=images_BCHW)
 
 

@@ -26,7 +26,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with whole(target) as temporary:
+    >>> with atomic_write(target) as temporary:
     ...     _ = temporary.write_text("done")
     >>> target.read_text()
     'done'

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.utils.shape_errors import passing
-from tsynd.utils.validation import check_count, check_range, check_tensors
+from tsynd.utils.validation import check_count, check_tensors
 
 
 def batches(images: Tensor, batch_size: int, device: torch.device | None = None) -> Iterator[tuple[slice, Tensor]]:
@@ -33,15 +33,6 @@ def batches(images: Tensor, batch_size: int, device: torch.device | None = None)
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size].to(device or images.device)
         yield slice(start, start + len(batch)), batch.float() / 255 if batch.dtype == torch.uint8 else batch
-
-
-def check_floats(images: Tensor) -> None:
-    """Refuse what is no float batch (B, C, H, W) in [0, 1], or an empty one; values are not looked at on the meta device."""
-    check_tensors(images=images)
-    if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():
-        shape = tuple(images.shape)
-        raise TsyndError(f"images must be float of shape (B, C, H, W) with B >= 1, got {images.dtype} of shape {shape}")
-    check_range(images=images)
 
 
 def fitting(size: int, most: int = 256) -> int:

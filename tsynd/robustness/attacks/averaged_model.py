@@ -31,7 +31,7 @@ def averaged_model(posterior: Posterior) -> nn.Module:
 
     >>> from tsynd.classification import build_classifier
     >>> from tsynd.posterior import HeadDropout
-    >>> model = averaged(HeadDropout.of(build_classifier(1, 28, 2, seed=0).eval(), samples=8))
+    >>> model = averaged_model(HeadDropout.of(build_classifier(1, 28, 2, seed=0).eval(), samples=8))
     >>> logits = model(torch.rand(3, 1, 28, 28))
     >>> logits.shape, bool(torch.allclose(logits.exp().sum(dim=1), torch.ones(3)))
     (torch.Size([3, 2]), True)
@@ -57,7 +57,7 @@ def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | No
         TsyndError: for draws < 1, or batch norm in training mode, whose statistics every call would change.
 
     >>> noisy = nn.Sequential(nn.Flatten(), nn.Linear(64, 2), nn.Dropout())  # in training mode: drops out in every call
-    >>> expected(noisy, draws=5)(torch.rand(3, 1, 8, 8)).shape
+    >>> eot_model(noisy, draws=5)(torch.rand(3, 1, 8, 8)).shape
     torch.Size([3, 2])
     """
     check_kind(nn.Module, model=model)

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
 from tsynd.robustness.attacks.loss import margin_loss
-from tsynd.utils.batching import check_floats
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_number, check_tensors, check_whole
+from tsynd.utils.validation import check_images, check_labels, check_number, check_tensors, check_whole
 
 Model = Callable[[Tensor], Tensor]
 
@@ -218,12 +217,8 @@ def attacking(model: Model, images: Tensor, labels: Tensor, eps: float) -> Itera
     check_tensors(images=images, labels=labels)
     if not 0 <= eps <= 1:
         raise TsyndError(f"eps must lie in [0, 1] (intensity; 8/255 is common), got {eps}")
-    check_floats(images)
-    if labels.ndim not in (1, 2) or labels.shape[:1] != images.shape[:1] or labels.dtype != torch.int64:
-        shape = tuple(labels.shape)
-        raise TsyndError(f"labels must be int64 of shape ({len(images)},), got {labels.dtype} of shape {shape}")
-    if not labels.is_meta and int(labels.min()) < 0:
-        raise TsyndError(f"labels must be >= 0, got {int(labels.min())}")
+    check_images(images)
+    check_labels(labels, (len(images), *labels.shape[1:2]))
     modules = tuple(model.modules()) if isinstance(model, nn.Module) else ()
     if any(module.training for module in modules):
         raise TsyndError("the model is in training mode, which distorts the attack (dropout, batch norm): call model.eval()")
