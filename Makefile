@@ -58,7 +58,7 @@ test-units: $(READY) ## the unit tests and the examples in docstrings
 
 test-notebooks: $(READY) ## run every notebook and compare with its committed outputs
 	@[ -n "$(NOTEBOOKS)" ] || { echo "error: no notebook in notebooks/" >&2; exit 1; }
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=300 \
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=3600 \
 		--nbval-sanitize-with tools/nbval_sanitize.cfg -rs $(NOTEBOOKS)
 
 test-install: $(READY) ## a simulated Colab, and the built wheel where nothing else is; some minutes

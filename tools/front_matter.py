@@ -28,7 +28,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "needs": list,
 }
 # Numbers in the prose that nothing in the book measures, each with the reason why it may stand there.
-OPTIONAL = {"numbers": dict}
+# A lesson teaches from several chapters: it repeats their exercises, and has no tasks of its own.
+OPTIONAL = {"numbers": dict, "lesson": bool}
 DEVICES = {"cpu": "a CPU is enough", "gpu": "a GPU; on a CPU it can be read"}
 OBJECTIVE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 FEWEST, MOST = 3, 5

@@ -16,9 +16,10 @@ import run_facts
 from api_page import api_page
 from book_exercises import exercises
 from data_cards import data_cards
+from lesson_paths import lessons
 from nbformat import NotebookNode
 from results_page import results_page
-from student_notebooks import student_notebooks
+from student_notebooks import lesson_notebooks, student_notebooks
 
 from tsynd.data.medmnist.registry import REGISTRY
 from tsynd.utils.atomic_files import write_text
@@ -42,6 +43,7 @@ def pages(root: Path) -> dict[Path, str]:
     return (
         results
         | student_notebooks(notebooks)
+        | lesson_notebooks(notebooks, lessons(root).values())
         | {
             root / "book" / "api.md": api_page(notebooks, root),
             root / "book" / "objectives.md": objectives(notebooks),
@@ -60,6 +62,8 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
     """The page of objectives, a row for each, with the exercise that practises it."""
     rows = []
     for path, notebook in notebooks.items():
+        if notebook.metadata["tsynd"].get("lesson"):
+            continue
         practised = {each.objective: each.title for each in exercises(notebook)}
         chapter = link(path, notebook)
         for objective in notebook.metadata["tsynd"]["objectives"]:

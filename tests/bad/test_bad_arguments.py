@@ -240,7 +240,7 @@ def test_how_a_study_is_run(tmp_path: Path, changed: dict[str, Any], message: st
         ({"images": IMAGES[0]}, "images must be float of shape"),
         ({"images": IMAGES * 2}, "images must lie in"),
         ({"images": IMAGES.double()}, "images are float64 and Classifier is float32"),
-        ({"labels": LABELS + 1}, "labels must be below the model's 2 classes, got 2"),
+        ({"labels": LABELS + 1}, "labels must lie in 0 .. 1, got 0 .. 2"),
         ({"labels": [0, 1]}, "labels must be a tensor, got list"),
         ({"eps": "0.1"}, "eps must be a number, got '0.1'"),
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),

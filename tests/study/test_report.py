@@ -137,7 +137,7 @@ def test_holm_is_over_the_measures_that_decide_together(reported: Path) -> None:
 def test_what_holm_does_not_let_pass_is_undecided(p_values: tuple[float, ...], verdicts: list[str]) -> None:
     claim = Claim("toy", "Toys", "tsynd", ("none",), PRIMARIES, every=True)
     found = [
-        (claim, Difference("tsynd", "none", name, ("a", "20"), 9, Interval(0.1, 0.02, 0.2, p)))
+        (claim, Difference("tsynd", "none", name, ("a", "20"), 9, Interval(0.1, 0.02, 0.2, p), Interval(0.1, 0.05, 0.15, p)))
         for name, p in zip(PRIMARIES, p_values, strict=True)
     ]
     lines = [_line(*each) for each in found]
@@ -149,7 +149,12 @@ def test_what_holm_does_not_let_pass_is_undecided(p_values: tuple[float, ...], v
 @pytest.mark.parametrize(("others", "verdict"), [(("none",), "supported"), (("none", "random"), "undecided")])
 def test_a_claim_is_not_supported_while_a_comparison_is_missing(others: tuple[str, ...], verdict: str) -> None:
     claim = Claim("toy", "Toys", "tsynd", others, ("auroc",))
-    found = [(claim, Difference("tsynd", "none", "auroc", (MEAN, "1"), 9, Interval(0.1, 0.02, 0.2, 0.01)))]
+    found = [
+        (
+            claim,
+            Difference("tsynd", "none", "auroc", (MEAN, "1"), 9, Interval(0.1, 0.02, 0.2, 0.01), Interval(0.1, 0.05, 0.15, 0.01)),
+        )
+    ]
     (told,) = _claims(found, [_line(*each) for each in found], [])
     assert told["verdict"] == verdict
     assert ("Not measured: AUROC against random." in told["sentence"]) == (verdict == "undecided")
@@ -159,7 +164,7 @@ def test_a_claim_is_not_supported_while_a_comparison_is_missing(others: tuple[st
 def test_a_claim_is_supported_when_every_comparison_is(low: float, verdict: str) -> None:
     claim = Claim("toy", "Toys", "tsynd", ("none", "random"), ("auroc",))
     intervals = {"none": Interval(0.1, 0.02, 0.2, 0.01), "random": Interval(0.1, low, 0.2, 0.01)}
-    found = [(claim, Difference("tsynd", other, "auroc", (MEAN, "1"), 9, each)) for other, each in intervals.items()]
+    found = [(claim, Difference("tsynd", other, "auroc", (MEAN, "1"), 9, each, each)) for other, each in intervals.items()]
     (told,) = _claims(found, [_line(*each) for each in found], [])
     assert told["verdict"] == verdict
 

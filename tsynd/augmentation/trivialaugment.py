@@ -53,6 +53,23 @@ def trivial_augment(images_BCHW: Tensor, generator: torch.Generator | None = Non
     return changed_BCHW
 
 
+def rand_augment(images_BCHW: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Apply to each image two operations of `trivial_augment` in a row and cut a square of half the side out of it, grey .5.
+
+    This is the strong augmentation of FixMatch (Sohn et al. 2020, arXiv 2001.07685, appendix E): RandAugment with random
+    strengths, then Cutout (DeVries and Taylor 2017, arXiv 1708.04552). The square's centre lies anywhere, so part of the square
+    may lie outside.
+
+    Args, returns: as `trivial_augment`.
+    """
+    changed_BCHW = trivial_augment(trivial_augment(images_BCHW, generator), generator)
+    side = images_BCHW.shape[-1]
+    centre_B2 = uniform((len(images_BCHW), 2), generator, torch.empty(0)).to(images_BCHW) * side
+    away_BS2 = (torch.arange(side).to(images_BCHW)[None, :, None] + 0.5 - centre_B2[:, None]).abs()
+    inside_BSS = (away_BS2[:, :, None, 0] < side / 4) & (away_BS2[:, None, :, 1] < side / 4)
+    return changed_BCHW.masked_fill(inside_BSS[:, None], 0.5)
+
+
 def operations(channels: int) -> tuple[str, ...]:
     """The names that are drawn from: all of `OPERATIONS` for three channels, all but `colour` for one."""
     return tuple(name for name in OPERATIONS if channels == 3 or name != "colour")

@@ -23,6 +23,10 @@ def run(
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
     synthetic: Annotated[str | None, typer.Option(help="An .npz of synthetic images to train with.")] = None,
     review: Annotated[str | None, typer.Option(help="A .csv: only the images that it accepts or relabels are used.")] = None,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(help="Images without labels: rest (of the training split), or a folder. For arms with consistency."),
+    ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a number of the budget, as in radius=0.1.")
@@ -39,7 +43,9 @@ def run(
         raise TsyndError("--out must name a folder of its own, got the current one")
     per = _count(per_class)
     changes = _changes(set_ or [])
-    config = RunConfig(data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, changes)
+    config = RunConfig(
+        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes
+    )
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:
@@ -69,7 +75,7 @@ def predict(
     with reporter(quiet) as progress:
         if progress:
             progress("predict", 0, 0, data)
-        count = write_predictions(out, run, data)
+        count = write_predictions(out, run, data, note=progress and (lambda text: progress("note", 0, 0, text)))
     if not quiet:
         typer.echo(f"{count} images: {out}")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from tsynd.augmentation.affine import SHIFTED_RANGE, TRAIN_RANGE, Augmentation, augment
 from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.utils.batching import batches, predict
+from tsynd.utils.network_trial import logits_of
 from tsynd.utils.rules import validated, whole
 
 
@@ -71,5 +72,5 @@ def _predict_augmented(
     device: torch.device | None,
 ) -> Tensor:
     with torch.no_grad():
-        parts = [model(augment(batch, ranges, generator)).cpu() for _, batch in batches(images, batch_size, device)]
+        parts = [logits_of(model, augment(part, ranges, generator)).cpu() for _, part in batches(images, batch_size, device)]
     return torch.cat(parts)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import torch
 
 from tsynd.errors import TsyndError, unknown
-from tsynd.training import Recipe, parse_arm
+from tsynd.training import Recipe, parse_arm, recipe_for
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.rules import FLAG, check_fields, whole
 from tsynd.utils.validation import check_name, check_whole
@@ -57,7 +57,7 @@ class RunConfig:
 
     Args:
         data: a data set's name (`breastmnist`, `phantom`, `phantom:seed=1`), a folder, or an `.npz` file.
-        arm: how to train; parts combine with `+` (see `tsynd.training.ARMS`).
+        arm: how to train: a method's name, or parts that combine with `+` (see `tsynd.training.METHODS` and `ARMS`).
         per_class: training images of each class; None or "all" for all.
         size: side of the images in px; None for 28, or a file's own size.
         seed: of the subset, the initialisation and all that is drawn.
@@ -67,6 +67,8 @@ class RunConfig:
         synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
         review: an expert's decisions about these images; rejected and unreviewed ones are left out.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        unlabelled: images without labels, for arms with consistency: `rest`, the training images that `per_class` leaves out,
+            or a folder. None means `rest` where the arm needs some.
         changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
 
     Raises:
@@ -84,6 +86,7 @@ class RunConfig:
     synthetic: str | None = None
     review: str | None = None
     skip_unreadable: bool = False
+    unlabelled: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -96,9 +99,13 @@ class RunConfig:
             value = getattr(self, name)
             if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
-        for name in ("synthetic", "review"):
+        for name in ("synthetic", "review", "unlabelled"):
             if not isinstance(getattr(self, name), str | None):
                 raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
+        if self.unlabelled is not None and not parse_arm(self.arm).consistency:
+            raise TsyndError(
+                f"arm {self.arm!r} has no use for images without labels: add consistency to it, as in 'consistency+mixup'"
+            )
         if parse_arm(self.arm).objective and self.synthetic:
             raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
         if self.review and not self.synthetic:
@@ -118,11 +125,13 @@ class RunConfig:
         for name in self.changes:
             check_name("setting", name, known)
         _ = self.recipe, self.evaluation  # they check their own numbers
+        if self.unlabelled is None and parse_arm(self.arm).consistency and self.recipe.consistency_images == "unlabelled":
+            object.__setattr__(self, "unlabelled", "rest")
 
     @property
     def recipe(self) -> Recipe:
-        """Every number of the training, the budget's but for `changes`."""
-        return replace(BUDGETS[self.budget].recipe, **self._changed(Recipe))
+        """Every number of the training: the budget's, but for those that come with the arm, and `changes`."""
+        return replace(recipe_for(self.arm, BUDGETS[self.budget].recipe), **self._changed(Recipe))
 
     @property
     def evaluation(self) -> Evaluation:
@@ -135,7 +144,8 @@ class RunConfig:
 
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
-        given = {"synthetic": self.synthetic, "review": self.review, "skip_unreadable": self.skip_unreadable or None}
+        given: dict[str, Any] = {"synthetic": self.synthetic, "review": self.review, "unlabelled": self.unlabelled}
+        given |= {"skip_unreadable": self.skip_unreadable or None}
         return {
             **{name: value for name, value in asdict(self).items() if name not in (*given, "changes")},
             **{name: value for name, value in given.items() if value is not None},
@@ -146,13 +156,13 @@ class RunConfig:
 
 
 def changes(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of a resolved configuration that are not those of its budget: what `RunConfig.changes` may have been.
+    """The numbers of a resolved configuration that are not those of its budget and arm: what `RunConfig.changes` may have been.
 
     >>> changes(RunConfig("phantom", changes={"radius": 0.1, "draws": 10}).resolved())
     {'radius': 0.1}
     """
     budget = BUDGETS[config["budget"]]
-    usual = asdict(budget.recipe) | asdict(budget.evaluation)
+    usual = asdict(recipe_for(config.get("arm", "none"), budget.recipe)) | asdict(budget.evaluation)
     found = {**config.get("recipe", {}), **config.get("evaluation", {})}
     return {name: value for name, value in found.items() if name in usual and usual[name] != value}
 

@@ -100,7 +100,7 @@ def load_run(folder: str | Path) -> Run:
     try:
         size = settings["size"] if isinstance(settings["size"], int) else None
         RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"])
-        recipe_of(settings)
+        recipe = recipe_of(settings)
     except TsyndError as error:
         raise TsyndError(f"{folder / run_folder.CONFIG} is damaged: {error}") from error
     if settings["method_version"] != METHOD_VERSION:
@@ -120,7 +120,7 @@ def load_run(folder: str | Path) -> Run:
     notes = load_notes(folder / run_folder.CLASSIFIER, "history") or {}
     autoencoder, loss = None, []
     if parse_arm(settings["arm"]).objective:
-        autoencoder = ConvAutoencoder(data.channels, data.size)
+        autoencoder = ConvAutoencoder(data.channels, data.size, **recipe.autoencoder_settings)
         load_weights(folder / run_folder.AUTOENCODER, autoencoder)
         loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC)

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
 import torch
 from torch import Tensor
@@ -15,10 +15,43 @@ from tsynd.utils.validation import check_name
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
+
+@dataclass(frozen=True)
+class Divergence:
+    """KL(p0 || p) in nats, from the mean prediction at the start of the search to the present one.
+
+    This is what virtual adversarial training climbs (Miyato et al. 2018, arXiv 1704.03976), here on decoded images as in LVAT
+    (Osada et al. 2020, arXiv 2011.13181). Before it is bound to the predictions at the start it is 0 everywhere. At the start
+    it is 0 with a gradient of 0, so a search begins with its noise.
+    """
+
+    start_BKC: Tensor | None = None
+
+    def bind(self, start_BKC: Tensor) -> Self:
+        """Return the divergence from these predictions."""
+        return replace(self, start_BKC=start_BKC)
+
+    def __call__(self, log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+        now_BC = _log_mean(log_probs_BKC)
+        before_BC = now_BC.detach() if self.start_BKC is None else _log_mean(self.start_BKC)
+        return (before_BC.exp() * (before_BC - now_BC)).flatten(1).sum(dim=1)
+
+
+def bind(objective: Objective, start_BKC: Tensor) -> Objective:
+    """Return the objective of a search that starts at these predictions; only a `Divergence` depends on them."""
+    return objective.bind(start_BKC) if isinstance(objective, Divergence) else objective
+
+
+def _log_mean(log_probs_BKC: Tensor) -> Tensor:
+    """The log of the mean prediction over the samples, (B, C), or (B, L, 2) of several labels."""
+    return (log_probs_BKC.logsumexp(dim=1) - math.log(log_probs_BKC.shape[1])).clamp_min(LOWEST_LOG_PROB)
+
+
 OBJECTIVES: dict[str, Objective] = {
     "mutual_information": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
     "entropy": lambda log_probs_BKC, labels_B: predictive_entropy(log_probs_BKC),
     "cross_entropy": lambda log_probs_BKC, labels_B: -log_prob(log_probs_BKC, labels_B),
+    "divergence": Divergence(),
     # The controls report mutual information. Random: the same search is run, but of its displacement only the length is
     # kept. Reconstruction: no search.
     "random": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),

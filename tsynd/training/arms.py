@@ -1,6 +1,8 @@
 """What is trained: arms by name, and every number of a training."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from tsynd.errors import TsyndError
 from tsynd.training.recipe import Recipe
@@ -16,7 +18,8 @@ class Arm:
     takes one signed gradient step of the loss as it enters the bank. adversarial: every batch is attacked by PGD first.
     mixup, label_smoothing: soften batches and labels. trivialaugment: each real image of a batch gets one operation more, after
     the light augmentation that all arms share (see `tsynd.augmentation.trivial_augment`); sources of a search do not. matched: as
-    many more steps as `guarded` costs.
+    many more steps as `guarded` costs. consistency: a second loss, on images without labels (see `tsynd.training.Consistency`);
+    a search then starts from these.
     """
 
     objective: str | None = None
@@ -28,6 +31,7 @@ class Arm:
     label_smoothing: bool = False
     trivialaugment: bool = False
     matched: bool = False
+    consistency: bool = False
 
 
 ARMS: dict[str, Arm] = {
@@ -45,11 +49,91 @@ ARMS: dict[str, Arm] = {
     "mixup": Arm(mixup=True),
     "label-smoothing": Arm(label_smoothing=True),
     "trivialaugment": Arm(trivialaugment=True),
+    "divergence": Arm(objective="divergence"),
+    "consistency": Arm(consistency=True),
 }
+"""The parts of an arm, which `+` combines."""
+
+SETTINGS: dict[str, dict[str, Any]] = {"consistency": {"decode": "residual"}}
+"""Numbers of the recipe that come with a part."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """Parts under one name, with the numbers of the recipe that belong to them."""
+
+    parts: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+METHODS: dict[str, Method] = {
+    # What two rounds on validation splits chose before version 3 of the method (studies/round-1.yaml, round-2.yaml).
+    "refined": Method("guarded+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment"}),
+    # Frozen for the registered confirmation (studies/confirmation.yaml): with labelled images only, and with unlabelled ones too.
+    "recommended": Method(
+        "guarded+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment", "decode": "residual"}
+    ),
+    "recommended+unlabelled": Method("consistency+tsynd+mixup+trivialaugment", {"alignment": 1.0}),
+    # Sohn et al. 2020, arXiv 2001.07685, with the numbers of its table 4: hard labels above .95, 7 unlabelled images for a
+    # labelled
+    # one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. Optimiser and steps are ours.
+    "fixmatch": Method(
+        "consistency",
+        {
+            "teacher_decay": 0.0, "pseudo_labels": "hard", "threshold": 0.95, "unlabelled_batch": 448, "unlabelled_start": 0.0,
+            "unlabelled_ramp": 0.0, "strong_augmentation": "randaugment", "ema": 0.999,
+        },
+    ),
+    # Osada et al. 2020, arXiv 2011.13181: the classifier's own answer on a source is the target of the decoded image that differs
+    # most from it in divergence. Without --unlabelled the sources are the training images.
+    "lvat": Method(
+        "consistency+divergence",
+        {
+            "teacher_decay": 0.0, "sharpening": 1.0, "unlabelled_share": 1.0, "unlabelled_start": 0.0, "unlabelled_ramp": 0.0,
+            "decode": "image", "consistency_images": "training",
+        },
+    ),
+    # What does the autoencoder buy? The same search in both spaces, each image changed by the same root mean square.
+    "pixel-residual": Method("tsynd", {"space": "pixel", "radius": 0.02, "displacement": 0.02}),
+    "latent-residual": Method("tsynd", {"decode": "residual", "displacement": 0.02}),
+    # A signed gradient step in pixel space from the unlabelled image itself.
+    "consistency+pixel": Method("consistency+reconstruction+pixel", {"space": "pixel"}),
+}  # fmt: skip
+"""Named methods. An arm is named by one of these, or by parts."""
+
+
+def expand(name: str) -> tuple[list[str], dict[str, Any]]:
+    """Return the parts of an arm, and the numbers of the recipe that come with it; a whole name counts before its parts.
+
+    >>> expand("refined")
+    (['guarded', 'mixup', 'trivialaugment'], {'share': 0.25, 'source_augmentation': 'trivialaugment'})
+    """
+    check_kind(str, arm=name)
+    found: list[str] = []
+    settings: dict[str, Any] = {}
+    for part in [name] if name in METHODS else name.split("+"):
+        method = METHODS.get(part, Method(part))
+        parts = method.parts.split("+")
+        for each in parts:
+            settings |= SETTINGS.get(each, {})
+        settings |= method.settings
+        found += parts
+    return found, settings
+
+
+def recipe_for(name: str, recipe: Recipe | None = None) -> Recipe:
+    """Return a recipe with the numbers that come with an arm.
+
+    >>> recipe_for("refined").share, recipe_for("tsynd").share
+    (0.25, 0.5)
+    """
+    return replace(recipe or Recipe(), **expand(name)[1])
 
 
 def parse_arm(name: str) -> Arm:
-    """An arm from its name; `+` combines at most one kind of synthetic image with the rest.
+    """An arm from its name, one of `METHODS` or parts; `+` combines at most one kind of synthetic image with the rest.
+
+    The numbers that come with a name are no part of the arm: `recipe_for` gives them.
 
     >>> parse_arm("guarded+mixup") == Arm(objective="mutual_information", guard=True, mixup=True)
     True
@@ -58,12 +142,11 @@ def parse_arm(name: str) -> Arm:
         TsyndError: for an unknown or repeated part (the nearest known one is named), two kinds of synthetic images, or
             `pixel` without any.
     """
-    check_kind(str, arm=name)
-    parts = name.split("+")
+    parts, _ = expand(name)
     if "" in parts:
         raise TsyndError(f"arm {name!r} has an empty part: name arms, joined by '+'")
     for part in parts:
-        check_name("arm", part, ARMS)
+        check_name("arm", part, (*ARMS, *METHODS))
         if part in ("none", "none-matched") and len(parts) > 1:
             raise TsyndError(f"arm {name!r}: {part!r} combines with nothing")
     if len(set(parts)) < len(parts):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tsynd.errors import TsyndError
+from tsynd.targeting.search import DECODINGS
 from tsynd.training.source_sampling import SOURCES
 from tsynd.utils.rules import FLAG, check_fields, choice, number, whole
 
@@ -19,6 +20,24 @@ OPTIONS_SINCE: dict[str, Any] = {
     "members": 3,
     "autoencoder_images": "subset",
     "source_augmentation": "light",
+    "latent_channels": 16,
+    "autoencoder_width": 64,
+    "autoencoder_depth": 0,
+    "decode": "image",
+    "displacement": 0.0,
+    "unlabelled_count": 0,
+    "unlabelled_batch": 32,
+    "unlabelled_share": 0.375,
+    "unlabelled_weight": 1.0,
+    "unlabelled_start": 1 / 6,
+    "unlabelled_ramp": 1 / 3,
+    "teacher_decay": 0.98,
+    "sharpening": 2.0,
+    "alignment": 0.0,
+    "pseudo_labels": "soft",
+    "threshold": 0.0,
+    "strong_augmentation": "trivialaugment",
+    "consistency_images": "unlabelled",
 }
 """Options that came after results of this method version: at these values a run is the one that it was without them."""
 
@@ -39,8 +58,19 @@ class Recipe:
     is where the search moves, `latent` or `pixel` (with a radius of its own: .25 would be a quarter of the range). `posterior` is
     what the search climbs: dropout in the `head`, or an `ensemble` of `members` classifiers that are trained beside each other on
     the same batches, each at the full price; the first one is the result. `autoencoder_images` are those that the autoencoder
-    trains on: the `subset` that the classifier has, or `all` of the training set, without labels. `source_augmentation` is what
-    an image gets before a search starts from it: the `light` augmentation that all arms share, or `trivialaugment` after it.
+    trains on: the `subset` that the classifier has, `all` of the training set, or the subset and the `unlabelled` images.
+    `source_augmentation` is what an image gets before a search starts from it: the `light` augmentation that all arms share, or
+    `trivialaugment` after it. `decode` and `displacement` are those of `tsynd.targeting.target`; displacement 0 leaves each
+    image as it was found. `latent_channels`, `autoencoder_width` (a multiple of 16) and `autoencoder_depth` are settings of
+    `tsynd.autoencoding.ConvAutoencoder`; the first one sets how many numbers a code has.
+
+    Of the second loss, on images without labels: `unlabelled_count` of them are used, 0 for all; `consistency_images` says
+    whether the loss is on these or on the training images without their labels. `unlabelled_batch` images take part in a step,
+    of which `unlabelled_share` come from searches where the arm has any. The loss begins at the fraction `unlabelled_start` of
+    all steps and its weight rises to `unlabelled_weight` over the fraction `unlabelled_ramp`. The targets are a teacher's: an
+    average of the classifier of decay `teacher_decay`, 0 for the classifier itself. Its probabilities are moved towards the
+    training set's shares of the classes with strength `alignment`, raised to the power `sharpening` (or made `hard`), and count
+    where the largest is at least `threshold`. `strong_augmentation` is what the classifier sees of these images.
 
     Raises:
         TsyndError: when a number is out of range, or a word is unknown.
@@ -75,10 +105,37 @@ class Recipe:
     space: Annotated[str, choice("space", ("latent", "pixel"))] = "latent"
     posterior: Annotated[str, choice("posterior", ("head", "ensemble"))] = "head"
     members: Annotated[int, whole(2)] = 3
-    autoencoder_images: Annotated[str, choice("autoencoder_images", ("subset", "all"))] = "subset"
+    autoencoder_images: Annotated[str, choice("autoencoder_images", ("subset", "all", "unlabelled"))] = "subset"
     source_augmentation: Annotated[str, choice("source_augmentation", ("light", "trivialaugment"))] = "light"
+    latent_channels: Count = 16
+    autoencoder_width: Count = 64
+    autoencoder_depth: Steps = 0
+    decode: Annotated[str, choice("decode", DECODINGS)] = "image"
+    displacement: Share = 0.0
+    unlabelled_count: Steps = 0
+    unlabelled_batch: Count = 32
+    unlabelled_share: Share = 0.375
+    unlabelled_weight: Amount = 1.0
+    unlabelled_start: Share = 1 / 6
+    unlabelled_ramp: Share = 1 / 3
+    teacher_decay: Share = 0.98
+    sharpening: Amount = 2.0
+    alignment: Share = 0.0
+    pseudo_labels: Annotated[str, choice("pseudo_labels", ("soft", "hard"))] = "soft"
+    threshold: Share = 0.0
+    strong_augmentation: Annotated[str, choice("strong_augmentation", ("trivialaugment", "randaugment"))] = "trivialaugment"
+    consistency_images: Annotated[str, choice("consistency_images", ("unlabelled", "training"))] = "unlabelled"
+
+    @property
+    def autoencoder_settings(self) -> dict[str, int]:
+        """The settings of `build_autoencoder`, by its names."""
+        return {"latent_channels": self.latent_channels, "width": self.autoencoder_width, "depth": self.autoencoder_depth}
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.autoencoder_width % 16:
+            raise TsyndError(f"autoencoder_width must be a multiple of 16, got {self.autoencoder_width}")
         if self.mixup_alpha == 0:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
+        if self.displacement and self.decode == "image" and self.space == "latent":
+            raise TsyndError("displacement is measured from the source: it needs decode='residual' or space='pixel'")

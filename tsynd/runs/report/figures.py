@@ -113,7 +113,7 @@ def curves(run: Run) -> Figure:
     figure = Picture(figsize=(8, 2.9))
     losses = [("classifier: cross-entropy (nats)", run.history.loss)]
     if run.autoencoder_loss:
-        losses.append(("autoencoder: squared error", run.autoencoder_loss))
+        losses.append(("autoencoder: loss", run.autoencoder_loss))
     for axis, (name, loss) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses, strict=True):
         axis.plot(loss, color="#BBBBBB", linewidth=0.8, label="each step")
         width = max(1, len(loss) // 40)
