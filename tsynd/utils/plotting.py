@@ -27,7 +27,7 @@ _FAMILIES = {
     "#D55E00": ("pgd", "mixup+pgd"),
 }
 _SHAPES = {"#000000": "XxP", "#56B4E9": "^v<>dp12", "#0072B2": "osDP*hH", "#009E73": "Dos^", "#E69F00": "sv^D", "#D55E00": "PX"}
-_METHODS = {arm: (colour, _SHAPES[colour][at]) for colour, arms in _FAMILIES.items() for at, arm in enumerate(arms)}
+METHODS = {arm: (colour, _SHAPES[colour][at]) for colour, arms in _FAMILIES.items() for at, arm in enumerate(arms)}
 _OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#8A8A00", "#CC79A7")]
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,
@@ -62,9 +62,9 @@ def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     >>> method_style("tsynd"), method_style("none")
     ({'color': '#0072B2', 'marker': 'o'}, {'color': '#000000', 'marker': 'X'})
     """
-    others = [name for name in dict.fromkeys(among) if name not in _METHODS]
+    others = [name for name in dict.fromkeys(among) if name not in METHODS]
     at = others.index(arm) if arm in others else 0
-    colour, marker = _METHODS.get(arm) or _OTHERS[at % len(_OTHERS)]
+    colour, marker = METHODS.get(arm) or _OTHERS[at % len(_OTHERS)]
     return {"color": colour, "marker": marker}
 
 
