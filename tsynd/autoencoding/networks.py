@@ -45,8 +45,6 @@ class ConvAutoencoder(Standardised):
 
     maps: ClassVar[int] = LATENT_CHANNELS
     """How many maps the encoder ends in."""
-    latent_noise: ClassVar[float] = 0.05
-    """Noise that training adds to the codes if not told otherwise, relative to their overall standard deviation."""
 
     def __init__(self, channels: int, size: int) -> None:
         check_whole(channels=channels, size=size)
@@ -86,10 +84,6 @@ class ConvAutoencoder(Standardised):
 
     def decode_raw(self, codes: Tensor) -> Tensor:
         return self.crop(self.decoder(codes))
-
-    def draw(self, images_BCHW: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """What training decodes: raw codes, and what they cost beside the error of reconstruction (here 0)."""
-        return self.encode_raw(images_BCHW), images_BCHW.new_zeros(())
 
     def pad(self, images_BCHW: Tensor) -> Tensor:
         """Replicate the border so that the side is a multiple of the total stride."""

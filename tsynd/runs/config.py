@@ -6,10 +6,18 @@ from typing import Any, Literal
 
 import torch
 
+from tsynd.autoencoding.networks import KINDS
+from tsynd.classification.build import check_architecture
 from tsynd.errors import TsyndError, unknown
 from tsynd.training import Recipe, parse_arm
+from tsynd.training.arms import RECIPES
 from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.factories import FORMS, file_hash, find_factory, is_factory
 from tsynd.utils.validation import check_name, check_whole
+
+NETWORKS = ("classifier", "head", "classifier_weights", "autoencoder", "autoencoder_weights")
+"""The settings of a run that name its networks."""
+FACTORIES, DEFAULTS = ("classifier", "autoencoder"), ("compact", "conv")
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ class RunConfig:
 
     Args:
         data: a data set's name (`breastmnist`, `phantom`, `phantom:seed=1`), a folder, or an `.npz` file.
-        arm: how to train; parts combine with `+` (see `tsynd.training.ARMS`).
+        arm: how to train; parts combine with `+` (see `tsynd.training.ARMS`). A named recipe (`tsynd.training.RECIPES`) is
+            written out as its arm and its changes.
         per_class: training images of each class; None or "all" for all.
         size: side of the images in px; None for 28, or a file's own size.
         seed: of the subset, the initialisation and all that is drawn.
@@ -76,6 +85,12 @@ class RunConfig:
         review: an expert's decisions about these images; rejected and unreviewed ones are left out.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
         changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
+        classifier: the network, as `tsynd.classification.build_classifier` takes it: `compact`, `resnet18`, …, or a factory of
+            yours, `FILE.py:factory` or `package.module:factory`. None for the arm's own, which is `compact` for most.
+        head: the layer of a factory's network where dropout begins; found without it.
+        classifier_weights: a file of weights for a factory's network.
+        autoencoder: `conv`, `vae`, or a factory of yours (see `tsynd.autoencoding.adopt_autoencoder`).
+        autoencoder_weights: a file of weights for a factory's autoencoder.
 
     Raises:
         TsyndError: when a value is not one of these.
@@ -93,8 +108,17 @@ class RunConfig:
     review: str | None = None
     skip_unreadable: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    classifier: str | None = None
+    head: str | None = None
+    classifier_weights: str | None = None
+    autoencoder: str | None = None
+    autoencoder_weights: str | None = None
 
     def __post_init__(self) -> None:
+        if self.arm in RECIPES:
+            _, arm, numbers = RECIPES[self.arm]
+            object.__setattr__(self, "arm", arm)
+            object.__setattr__(self, "changes", numbers | dict(self.changes))
         for name in ("data", "arm", "budget", "evaluate", "device"):
             if not isinstance(getattr(self, name), str):
                 raise TsyndError(f"{name} must be a text, got {getattr(self, name)!r}")
@@ -104,9 +128,10 @@ class RunConfig:
             value = getattr(self, name)
             if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
-        for name in ("synthetic", "review"):
+        for name in ("synthetic", "review", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
-                raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
+                raise TsyndError(f"{name} must be a text, such as the name of a file, got {getattr(self, name)!r}")
+        self._check_networks()
         if parse_arm(self.arm).objective and self.synthetic:
             raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
         if self.review and not self.synthetic:
@@ -127,6 +152,21 @@ class RunConfig:
             check_name("setting", name, known)
         _ = self.recipe, self.evaluation  # they check their own numbers
 
+    def _check_networks(self) -> None:
+        """Refuse networks that there are not, an arm that is for another one, and settings of a factory without any."""
+        arm = parse_arm(self.arm)
+        if self.classifier is not None:
+            check_architecture(self.classifier)
+            if arm.classifier == "linear" and self.classifier != "linear":
+                raise TsyndError(
+                    f"arm {self.arm!r} is of the pixels, not of {self.classifier!r}: leave the classifier out, or use 'probe'"
+                )
+        if self.autoencoder is not None and not is_factory(self.autoencoder):
+            check_name("autoencoder", self.autoencoder, (*KINDS, FORMS))
+        for name, network in (("head", self.classifier), *((f"{kind}_weights", getattr(self, kind)) for kind in FACTORIES)):
+            if getattr(self, name) is not None and not (network and is_factory(network)):
+                raise TsyndError(f"{name} {getattr(self, name)!r} is for a network of your own: name its factory as {FORMS}")
+
     @property
     def recipe(self) -> Recipe:
         """Every number of the training, the budget's but for `changes`."""
@@ -145,12 +185,25 @@ class RunConfig:
         """The configuration with every default of the method written out: what `config.json` holds."""
         given = {"synthetic": self.synthetic, "review": self.review, "skip_unreadable": self.skip_unreadable or None}
         return {
-            **{name: value for name, value in asdict(self).items() if name not in (*given, "changes")},
+            **{name: value for name, value in asdict(self).items() if name not in (*given, *NETWORKS, "changes")},
             **{name: value for name, value in given.items() if value is not None},
+            **self._networks(),
             "method_version": METHOD_VERSION,
             "recipe": asdict(self.recipe),
             "evaluation": asdict(self.evaluation),
         }
+
+    def _networks(self) -> dict[str, Any]:
+        """The networks that are not the default, each with what identifies a factory's source and its file of weights."""
+        found = {name: getattr(self, name) for name in NETWORKS if getattr(self, name) not in (None, *DEFAULTS)}
+        if not parse_arm(self.arm).objective:  # no search, no autoencoder
+            found = {name: value for name, value in found.items() if not name.startswith("autoencoder")}
+        for name in FACTORIES:
+            if is_factory(found.get(name, "")):
+                found[f"{name}_identity"] = find_factory(found[name]).identity
+            if weights := found.get(f"{name}_weights"):
+                found[f"{name}_weights_identity"] = file_hash(weights)
+        return found
 
 
 def changes(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,15 @@ from typing import Any
 from torch import Tensor
 
 from tsynd.audit import Audit, audit
-from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
-from tsynd.classification import Classifier, build_classifier
+from tsynd.autoencoding import Standardised, train_autoencoder
+from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.evaluation import measure
+from tsynd.runs.networks import autoencoder_for, classifier_for
 from tsynd.runs.run import Run, history_of, losses
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
@@ -29,7 +30,6 @@ from tsynd.training.loop import CHECKPOINT_EVERY
 from tsynd.utils.atomic_files import digest, write_json
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION, device_name, versions
-from tsynd.utils.rng import seed_for
 from tsynd.utils.tensor_files import load_notes, load_weights, save_network, weights_hash
 from tsynd.utils.validation import check_kind
 
@@ -82,6 +82,9 @@ def run(
             say("note", 0, 0, note)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
+    classifier = classifier_for(settings, data)
+    if "classifier_identity" in settings:  # also where a factory reads weights that nobody named
+        settings |= {"initial_classifier": weights_hash(classifier)}
     given: Synthesis | None = None
     review: dict[str, Any] = {}
     known_sources = False
@@ -95,23 +98,21 @@ def run(
     some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
     images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
-    autoencoder: ConvAutoencoder | None = None
+    autoencoder: Standardised | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
         path = _shared(Path(shared), settings) if shared else folder / run_folder.AUTOENCODER if folder else None
         whole = config.recipe.autoencoder_images == "all"
         learnt_BCHW = for_training(data.train.images, device) if whole else images_BCHW
-        autoencoder, autoencoder_loss = _autoencoder(config, data, learnt_BCHW, path, seconds, say)
-    classifier, history, synthesis = _classifier(
-        config, data, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say
-    )
+        autoencoder, autoencoder_loss = _autoencoder(config, settings, learnt_BCHW, path, seconds, say)
+    history, synthesis = _train(config, data, classifier, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say)
 
     with _clock(seconds, "evaluation"):
         metrics, report = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
     seen = None
     if audited and synthesis and (autoencoder or known_sources):
         with _clock(seconds, "audit"):
-            seen = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
+            seen = _audit(config, settings, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = seen.to_json() if seen else None
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
     metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
@@ -128,25 +129,35 @@ def run(
 
 
 def _autoencoder(
-    config: RunConfig, data: Dataset, images_BCHW: Tensor, path: Path | None, seconds: dict[str, float], say: Progress
-) -> tuple[ConvAutoencoder, list[float]]:
+    config: RunConfig,
+    settings: dict[str, Any],
+    images_BCHW: Tensor,
+    path: Path | None,
+    seconds: dict[str, float],
+    say: Progress,
+) -> tuple[Standardised, list[float]]:
     """Train the autoencoder, or take it from an unfinished run or another that shares it."""
     recipe = config.recipe
-    autoencoder = build_autoencoder(data.channels, data.size, seed_for(config.seed, "initialise autoencoder"))
-    if path and (notes := load_notes(path, "seconds", "loss")):
+    notes = load_notes(path, "seconds", "loss") if path else None
+    autoencoder, untrained = autoencoder_for(settings, images_BCHW, loading=notes is not None)
+    if path and notes is not None:
         load_weights(path, autoencoder)
         if not isinstance(notes["seconds"], int | float):
             raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
         seconds["autoencoder"] = notes["seconds"]
-        return autoencoder.to(images_BCHW.device), losses(path, notes)
+        return autoencoder, losses(path, notes)
     with _clock(seconds, "autoencoder"):
-        loss = train_autoencoder(
-            autoencoder.to(images_BCHW.device),
-            images_BCHW,
-            steps=recipe.autoencoder_steps,
-            latent_noise=recipe.latent_noise,
-            seed=config.seed,
-            progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
+        loss = (
+            []
+            if not untrained
+            else train_autoencoder(
+                autoencoder,
+                images_BCHW,
+                steps=recipe.autoencoder_steps,
+                latent_noise=recipe.latent_noise,
+                seed=config.seed,
+                progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
+            )
         )
     if path:
         save_network(path, autoencoder, {"seconds": seconds["autoencoder"], "loss": loss})
@@ -157,25 +168,25 @@ def _shared(folder: Path, settings: dict[str, Any]) -> Path:
     """Where the autoencoder lies that a run shares: named by all that it depends on."""
     recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise", "autoencoder_images")}
     names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
-    return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
+    named = {name: value for name, value in settings.items() if name.startswith("autoencoder")}
+    return folder / f"{digest({name: settings[name] for name in names} | recipe | named)}.safetensors"
 
 
-def _classifier(
+def _train(
     config: RunConfig,
     data: Dataset,
+    classifier: Classifier,
     chosen: Tensor,
     images_BCHW: Tensor,
     labels_B: Tensor,
-    autoencoder: ConvAutoencoder | None,
+    autoencoder: Standardised | None,
     given: Synthesis | None,
     folder: Path | None,
     seconds: dict[str, float],
     say: Progress,
-) -> tuple[Classifier, History, Synthesis | None]:
+) -> tuple[History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
     recipe, arm = config.recipe, parse_arm(config.arm)
-    initial = seed_for(config.seed, "initialise classifier")
-    classifier = build_classifier(data.channels, data.size, len(data.classes), initial, multi_label=data.multi_label)
     path = folder / run_folder.CLASSIFIER if folder else None
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC) if folder else None
     complete = synthesis is not None or not (arm.objective or given)
@@ -205,15 +216,17 @@ def _classifier(
     if folder:
         (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
     seconds |= history.seconds
-    return classifier.to(images_BCHW.device), history, synthesis
+    classifier.to(images_BCHW.device)
+    return history, synthesis
 
 
 def _audit(
     config: RunConfig,
+    settings: dict[str, Any],
     data: Dataset,
     chosen: Tensor,
     classifier: Classifier,
-    autoencoder: ConvAutoencoder | None,
+    autoencoder: Standardised | None,
     synthesis: Synthesis,
     say: Progress,
 ) -> Audit:
@@ -227,6 +240,7 @@ def _audit(
         chosen=chosen,
         recipe=recipe,
         split=config.evaluate,
+        build=lambda seed: classifier_for(settings, data, seed),
         guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
         samples=recipe.samples,
         seed=config.seed,

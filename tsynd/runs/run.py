@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from tsynd.audit import Audit
-from tsynd.autoencoding import ConvAutoencoder
+from tsynd.autoencoding import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
-from tsynd.runs.config import RunConfig
+from tsynd.runs.config import NETWORKS, RunConfig
+from tsynd.runs.networks import autoencoder_for, check_sources, classifier_for
 from tsynd.synthetic.npz import load_synthesis
 from tsynd.targeting import Synthesis
 from tsynd.training import History, Recipe, parse_arm
@@ -40,7 +41,7 @@ class Run:
     data: Dataset
     chosen: Tensor
     classifier: Classifier
-    autoencoder: ConvAutoencoder | None
+    autoencoder: Standardised | None
     synthesis: Synthesis | None
     history: History
     autoencoder_loss: list[float]
@@ -99,28 +100,31 @@ def load_run(folder: str | Path) -> Run:
         raise TsyndError(f"{folder / run_folder.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
     try:
         size = settings["size"] if isinstance(settings["size"], int) else None
-        RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"])
+        named = {name: settings[name] for name in NETWORKS if name in settings}
+        RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"], **named)
         recipe_of(settings)
     except TsyndError as error:
         raise TsyndError(f"{folder / run_folder.CONFIG} is damaged: {error}") from error
     if settings["method_version"] != METHOD_VERSION:
         made = f"made with method version {settings['method_version']}, this tsynd has version {METHOD_VERSION}"
         raise TsyndError(f"the run in {folder} was {made}: run it again")
+    check_sources(settings)
     metrics = read_json(folder / run_folder.METRICS)
     data = load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
-    classifier = Classifier(data.channels, data.size, len(data.classes), multi_label=data.multi_label)
+    classifier = classifier_for(settings, data)
     load_weights(folder / run_folder.CLASSIFIER, classifier)
     if metrics.get("weights_hash") != weights_hash(classifier):
         raise TsyndError(
             f"{folder / run_folder.CLASSIFIER} is not the classifier that {run_folder.METRICS} is about: run it again"
         )
     notes = load_notes(folder / run_folder.CLASSIFIER, "history") or {}
-    autoencoder, loss = None, []
+    autoencoder: Standardised | None = None
+    loss: list[float] = []
     if parse_arm(settings["arm"]).objective:
-        autoencoder = ConvAutoencoder(data.channels, data.size)
+        autoencoder, _ = autoencoder_for(settings, data.train.images[chosen[:16]], loading=True)
         load_weights(folder / run_folder.AUTOENCODER, autoencoder)
         loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC)
