@@ -2,7 +2,7 @@
 
 from tsynd.autoencoding.any_codec import Codec
 from tsynd.autoencoding.networks import VAE, ConvAutoencoder, build_autoencoder
-from tsynd.autoencoding.standardised import AnyAutoencoder, Standardised
+from tsynd.autoencoding.standardised import AnyAutoencoder
 from tsynd.autoencoding.training import train_autoencoder
 
-__all__ = ["VAE", "AnyAutoencoder", "Codec", "ConvAutoencoder", "Standardised", "build_autoencoder", "train_autoencoder"]
+__all__ = ["VAE", "AnyAutoencoder", "Codec", "ConvAutoencoder", "build_autoencoder", "train_autoencoder"]

@@ -11,6 +11,7 @@ from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen, owner_of
 from tsynd.utils.rng import seeded
+from tsynd.utils.shape_errors import explained
 from tsynd.utils.validation import check_count, check_range, check_tensors
 
 # A dimension that hardly varies on a small training set would otherwise blow up when it is divided by its deviation.
@@ -141,7 +142,8 @@ class AnyAutoencoder(Standardised):
         first_BCHW = images_BCHW[: min(batch_size, 16)]  # enough to see what the callables return
         with torch.no_grad():
             with seeded(0):  # a random encoder draws from torch's global state
-                codes, again = (self.encode_raw(self._narrow(first_BCHW)) for _ in range(2))
+                with explained(f"images of shape {tuple(first_BCHW.shape)} do not pass through encode"):
+                    codes, again = (self.encode_raw(self._narrow(first_BCHW)) for _ in range(2))
             _check_codes(codes, again, len(first_BCHW))
             self.expect(images_BCHW.shape[1:], codes.shape[1:])
             self.to(images_BCHW.device)

@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from tsynd.autoencoding import Standardised, build_autoencoder
+from tsynd.autoencoding import build_autoencoder
 from tsynd.autoencoding.any_codec import adopt_autoencoder
+from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
 from tsynd.errors import TsyndError

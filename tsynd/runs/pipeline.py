@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from tsynd.audit import Audit, audit
-from tsynd.autoencoding import Standardised, train_autoencoder
+from tsynd.autoencoding import train_autoencoder
+from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
@@ -47,6 +48,7 @@ def run(
     progress: Progress | None = None,
     shared: str | Path | None = None,
     audited: bool = True,
+    data: Dataset | None = None,
 ) -> Run:
     """Run TSynD once: a pure function of the configuration, with its files in `out` when a folder is given.
 
@@ -61,23 +63,27 @@ def run(
         progress: called as stages advance.
         shared: folder of autoencoders that runs of one set, subset, seed and recipe have in common: found there, or put there.
         audited: audit the synthetic images, which trains a judge on the whole training set.
+        data: a data set in memory (see `tsynd.data.from_arrays`), instead of loading `config.data`, which then only names it.
 
     Raises:
         TsyndError: for bad input, before anything is computed or replaced.
     """
     check_kind(RunConfig, config=config)
+    check_kind(Dataset, optional=True, data=data)
     say = progress or (lambda stage, done, total, text: None)
     seconds = dict.fromkeys(STAGES, 0.0)
     folder = Path(out) if out is not None else None
     device = find_device(config.device)
     with _clock(seconds, "load"):
         say("load", 0, 0, config.data)
-        data = load(
+        data = data or load(
             config.data,
             size=config.size,
             skip_unreadable=config.skip_unreadable,
             progress=lambda text, done, total: say("load", done, total if done else 0, text),
         )
+        if config.size not in (None, data.size):
+            raise TsyndError(f"size must be that of the data in memory, {data.size} px, got {config.size}: leave it out")
         for note in data.notes:
             say("note", 0, 0, note)
         chosen = data.subset_index(config.per_class, config.seed)

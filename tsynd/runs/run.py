@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tsynd.audit import Audit
-from tsynd.autoencoding import Standardised
+from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
@@ -24,7 +24,7 @@ from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.safe_parsing import read_json
 from tsynd.utils.tensor_files import load_notes, load_weights, weights_hash
-from tsynd.utils.validation import check_path
+from tsynd.utils.validation import check_kind, check_path
 
 
 @dataclass
@@ -84,8 +84,10 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     return Recipe(**{name: value for name, value in recipe.items() if name in known})
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
+
+    A run with a factory of yours runs that factory's file. A run of data in memory needs them again, as `data`.
 
     Raises:
         TsyndError: when the folder holds no finished run, it is of another method version, one of its files is damaged,
@@ -110,7 +112,8 @@ def load_run(folder: str | Path) -> Run:
         raise TsyndError(f"the run in {folder} was {made}: run it again")
     check_sources(settings)
     metrics = read_json(folder / run_folder.METRICS)
-    data = load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
+    check_kind(Dataset, optional=True, data=data)
+    data = data or load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
