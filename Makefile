@@ -15,7 +15,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # One thread a process: two on a busy two-core machine can be several times slower.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install book test test-units test-notebooks test-install test-gpu mutants bench notebooks artefacts lint clean
+.PHONY: help install book test test-all test-deep test-units test-notebooks test-install test-gpu mutants bench notebooks artefacts lint clean
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -48,12 +48,17 @@ book: $(READY) ## build the book in _build/html, from the committed notebooks; e
 
 test: test-units test-notebooks ## the unit tests, then every notebook: do its outputs still come out the same?
 
+test-all: test-units test-deep test-notebooks ## all that `test` does, and what is deeper: fuzzing, kills, wrong arguments, peers
+
+test-deep: $(READY) ## fuzzing, kills, every wrong argument, peers (marker deep)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'deep and not gpu and not install' -rs
+
 test-units: $(READY) ## the unit tests and the examples in docstrings
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not gpu and not install' -rs
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -rs
 
 test-notebooks: $(READY) ## run every notebook and compare with its committed outputs
 	@[ -n "$(NOTEBOOKS)" ] || { echo "error: no notebook in notebooks/" >&2; exit 1; }
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=300 \
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout=3600 \
 		--nbval-sanitize-with tools/nbval_sanitize.cfg -rs $(NOTEBOOKS)
 
 test-install: $(READY) ## a simulated Colab, and the built wheel where nothing else is; some minutes

@@ -3,9 +3,10 @@
     python studies/interval_coverage.py --out results/interval-coverage
 
 Two arms with 10 seeds each are tested on the same 156 images. The difference at a seed and an image is the true one, plus an
-effect of the seed, plus an effect of the image that all seeds share, plus noise of its own. Four intervals are asked: the
-t-interval over seeds, a bootstrap of seeds, a nested bootstrap (images drawn anew for each seed), and ours, crossed. `--out` gets
-`summary.json` and `table.md`.
+effect of the seed, plus an effect of the image that all seeds share, plus noise of its own. Five intervals are asked: the
+t-interval over seeds, a bootstrap of seeds, a nested bootstrap (images drawn anew for each seed), ours, crossed, and the one
+from the components of variance. The ratio is how wide the crossed one is against that from components, by their medians.
+`--out` gets `summary.json` and `table.md`.
 """
 
 import argparse
@@ -16,14 +17,20 @@ from typing import Any
 import numpy as np
 from scipy.stats import t  # type: ignore[import-untyped]
 
-from tsynd.study.statistics import Array, crossed, interval, resampled_images, resampled_seeds
+from tsynd.study.statistics import Array, crossed, interval, resampled_images, resampled_seeds, two_way
 from tsynd.utils.atomic_files import write_json, write_text
 from tsynd.utils.environment import versions
 
 TRUE, NOISE = 0.02, 0.5
 SEED_EFFECTS = {"none": 0.0, "small": 0.02, "large": 0.1}
 IMAGE_EFFECTS = {"none": 0.0, "small": 0.2, "large": 0.5}
-KINDS = {"t": "t over seeds", "seeds": "bootstrap of seeds", "nested": "nested bootstrap", "crossed": "crossed (ours)"}
+KINDS = {
+    "t": "t over seeds",
+    "seeds": "bootstrap of seeds",
+    "nested": "nested bootstrap",
+    "crossed": "crossed (ours)",
+    "two_way": "components of variance",
+}
 
 
 def main() -> None:
@@ -55,12 +62,15 @@ def coverage(
     generator = np.random.default_rng(start)
     labels_N = np.arange(images) % 2
     held = dict.fromkeys(KINDS, 0)
+    ratios = []
     for _ in range(studies):
         differences_SN = TRUE + generator.normal(0, NOISE, (seeds, images))
         differences_SN += generator.normal(0, seed_effect, (seeds, 1)) + generator.normal(0, image_effect, (1, images))
-        for kind, (low, high) in intervals(differences_SN, labels_N, generator, resamples).items():
+        found = intervals(differences_SN, labels_N, generator, resamples)
+        for kind, (low, high) in found.items():
             held[kind] += low <= TRUE <= high
-    return {kind: count / studies for kind, count in held.items()}
+        ratios.append((found["crossed"][1] - found["crossed"][0]) / (found["two_way"][1] - found["two_way"][0]))
+    return {kind: count / studies for kind, count in held.items()} | {"ratio": float(np.median(ratios))}
 
 
 def intervals(
@@ -77,21 +87,26 @@ def intervals(
     anew_RS = np.empty((resamples, seeds))
     for place in range(seeds):  # in a nested bootstrap each drawn seed draws its own images
         anew_RS[:, place] = under_SR[drawn_RS[:, place], generator.permutation(resamples)]
+    components = two_way(means_S, under_SR, images)
     ours = interval(mean, crossed(under_SR, resampled_seeds(seeds, generator, resamples)))
     return {
         "t": (mean - half, mean + half),
         "seeds": tuple(np.quantile(means_S[drawn_RS].mean(axis=1), [0.025, 0.975])),
         "nested": tuple(np.quantile(anew_RS.mean(axis=1), [0.025, 0.975])),
         "crossed": (ours.low, ours.high),
+        "two_way": (components.low, components.high),
     }
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: the coverage of each interval."""
-    lines = [f"| effect of the seed | of the image | {' | '.join(KINDS.values())} |", "|:--|:--|" + "--:|" * len(KINDS)]
+    lines = [
+        f"| effect of the seed | of the image | {' | '.join(KINDS.values())} | ratio |",
+        "|:--|:--|" + "--:|" * (len(KINDS) + 1),
+    ]
     for row in rows:
         cells = " | ".join(f"{row[kind]:.3f}" for kind in KINDS)
-        lines.append(f"| {row['seed_effect']} | {row['image_effect']} | {cells} |")
+        lines.append(f"| {row['seed_effect']} | {row['image_effect']} | {cells} | {row['ratio']:.2f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from browser import Tab, browser, find_browser
 from check_browser import Skipped, axe_source
 
@@ -21,6 +22,14 @@ from tsynd.training import Recipe
 
 TINY = Recipe(steps=12, batch_size=16, refresh_count=8, refresh_every=4, capacity=16, samples=8, autoencoder_steps=10)
 TINY_BUDGET = Budget(TINY, Evaluation(draws=1, attack_steps=1, limit=10))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device: make test-gpu runs it on a machine that has one"))
 
 
 @pytest.fixture(autouse=True)

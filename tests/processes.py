@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import yaml
 
+from tests.patience import Hang
 from tsynd.cli import main
 from tsynd.utils.atomic_files import write_text
 from tsynd.utils.tensor_files import read_tensors
@@ -52,7 +53,10 @@ def begin(work: Callable[..., Any], *given: Any, said: Path, largest: int | None
 
 def end(process: ForkServerProcess) -> int | None:
     """Wait for the end; the exit code."""
-    process.join(timeout=600)  # if it hangs
+    assert process.pid is not None
+    hangs = Hang(process.pid)
+    while process.is_alive() and not hangs():
+        process.join(timeout=2)
     code = process.exitcode
     process.close()
     return code

@@ -35,7 +35,7 @@ def imports() -> dict[str, dict[str, str]]:
                 names = [alias.name for alias in node.names]
             for other in (name.split(".")[1] for name in names if name.startswith("tsynd.")):
                 if other not in (own, "__version__"):
-                    found.setdefault(own, {})[other] = f"{path.relative_to(ROOT)}:{node.lineno}"
+                    found.setdefault(own, {})[other] = path.relative_to(ROOT).as_posix()
     del found["__init__"]  # the public names, imported on first use
     return found
 

@@ -24,6 +24,8 @@ from tests.tools.test_run_notebooks import of_cells, write
 from tsynd.study import read_records
 from tsynd.utils.downloads import download
 
+pytestmark = pytest.mark.deep
+
 TINY = {"steps": 12, "batch_size": 8, "refresh_every": 4, "refresh_count": 4, "capacity": 8, "samples": 2, "autoencoder_steps": 2}
 EVALUATION = {"draws": 1, "attack_steps": 1}
 RUN = ["run", "--data", "phantom:count=20", "--per-class", "8", "--budget", "smoke", "--device", "cpu", "--quiet"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from check_book import listed_files
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -105,10 +106,13 @@ def test_owner_and_name_stand_only_in_the_configuration() -> None:
 
 def test_the_contents_list_every_notebook_and_only_files_that_exist() -> None:
     contents = load_yaml("_toc.yml")
-    chapters = [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
+    chapters = [contents["root"], *listed_files(contents)]
     found = {path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("notebooks/*.ipynb")}
     found |= {path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("book/**/*.md")}
     assert sorted(chapters) == sorted(found)
+    assert sum(len(part["chapters"]) for part in contents["parts"]) <= 24, "the side bar has room for 24 pages"
+    following = chapters[chapters.index("notebooks/00_quickstart") + 1]
+    assert following == "notebooks/01_data", "the next button leads from the quickstart to chapter 1"
 
 
 @pytest.mark.parametrize("name", ["book/running.md", "book/method.md"])

@@ -1,4 +1,4 @@
-"""The page of the public interface: each name with its docstring, and the chapters and pages whose code uses it."""
+"""The page of the public names: each with its docstring, and the chapters and pages whose code uses it."""
 
 import ast
 import inspect
@@ -12,12 +12,14 @@ from nbformat import NotebookNode
 from public_api import MODULES, public_names
 
 PYTHON = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
-HEAD = """# The package, name by name
+HEAD = """# API: every public name
 
-Every public name of `tsynd`, in the order of the chapters, and which chapters and pages use it in their code. These names, and
-how they are called, change only with a new minor version, and the changelog says so. All else in the package may change at any
-time. The checkers of exercises, `tsynd.teaching.exercises`, are on the [page of objectives](objectives.md). What the command
-line takes stands in [](running.md) and in `tsynd --help`.
+This page lists every public name of `tsynd`, in the order of the chapters, and says which chapters and pages use it. These
+names and their parameters change only with a new minor version, and the changelog says so. Everything else in the package may
+change at any time.
+
+The checkers of the exercises are on the [page of objectives](objectives.md). The command line is described in [](running.md)
+and by `tsynd --help`.
 
 """
 

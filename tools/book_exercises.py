@@ -2,16 +2,19 @@
 
 An exercise is three cells in a row: Markdown that begins with `### Exercise: title`; code with the tag `exercise`, whose last
 line is `exercises.the_checker(answer)`; Markdown with a folded hint and a folded solution in a python block.
+
+A transfer task is two: Markdown that begins with `### Task: title` and ends with a folded hint; code with the tag `transfer`. An
+open task is Markdown with the tag `open` that begins with `### Open task: title`. Their answers are in the instructor's pack.
 """
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nbformat import NotebookNode
 
-TAG = "exercise"
-TITLE = re.compile(r"^### Exercise: (\S.*)")
+TAG, TRANSFER, OPEN = "exercise", "transfer", "open"
+TITLE = re.compile(r"^### (?:Exercise|Task|Open task): (\S.*)")
 DETAILS = r"<details>\s*<summary>{}</summary>\s*\n(.*?)\n\s*</details>"
 PYTHON = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 
@@ -44,9 +47,21 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
     return [_exercise(notebook.cells, index) for index, cell in enumerate(notebook.cells) if is_exercise(cell)]
 
 
-def is_exercise(cell: NotebookNode) -> bool:
-    """Is this the code cell of an exercise?"""
-    return cell.cell_type == "code" and TAG in cell.metadata.get("tags", [])
+def transfer_tasks(notebook: NotebookNode) -> list[Exercise]:
+    """The transfer tasks of a notebook, in order: exercises without a solution, whose hint stands above."""
+    found = [_exercise(notebook.cells, index) for index, cell in enumerate(notebook.cells) if is_exercise(cell, TRANSFER)]
+    return [replace(each, hint=_folded(_markdown(notebook.cells, each.cell - 2), "Hint"), solution="") for each in found]
+
+
+def open_tasks(notebook: NotebookNode) -> list[str]:
+    """The titles of the open tasks of a notebook, in order; empty for one that has none."""
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "markdown" and OPEN in cell.metadata.get("tags", [])]
+    return [found[1].strip() if (found := TITLE.match(source)) else "" for source in cells]
+
+
+def is_exercise(cell: NotebookNode, tag: str = TAG) -> bool:
+    """Is this the code cell of an exercise, or of a transfer task?"""
+    return cell.cell_type == "code" and tag in cell.metadata.get("tags", [])
 
 
 def _exercise(cells: list[NotebookNode], index: int) -> Exercise:

@@ -19,7 +19,7 @@ import front_matter
 import nbformat
 import run_facts
 import yaml
-from book_exercises import exercises
+from book_exercises import exercises, open_tasks, transfer_tasks
 from make_pages import pages
 from nbformat import NotebookNode
 
@@ -45,6 +45,7 @@ FIGURE_MINUTES = 0.25
 LONGEST = 40
 # A stated reading time may be off by this share of what is counted, or by two minutes.
 TOLERANCE = 0.4
+TASKS = 2
 
 
 def findings(root: Path) -> Iterator[str]:
@@ -138,7 +139,27 @@ def of_exercises(notebook: NotebookNode) -> Iterator[str]:
                 yield f"{where} has no {part} (### Exercise: …; a folded Hint; a folded Solution with a python block)"
         if not each.output.startswith("Not yet."):
             yield f"{where} must be committed with the output of its stub, `Not yet. …`, got {each.output[:40]!r}"
+    yield from of_tasks(notebook)
     yield from (f"no exercise for the objective {each}" for each in ids if each not in {one.objective for one in found})
+
+
+def of_tasks(notebook: NotebookNode) -> Iterator[str]:
+    """Two transfer tasks and two open ones in each chapter, and none in a lesson; no answer stands on the page."""
+    transfer, opened = transfer_tasks(notebook), open_tasks(notebook)
+    wanted = 0 if notebook.metadata["tsynd"].get("lesson") else TASKS
+    if (len(transfer), len(opened)) != (wanted, wanted):
+        yield f"{wanted} transfer tasks and {wanted} open ones are asked for, got {len(transfer)} and {len(opened)}"
+    if not all(opened):
+        yield "an open task begins with `### Open task: title`"
+    page = "\n".join(cell.source for cell in notebook.cells)
+    for each in transfer:
+        where = f"cell {each.cell}: task"
+        if not each.title or not each.hint or each.checker not in tsynd.teaching.exercises.__all__:
+            yield f"{where} needs a title (### Task: …), a folded Hint above its code, and a checker of tsynd.teaching.exercises"
+        if f"def {each.answer}(" in page.replace(each.stub, ""):
+            yield f"{where} is answered on the page: {each.answer} is defined twice"
+        if not each.output.startswith("Not yet."):
+            yield f"{where} must be committed with the output of its stub, `Not yet. …`, got {each.output[:40]!r}"
 
 
 def of_reading_time(notebook: NotebookNode) -> Iterator[str]:
@@ -167,7 +188,7 @@ def of_all(notebooks: dict[Path, NotebookNode], root: Path) -> Iterator[str]:
     """What several files must agree on: ids, order, what must be read first, launch buttons, generated pages."""
     seen: dict[str, str] = {}
     for path, notebook in notebooks.items():
-        for objective in notebook.metadata["tsynd"]["objectives"]:
+        for objective in [] if notebook.metadata["tsynd"].get("lesson") else notebook.metadata["tsynd"]["objectives"]:
             if objective["id"] in seen:
                 yield f"{path.name}: the objective {objective['id']} is also in {seen[objective['id']]}"
             seen.setdefault(objective["id"], path.name)
@@ -175,7 +196,11 @@ def of_all(notebooks: dict[Path, NotebookNode], root: Path) -> Iterator[str]:
         for name in notebook.metadata["tsynd"]["needs"]:
             if name not in earlier:
                 yield f"{path.name}: needs {name}, which is no earlier notebook"
-    taught = [name for notebook in notebooks.values() for name in (each.checker for each in exercises(notebook))]
+    taught = [
+        name
+        for notebook in notebooks.values()
+        for name in (each.checker for each in exercises(notebook) + transfer_tasks(notebook))
+    ]
     checkers = set(tsynd.teaching.exercises.__all__) - {"NotYet", "Verdict", "checker"}
     yield from (f"tsynd.teaching.exercises.{name} is the checker of no exercise" for name in sorted(checkers - set(taught)))
     yield from of_contents(root)
@@ -187,16 +212,25 @@ def of_all(notebooks: dict[Path, NotebookNode], root: Path) -> Iterator[str]:
 def of_contents(root: Path) -> Iterator[str]:
     """The order of chapters, and what their launch buttons open."""
     contents: Any = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    files = list(listed_files(contents))
     chapters = [name for name in files if name.startswith("notebooks/")]
     if chapters != sorted(chapters):
         yield f"_toc.yml: chapters are not in the order of their numbers: {', '.join(chapters)}"
     inside = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]["path_to_book"]
-    listed = ["git", "ls-files", "--cached", "--", "notebooks"]
-    tracked = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    tracked_files = ["git", "ls-files", "--cached", "--", "notebooks"]
+    tracked = subprocess.run(tracked_files, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in chapters:
         if inside or f"{name}.ipynb" not in tracked:
             yield f"{name}: its launch button opens {f'{inside}/{name}.ipynb'.lstrip('/')}, which is not in the repository"
+
+
+def listed_files(entry: Any) -> Iterator[str]:
+    """The pages of a table of contents below its root, in order, with those that are sections of another one."""
+    for part in entry.get("parts", []):
+        yield from listed_files(part)
+    for child in (*entry.get("chapters", []), *entry.get("sections", [])):
+        yield str(child["file"])
+        yield from listed_files(child)
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:

@@ -17,24 +17,23 @@ def data_cards(sets: Iterable[Facts]) -> str:
     ]
     return f"""# Data cards
 
-The {len(known)} two-dimensional sets of MedMNIST {{cite:p}}`yang2023medmnist`, which `--data` takes by name. Each is published at
-28, 64, 128 and 224 px. This page is written from the table of facts that the package itself reads, so what stands here is what a
-download is checked against. `tsynd data list` prints the same in short, and says which files you have; `tsynd data fetch NAME`
-downloads one.
+`--data` takes the {len(known)} two-dimensional data sets of MedMNIST {{cite:p}}`yang2023medmnist` by their names. Each is
+published at 28, 64, 128 and 224 pixels. This page is written from the same table that the package checks a download against.
+`tsynd data list` prints it in short and shows which files you have; `tsynd data fetch NAME` downloads one.
 
-| set | shows | task | classes | images | licence |
+| data set | shows | task | classes | images | licence |
 |---|---|---|---|---|---|
 {chr(10).join(rows)}
 
-None of these images is for clinical use. MedMNIST cropped and shrank them, and merged some classes: what a classifier reaches
-here says little about the clinic.
+None of these images is for clinical use. MedMNIST cropped and shrank them and merged some classes, so what a classifier
+achieves here says little about the clinic.
 
 {chr(10).join(_card(facts) for facts in known)}"""
 
 
 def _card(facts: Facts) -> str:
     """The section of one set."""
-    labels = "labels, of which an image can have several" if facts.task == "multi-label" else "classes"
+    labels = "labels, and an image can have several" if facts.task == "multi-label" else "classes"
     train, val, test = facts.counts
     sizes = "; ".join(f"{megabytes(facts.bytes(size))} at {size} px" for size in facts.md5)
     lines = [
@@ -44,7 +43,7 @@ def _card(facts: Facts) -> str:
         f"- **In memory:** {sizes}. The files are smaller.",
         f"- **Licence:** {facts.licence}.",
         f"- **Source:** {_linked(facts.citation)}.",
-        *([f"- **Mind:** {facts.note}"] if facts.note else []),
+        *([f"- **Note:** {facts.note}"] if facts.note else []),
     ]
     checksums = "\n".join(f"| `{facts.file(size)}` | `{md5}` |" for size, md5 in facts.md5.items())
     return f"""(card-{facts.name})=

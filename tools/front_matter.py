@@ -28,7 +28,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "needs": list,
 }
 # Numbers in the prose that nothing in the book measures, each with the reason why it may stand there.
-OPTIONAL = {"numbers": dict}
+# A lesson teaches from several chapters: it repeats their exercises, and has no tasks of its own.
+OPTIONAL = {"numbers": dict, "lesson": bool}
 DEVICES = {"cpu": "a CPU is enough", "gpu": "a GPU; on a CPU it can be read"}
 OBJECTIVE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 FEWEST, MOST = 3, 5
@@ -110,7 +111,7 @@ def source_of(name: str) -> str:
 def you_are_here(step: str | None) -> dict[str, str]:
     """The pipeline in one line, with the chapter's step in bold."""
     line = " → ".join(f"**{name}**" if name == step else name for name in STEPS)
-    return {"You are here" if step else "All of it once": line}
+    return {"You are here" if step else "This page covers": line}
 
 
 def objectives(metadata: Any, path: Path) -> str:
@@ -127,21 +128,24 @@ def setup(metadata: Any, path: Path) -> str:
 try:
     import tsynd
 except ModuleNotFoundError:
-    %pip install --quiet git+{where["url"]}@{where["branch"]}
+    %pip install --quiet git+{where["url"]}@{where["release"] or where["branch"]}
     import tsynd"""
 
 
 def repository() -> dict[str, str]:
-    """Where the book's repository is: `url` and `branch`, from the book's configuration."""
-    return dict(yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"])
+    """Return the repository's `url` and `branch`, the `release` that Colab installs, and the `book`'s published address."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    release = config["sphinx"]["config"]["html_context"]["tsynd_release"]
+    return dict(config["repository"]) | {"release": release, "book": config["html"]["baseurl"].rstrip("/")}
 
 
 def online(page: str) -> str:
-    """The address of a page that is no notebook. In Colab a relative one leads nowhere; `book/extensions/readable.py` makes
-    it a link within the book.
-    """  # fmt: skip
-    where = repository()
-    return f"{where['url']}/blob/{where['branch']}/{page}"
+    """Return the published address of a page of the book.
+
+    In Colab a relative link leads nowhere. In the built book, `book/extensions/readable.py` turns the address into a link
+    within it.
+    """
+    return f"{repository()['book']}/{page.removesuffix('.md')}.html"
 
 
 GENERATED: dict[str, Callable[[Any, Path], str]] = {"info": info, "objectives": objectives, "setup": setup}

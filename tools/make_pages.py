@@ -16,9 +16,10 @@ import run_facts
 from api_page import api_page
 from book_exercises import exercises
 from data_cards import data_cards
+from lesson_paths import lessons
 from nbformat import NotebookNode
 from results_page import results_page
-from student_notebooks import student_notebooks
+from student_notebooks import lesson_notebooks, student_notebooks
 
 from tsynd.data.medmnist.registry import REGISTRY
 from tsynd.utils.atomic_files import write_text
@@ -42,6 +43,7 @@ def pages(root: Path) -> dict[Path, str]:
     return (
         results
         | student_notebooks(notebooks)
+        | lesson_notebooks(notebooks, lessons(root).values())
         | {
             root / "book" / "api.md": api_page(notebooks, root),
             root / "book" / "objectives.md": objectives(notebooks),
@@ -60,6 +62,8 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
     """The page of objectives, a row for each, with the exercise that practises it."""
     rows = []
     for path, notebook in notebooks.items():
+        if notebook.metadata["tsynd"].get("lesson"):
+            continue
         practised = {each.objective: each.title for each in exercises(notebook)}
         chapter = link(path, notebook)
         for objective in notebook.metadata["tsynd"]["objectives"]:
@@ -67,8 +71,9 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
             chapter = ""  # named once
     return f"""# Objectives and exercises
 
-What you can do after each chapter, and the exercise in which you do it. Every exercise has a checker: it says whether an
-answer is right, and if not, what to think about. A hint and a solution are folded below it.
+After each chapter you can do what this table says, and each line has an exercise in which you do it. Every exercise has a
+checker. It says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each
+exercise.
 
 {_table(("chapter", "you can", "exercise"), rows)}
 """
@@ -93,12 +98,13 @@ def facts(notebooks: dict[Path, NotebookNode]) -> str:
     ]
     return f"""# Build facts
 
-The notebooks are committed with their outputs. This is what their last execution took.
+The notebooks of this book are stored with their results. This page says when each was last executed, on which machine, with
+which versions and with which data.
 
 {_table(("notebook", "processor", "clock", "machine", "after commit"), runs)}
 
-The time to run that stands at the top of a chapter is that of the processor: what one free core needs. The clock also counts what
-others did on the same machine.
+*Processor* is the time that one free core needs; it is the time at the top of each chapter. *Clock* also counts what others
+did on the same machine.
 
 ## Versions
 
@@ -106,7 +112,7 @@ others did on the same machine.
 
 ## Data
 
-Files that a notebook read, with the SHA-256 of each. Phantoms are drawn anew each time.
+These are the files that the notebooks read, each with its SHA-256 checksum. Phantoms are drawn anew each time.
 
 {_files(known, notebooks)}
 """

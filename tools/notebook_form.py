@@ -18,7 +18,7 @@ KERNEL = {
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
 KEPT_NOTEBOOK = ("accelerator", "tsynd")
-KEPT_CELL = ("mystnb", "tags")
+KEPT_CELL = ("mystnb", "nbgrader", "tags")
 # Live widgets have a new id in each run; their static twin, text/html, stays.
 DROPPED_MIME = "application/vnd.jupyter.widget-view+json"
 IMAGES = {"image/png", "image/svg+xml", "image/jpeg"}

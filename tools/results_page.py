@@ -5,17 +5,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tsynd.study import read_study
-from tsynd.study.claims import CLAIMS
+from tsynd.study.claims import Claim
 from tsynd.study.comparisons import MEAN
-from tsynd.study.markdown import COST, NAMES, checked, number, signed, with_interval
+from tsynd.study.markdown import NAMES, checked, number, signed, with_interval
 
 Row = dict[str, str]
-MEASURES = ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "seconds", "cost")
+TEMPLATE = Path(__file__).resolve().parent / "results.md"  # the words of the page
+MEASURES = ("auroc", "augmented", "pgd_2_255", "nll", "cost")
 SETS = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST", "retinamnist": "RetinaMNIST", "phantom": "phantoms"}
+SHORT = {"breastmnist": "breast", "phantom": "phantom", "pneumoniamnist": "chest", "retinamnist": "retina"}
+# What each claim says in the words of this page, with the names of the methods in it.
+PLAIN = {
+    "accuracy": "Targeting improves the ranking of clean images when there are few of them (`tsynd`)",
+    "augmentation": "Targeting makes a classifier more robust against random changes of the test image (`tsynd`)",
+    "attacks": "Targeting makes a classifier harder to attack (`tsynd`)",
+    "ceiling": "Targeting is as robust against attacks as adversarial training (`tsynd` against `pgd`)",
+    "objective": "Mutual information is a better target than entropy (`tsynd` against `entropy`)",
+    "gaps": "Targeting fills gaps in the training set (`tsynd`, on a subgroup withheld from training)",
+    "recipe": "Our first recipe is worth recommending (`guarded+mixup`)",
+    "direction": "What helps in that recipe is the direction of the search (`guarded+mixup`)",
+    "refined": "Our refined recipe is worth recommending (`refined`)",
+    "refined direction": "What helps in the refined recipe is the targeted images (`refined`)",
+    "adversarial": "Targeting with one gradient step in pixels can replace adversarial training (`guarded+mixup+pixel`)",
+}
 
 
 def results_page(root: Path) -> str:
-    """The page, whatever part of the study is there; it says how much that is."""
+    """Return the page, whatever part of the study is there; it says how much that is."""
     folder = root / "results" / "main"
     claims, differences, means = (_rows(folder / "report" / f"{name}.csv") for name in ("claims", "differences", "means"))
     done = {row["key"] for row in _rows(folder / "runs.csv") if row["status"] == "done"}
@@ -23,92 +39,37 @@ def results_page(root: Path) -> str:
     deciding = [run.key for run in study.runs_of(study.tiers[0])]
     others = [run.key for run in study.runs() if run.key not in set(deciding)]
     missing = {run.arm for run in study.runs_of(study.tiers[0]) if run.key not in done}
-    unfinished = {claim.name for claim in CLAIMS if missing & {claim.arm, *claim.others}}
-    stand = _stand(done, deciding, others)
     verdicts = {row["claim"]: row["verdict"] for row in claims}
-    parts = [
-        "# Results",
-        "",
-        "Does training on targeted images help? This page is generated from the runs of one study. Its arms, primary measures",
-        "and rule of decision were written into `studies/main.yaml` before the first run",
-        "([how to read it](../notebooks/07_study.ipynb)); the list of claims below when the first 195 runs were in. " + stand,
-        "",
-        "Differences are paired by seed, mean over these four sets; better is above 0, for losses too. In brackets: 95 %",
-        "intervals over seeds and test images, crossed; in simulations such intervals erred on the wide side",
-        "([how much](choices.md)). BreastMNIST, PneumoniaMNIST and RetinaMNIST are development sets: their figures are",
-        "optimistic.",
-        "",
-        "The refined recipe (`refined`) was thought of when the test figures of the first one were known. Its options were",
-        "chosen on validation splits with other seeds, and it and its claims were written down before its runs. But seeds, sets",
-        "and test images here are those whose figures led to it. So its verdicts explore, and do not confirm.",
-        "",
-        "| claim | verdict |",
-        "|:--|:--|",
-        *(
-            f"| {claim.text} | {_verdict(verdicts[claim.name], claim.name in unfinished)} |"
-            for claim in CLAIMS
-            if claim.name in verdicts
-        ),
-        "| High mutual information marks what is missing | [on phantoms it does not](phantoms.md) |",
-        "| The classifier looks at more meaningful regions | {ref}`on phantoms it does not <attribution>` |",
-        "",
-        "*Supported*: the interval of the difference lies above 0 in all comparisons that decide. *Not supported*: its upper end",
-        "is below .01 in one of them. Else *undecided*: these seeds do not tell. Two things differ by claim. Where an arm is to",
-        "be as good as another, or to replace it, the interval is asked to lie above −.01 in place of 0. Where three measures",
-        "decide together, a difference must pass Holm's correction too: an interval just above 0 can be undecided.",
-        "",
-        "## Claims, one by one",
-        "",
-        "The last column has the difference on each set, in bold where its own interval does not contain 0.",
+    told = [claim for claim in study.claims if claim.name in verdicts]
+    said = {each.name: f"{'so far ' if missing & {each.arm, *each.others} else ''}{verdicts[each.name]}" for each in told}
+    places = {(data, str(count or "all")) for data, count in study.tiers[0].sets}
+    verdict_rows = [f"| {PLAIN.get(claim.name, claim.text)} | **{said[claim.name]}** |" for claim in told]
+    elsewhere = [
+        "| High mutual information marks what is missing from training | **not supported**, [on phantoms](phantoms.md) |",
+        "| The classifier looks at more meaningful regions | **not supported**, {ref}`on phantoms <attribution>` |",
     ]
-    for claim in CLAIMS:
-        if claim.name in verdicts:
-            lines = [row for row in differences if row["claim"] == claim.name and row["data"] == MEAN]
-            places = {(data, str(count or "all")) for data, count in study.tiers[0].sets}
-            sets = [row for row in differences if row["claim"] == claim.name and (row["data"], row["per_class"]) in places]
-            said = _verdict(verdicts[claim.name], claim.name in unfinished)
-            parts += [
-                "",
-                f"### {claim.text}: {said}",
-                "",
-                *_claim(claim.arm, lines, claim.measures if claim.every else claim.measures[:1], sets),
-            ]
-    parts += [
-        *("", "## Can the robustness be believed?", ""),
-        "`tsynd` and its controls were attacked by PGD with 20 steps only. Stronger attacks were run on the arms below.",
-        "",
-        *checked(_rows(folder / "report" / "checks.csv")),
-        *("## Set by set", ""),
-        "```{figure} ../results/main/report/forest.svg",
-        ":alt: Differences of every arm to none with intervals, a panel for AUROC, augmentation and PGD, a point for each set",
-        ":width: 100%",
-        "",
-        "Every arm minus `none`, a point for each set, with intervals. Above 0 is better.",
-        "```",
-        "",
-        "```{figure} ../results/main/report/pareto.svg",
-        ":alt: Clean AUROC against accuracy under attack for every arm, a panel for each set; larger markers trained longer",
-        ":width: 100%",
-        "",
-        "Clean against robust; the larger a marker, the longer the training. The dotted line joins the arms that no other beats",
-        "in both.",
-        "```",
-    ]
+    each: list[str] = []
+    for claim in told:
+        of_claim = [row for row in differences if row["claim"] == claim.name]
+        mean = [row for row in of_claim if row["data"] == MEAN]
+        each += _claim(claim, said[claim.name], mean, [row for row in of_claim if (row["data"], row["per_class"]) in places])
+    tables: list[str] = []
     for place in dict.fromkeys((row["data"], row["per_class"]) for row in means):
         name = SETS[place[0].partition(":")[0]]
-        parts += [
-            "",
-            f"### {name}, {place[1]} per class",
-            "",
-            *_means([row for row in means if (row["data"], row["per_class"]) == place]),
-        ]
-    parts += [
-        "",
-        f"Means over seeds. {COST} Measured on an idle machine: [what it costs](engine.md).",
-        "All numbers, also of single runs and sets, are in `results/main`.",
-        "",
-    ]
-    return "\n".join(parts)
+        amount = "all training images" if place[1] == "all" else f"{place[1]} training images of each class"
+        table = _means([row for row in means if (row["data"], row["per_class"]) == place])
+        tables += ["", f":::{{dropdown}} {name}, {amount}", "", *table, ":::"]
+    filled = {
+        "stand": _stand(done, deciding, others),
+        "verdicts": "\n".join(["| claim | verdict |", "|:--|:--|", *verdict_rows, *elsewhere]),
+        "claims": "\n".join(each).strip(),
+        "checks": "\n".join(checked(_rows(folder / "report" / "checks.csv"))[2:]).strip(),
+        "means": "\n".join(tables).strip(),
+    }
+    page = TEMPLATE.read_text(encoding="utf-8")
+    for key, value in filled.items():
+        page = page.replace(f"{{{{{key}}}}}", value)
+    return page
 
 
 def _stand(done: set[str], deciding: Sequence[str], others: Sequence[str]) -> str:
@@ -117,23 +78,27 @@ def _stand(done: set[str], deciding: Sequence[str], others: Sequence[str]) -> st
     if decided < len(deciding):
         some = f"{decided} of the {len(deciding)} runs that decide are done"
         return f"**The study is running: {some}.** Until then verdicts that need the others are *so far*, and may change."
-    told = f"All {decided} runs that decide are done: every arm at ten seeds, with few images."
+    told = f"All {decided} runs that decide are done."
     return told if more == len(others) else f"{told} Of the {len(others)} with more images, {more} are: these decide nothing."
 
 
-def _verdict(verdict: str, unfinished: bool) -> str:
-    return f"so far {verdict}" if unfinished else verdict
-
-
-def _claim(arm: str, lines: Sequence[Row], deciding: Sequence[str], sets: Sequence[Row]) -> list[str]:
-    """A row for each comparison, with the difference on each set; in bold where the interval there does not contain 0."""
-    rows = [f"| `{arm}` minus | measure | difference | | set by set |", "|:--|:--|:--|:--|:--|"]
+def _claim(claim: Claim, said: str, lines: Sequence[Row], sets: Sequence[Row]) -> list[str]:
+    """A folded part: the differences in the mean over the data sets, then on each of them."""
+    deciding = claim.measures if claim.every else claim.measures[:1]
+    known = [name for name in SHORT if any(row["data"].partition(":")[0] == name for row in sets)]
+    mean = [f"| `{claim.arm}` minus | measure | difference | verdict |", "|:--|:--|:--|:--|"]
+    each = [f"| `{claim.arm}` minus | measure | {' | '.join(SHORT[name] for name in known)} |", "|:--|:--|" + "--:|" * len(known)]
     for row in lines:
-        decides = row["verdict"] if row["measure"] in deciding else ""
-        there = [each for each in sets if (each["other"], each["measure"]) == (row["other"], row["measure"])]
-        by_set = ", ".join(f"{SETS[each['data'].partition(':')[0]]} {_bold(each)}" for each in there)
-        rows.append(f"| `{row['other']}` | {NAMES[row['measure']]} | {with_interval(row)} | {decides} | {by_set} |")
-    return rows
+        verdict = row["verdict"] if row["measure"] in deciding else ""
+        mean.append(f"| `{row['other']}` | {NAMES[row['measure']]} | {with_interval(row)} | {verdict} |")
+        there = {
+            one["data"].partition(":")[0]: _bold(one)
+            for one in sets
+            if (one["other"], one["measure"]) == (row["other"], row["measure"])
+        }
+        each.append(f"| `{row['other']}` | {NAMES[row['measure']]} | {' | '.join(there.get(name, '') for name in known)} |")
+    title = PLAIN.get(claim.name, claim.text).replace("`", "")
+    return ["", f":::{{dropdown}} {title}: {said}", "", *mean, "", *each, ":::"]
 
 
 def _bold(row: Row) -> str:
@@ -143,11 +108,8 @@ def _bold(row: Row) -> str:
 
 
 def _means(means: Sequence[Row]) -> list[str]:
-    rows = [f"| arm | seeds | {' | '.join(NAMES[name] for name in MEASURES)} |", "|:--|--:|" + "--:|" * len(MEASURES)]
-    for row in means:
-        cells = [number(name, row[name]) for name in MEASURES]
-        rows.append(f"| {row['arm']} | {row['seeds']} | {' | '.join(cells)} |")
-    return rows
+    rows = [f"| method | {' | '.join(NAMES[name] for name in MEASURES)} |", "|:--|" + "--:|" * len(MEASURES)]
+    return [*rows, *(f"| {row['arm']} | {' | '.join(number(name, row[name]) for name in MEASURES)} |" for row in means)]
 
 
 def _rows(path: Path) -> list[Row]:

@@ -1,40 +1,111 @@
-"""The students' notebooks: the book's own, without outputs and solutions, and with a link of their own to Colab.
+"""The students' notebooks: the book's own without outputs and solutions, with a link of their own to Colab, ready for nbgrader.
 
-They lie in `notebooks/student/`, outside the book and its tests, are written by `make_pages.py`, and no one edits them.
+They lie in `notebooks/student/` and, cut to a lesson's path, in a folder of the lesson's name; both are outside the book and its tests, are
+written by `make_pages.py`, and no one edits them.
 """
 
+import ast
 import copy
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from book_exercises import OPEN, TAG, TRANSFER, Exercise, exercises, open_tasks, transfer_tasks
 from front_matter import repository
+from lesson_paths import Lesson
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
 from notebook_form import canonical
 
 FOLDER = "student"
 SOLUTION = re.compile(r"\n*<details>\s*<summary>Solution</summary>.*?</details>", re.DOTALL)
 COLAB = "https://colab.research.google.com/github"
+POINTS = {TAG: 2, TRANSFER: 3, OPEN: 5}
+ANSWER = "*Your prediction, what you saw, and your explanation:*"
 
 
 def student_notebooks(notebooks: dict[Path, NotebookNode]) -> dict[Path, str]:
     """The text of each student's notebook, by path."""
-    return {path.parent / FOLDER / path.name: student_notebook(notebook, path.name) for path, notebook in notebooks.items()}
+    return {
+        (target := path.parent / FOLDER / path.name): student_notebook(notebook, f"notebooks/{FOLDER}/{target.name}")
+        for path, notebook in notebooks.items()
+    }
 
 
-def student_notebook(notebook: NotebookNode, name: str) -> str:
-    """A notebook with its stubs and hints, and nothing that gives an answer to an exercise away.
+def lesson_notebooks(notebooks: dict[Path, NotebookNode], lessons: Iterable[Lesson]) -> dict[Path, str]:
+    """The notebooks of each lesson that takes a part of a chapter only, by path: the cells that it runs, and those that they need."""
+    found = {}
+    for lesson in lessons:
+        parts = {path: lesson.notebooks().get(path.stem, []) for path in notebooks}
+        if any(0 < len(cells) < len(notebooks[path].cells) - 2 for path, cells in parts.items()):
+            for path, cells in parts.items():
+                if cells:
+                    cut = copy.deepcopy(notebooks[path])
+                    chosen = sorted(
+                        {0, *cells, *(at for at, cell in enumerate(cut.cells) if "info" in cell.metadata.get("tags", []))}
+                    )
+                    cut.cells = [cut.cells[at] for at in chosen]
+                    cut.cells[
+                        0
+                    ].source += (
+                        f"\n\n> **{lesson.title}.** These are the cells of the chapter that this course runs, in their order."
+                    )
+                    name = f"notebooks/{lesson.name}/{path.name}"
+                    found[path.parent / lesson.name / path.name] = student_notebook(cut, name)
+    return found
 
-    The questions of "Check yourself" keep their reasons: they are folded, and nobody grades them.
+
+def student_notebook(notebook: NotebookNode, address: str) -> str:
+    """A notebook with its stubs and hints, and nothing that gives an answer to an exercise away; `address` is its own in the repository.
+
+    The questions of "Check yourself" keep their reasons: they are folded, and nobody grades them. Each exercise becomes two cells
+    for nbgrader, one to answer in and a locked one that checks and gives the points; an open task gets a cell to write in, which a
+    teacher grades.
     """
     student = copy.deepcopy(notebook)
-    for cell in student.cells:
+    checked = {each.cell - 1: each for each in exercises(notebook) + transfer_tasks(notebook)}
+    titles = iter(open_tasks(notebook))
+    cells: list[NotebookNode] = []
+    for at, cell in enumerate(student.cells):
+        tags = cell.metadata.get("tags", [])
+        if at in checked:
+            cells += _graded(checked[at], TRANSFER if TRANSFER in tags else TAG)
+            continue
         if cell.cell_type == "code":
+            if "remove-cell" in tags and all(isinstance(each, ast.Assert) for each in ast.parse(cell.source).body):
+                continue  # it guards the book, and teaches nobody
             cell.outputs, cell.execution_count = [], None
         else:
             cell.source = SOLUTION.sub("", cell.source)
-        if "info" in cell.metadata.get("tags", []):
-            cell.source += f"\n> - **Run it:** [in Colab]({colab(f'notebooks/{FOLDER}/{name}')}); solutions are in the book"
+        if "info" in tags:
+            cell.source += f"\n> - **Run it:** [in Colab]({colab(address)}); solutions are in the book"
+        if not cell.source.strip():
+            continue
+        cells.append(cell)
+        if OPEN in tags:
+            name = re.sub(r"\W+", "-", next(titles).lower()).strip("-")
+            written = {"grade": True, "solution": True, "locked": False, "points": POINTS[OPEN]}
+            cells.append(new_markdown_cell(ANSWER, metadata={"nbgrader": _nbgrader(f"open-{name}", **written)}))
+    student.cells = cells
     return canonical(student)
+
+
+def _graded(each: Exercise, tag: str) -> list[NotebookNode]:
+    """The two cells of an exercise: the stub, and the check with its points as the value of its last line (partial credit)."""
+    stub = each.stub[: each.stub.rindex(f"exercises.{each.checker}(")].rstrip()
+    check = f"verdict = exercises.{each.checker}({each.answer})\nprint(verdict)\n{POINTS[tag]} * bool(verdict)  # points"
+    name = each.checker.replace("_", "-")
+    return [
+        new_code_cell(stub, metadata={"tags": [tag], "nbgrader": _nbgrader(name, grade=False, solution=True, locked=False)}),
+        new_code_cell(
+            check, metadata={"nbgrader": _nbgrader(f"{name}-check", grade=True, solution=False, locked=True, points=POINTS[tag])}
+        ),
+    ]
+
+
+def _nbgrader(name: str, **facts: bool | int) -> dict[str, object]:
+    """Metadata of nbgrader's cell format 3."""
+    return {"schema_version": 3, "task": False, "grade_id": name, **facts}
 
 
 def colab(path: str) -> str:

@@ -12,13 +12,13 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def stay_in_the_book(app: Any, page: str, source: list[str]) -> None:
-    """Make links to pages in the repository, which a notebook in Colab needs, links within the book: it is read offline."""
-    theme = app.config.html_theme_options
-    repository = f"]({theme['repository_url']}/blob/{theme['repository_branch']}/"
+    """Make links to the published book, which a notebook in Colab needs, links within this one: it is read offline."""
+    book = f"]({app.config.html_baseurl.rstrip('/')}/"
     folder = page.rpartition("/")[0]
     for name in app.env.found_docs:
+        ending = "ipynb" if name.startswith("notebooks/") else "md"
         for end in ")#":  # of the whole page, or of a section
-            source[0] = source[0].replace(f"{repository}{name}.md{end}", f"]({relpath(name, folder or '.')}.md{end}")
+            source[0] = source[0].replace(f"{book}{name}.html{end}", f"]({relpath(name, folder or '.')}.{ending}{end}")
 
 
 def put_right(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:

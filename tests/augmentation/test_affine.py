@@ -10,7 +10,7 @@ from tests.robustness.toys import images_and_labels, small_network
 from tsynd.augmentation import affine
 from tsynd.augmentation.affine import SHIFTED_RANGE, TRAIN_RANGE, Augmentation, augment
 from tsynd.errors import TsyndError
-from tsynd.robustness.test_time_augmentation import test_time_augmentation
+from tsynd.robustness.test_time_augmentation import test_time_augmentation as evaluate_augmented
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -102,7 +102,7 @@ def test_test_time_augmentation_of_models_whose_answer_is_known() -> None:
     def constant(batch: Tensor) -> Tensor:
         return torch.tensor([[1.0, 0.0]]).expand(len(batch), 2)
 
-    report = test_time_augmentation(constant, images, labels, 3, seeded())
+    report = evaluate_augmented(constant, images, labels, 3, seeded())
     assert report == {
         "inside": {"mean": 0.5, "worst": 0.5, "consistency": 1.0},
         "outside": {"mean": 0.5, "worst": 0.5, "consistency": 1.0},
@@ -113,12 +113,12 @@ def test_test_time_augmentation_of_models_whose_answer_is_known() -> None:
 def test_test_time_augmentation_is_paired_and_bounded() -> None:
     images, labels = images_and_labels(30)
     network = small_network(1, 12, 2)
-    one = test_time_augmentation(network, images, labels, 4, seeded(), batch_size=7)
-    assert one == test_time_augmentation(network, images, labels, 4, seeded())
+    one = evaluate_augmented(network, images, labels, 4, seeded(), batch_size=7)
+    assert one == evaluate_augmented(network, images, labels, 4, seeded())
     for section in (one["inside"], one["outside"]):
         assert 0 <= section["worst"] <= section["mean"] <= 1
         assert 0 <= section["consistency"] <= 1
     with pytest.raises(TsyndError, match="draws"):
-        test_time_augmentation(network, images, labels, 0)
+        evaluate_augmented(network, images, labels, 0)
     with pytest.raises(TsyndError, match="B >= 1"):
-        test_time_augmentation(network, images[:0], labels[:0], 1)
+        evaluate_augmented(network, images[:0], labels[:0], 1)

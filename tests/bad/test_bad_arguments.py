@@ -20,6 +20,7 @@ from tests.bad.calls import CALLS as PLAIN
 from tests.bad.calls import IMAGES, LABELS, classifier
 from tests.bad.mutations import no_longer_than, quick
 from tests.bad.objects import AUTOATTACK, OBJECTS, STUDY, synthesis
+from tests.bad.restated import restated
 from tsynd import robustness
 from tsynd.errors import TsyndError
 from tsynd.study import read_records, read_study, run_study, write_report
@@ -28,6 +29,7 @@ from tsynd.synthetic.sets import read_set
 from tsynd.training.checkpoint import load_checkpoint
 from tsynd.utils.validation import check_number, check_seed, check_tensors, check_whole
 
+pytestmark = pytest.mark.deep
 CALLS = PLAIN | OBJECTS
 
 NUMBERS: tuple[Any, ...] = (
@@ -94,16 +96,6 @@ def refused_or_finite(name: str, argument: str, value: Any, *, checked: bool) ->
         assert restated(value, said), said
         return
     assert not checked or all(bool(found.isfinite().all()) for found in numbers_in(made) if found.is_floating_point())
-
-
-def restated(value: Any, said: str) -> bool:
-    """Whether a message shows a value, or what it is of."""
-    if isinstance(value, Tensor):
-        return any(word in said for word in ("got", "found", "NaN", "no images", "off by", "images are float64"))
-    if isinstance(value, list | dict) and any(restated(each, said) for each in value):
-        return True
-    forms = [format(value, form) for form in ("g", ".3g")] if type(value) in (int, float) else []
-    return any(" ".join(text.splitlines()) in said for text in (str(value), repr(value), type(value).__name__, *forms))
 
 
 def arguments(kind: type | tuple[type, ...]) -> list[Any]:
@@ -248,7 +240,7 @@ def test_how_a_study_is_run(tmp_path: Path, changed: dict[str, Any], message: st
         ({"images": IMAGES[0]}, "images must be float of shape"),
         ({"images": IMAGES * 2}, "images must lie in"),
         ({"images": IMAGES.double()}, "images are float64 and Classifier is float32"),
-        ({"labels": LABELS + 1}, "labels must be below the model's 2 classes, got 2"),
+        ({"labels": LABELS + 1}, "labels must lie in 0 .. 1, got 0 .. 2"),
         ({"labels": [0, 1]}, "labels must be a tensor, got list"),
         ({"eps": "0.1"}, "eps must be a number, got '0.1'"),
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),

@@ -38,6 +38,8 @@ from tsynd.synthetic.sets import given_images, origin, read_set, source_data
 from tsynd.targeting.synthesis import COLUMNS
 from tsynd.training.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.deep
+
 
 def a_data_set(path: Path) -> None:
     data = tsynd.load(path, size=16)

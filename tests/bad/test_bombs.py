@@ -22,6 +22,8 @@ from tsynd.study.comparisons import Answers
 from tsynd.synthetic.sets import read_set
 from tsynd.training.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.deep
+
 MEMORY = 50 * 10**6
 
 

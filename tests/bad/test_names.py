@@ -12,6 +12,8 @@ from tests.bad.mutations import Files, no_longer_than
 from tsynd.data.quality import check
 from tsynd.errors import TsyndError
 
+pytestmark = pytest.mark.deep
+
 NAMES = (
     "../../x", "/etc/passwd", "C:\\x\\y.png", "..\\..\\x.png", "a\x00b.png", "x" * 300, "y/" * 3000, "~", "~root/x", ".", "..",
     "/", "cat", "\ud7ff", "con.png", "%2e%2e/x", "file:///etc/passwd", '"two\nlines"', "$HOME/x", "`id`", "-rf", "*",

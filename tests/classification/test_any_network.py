@@ -120,7 +120,7 @@ class Wrong(nn.Module):
         (Wrong(lambda logits: (logits, None)), r"Wrong must give a tensor of logits \(B, 2\), got tuple"),
         (
             Wrong(lambda logits: logits[:, :1]),
-            r"Wrong must give logits \(2, 2\) for 2 images, as many numbers .* got shape \(2, 1\)",
+            r"Wrong must give logits \(2, 2\) for 2 images, as many .* got shape \(2, 1\)",
         ),
         (Wrong(lambda logits: logits[:, :, None]), "features or maps: end in a linear layer"),
         (DenseNet(3, 2), r"images of shape \(2, 1, 28, 28\) do not pass through DenseNet"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.patience import finish
 from tsynd import cli
 from tsynd.errors import TsyndError
 
@@ -25,7 +26,10 @@ def tsynd(*arguments: str, home: Path | None = None) -> subprocess.CompletedProc
     if home:
         environment["HOME"] = environment["USERPROFILE"] = str(home)
     program = [sys.executable, "-c", "from tsynd.cli import main; main()"]
-    return subprocess.run([*program, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False)
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*program, *arguments], stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        said = finish(process)
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
 def test_run_says_what_it_does_and_where_the_report_is(tmp_path: Path) -> None:
@@ -114,7 +118,7 @@ def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) ->
         while "training" not in running.stdout.readline():
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
-        _, error = running.communicate(timeout=60)
+        _, error = finish(running)
     assert running.returncode == 130
     assert error == "error: interrupted: the same command goes on where it stopped\n"
     left = {path.name for path in tmp_path.iterdir()} - {"checkpoint.safetensors"}  # there or not: it is a matter of time

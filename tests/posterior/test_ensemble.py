@@ -83,7 +83,12 @@ def test_two_opposed_members_have_ln_2_and_equal_ones_0() -> None:
             member[-1].bias.copy_(torch.tensor([bias, 0.0]))  # type: ignore[operator]
     information = mutual_information(Ensemble([certain, opposed])(IMAGES))
     torch.testing.assert_close(information, torch.full((6,), math.log(2)))
-    torch.testing.assert_close(mutual_information(Ensemble([certain, copy.deepcopy(certain)])(IMAGES)), torch.zeros(6))
+    equal = copy.deepcopy(certain)
+    with torch.no_grad():
+        equal[-1].bias.mul_(2)  # type: ignore[operator]  # other weights, and the same certainty
+    torch.testing.assert_close(mutual_information(Ensemble([certain, equal])(IMAGES)), torch.zeros(6))
+    with pytest.raises(TsyndError, match="members 0 and 1 of an ensemble have the same weights, so they cannot disagree"):
+        Ensemble([certain, copy.deepcopy(certain)])(IMAGES)
 
 
 def test_resample_does_nothing_and_draws_nothing() -> None:
@@ -103,5 +108,5 @@ def test_members_of_several_types_and_on_the_meta_device() -> None:
 
 def test_heads_that_do_not_fit_the_trunk_are_refused() -> None:
     posterior = Ensemble.of_heads(nn.Flatten(), [nn.Linear(144, 3), nn.Linear(100, 3)])
-    with pytest.raises(TsyndError, match=r"shape \(B, 144\) does not pass through Linear"):
+    with pytest.raises(TsyndError, match=r"shape \(B, 144\) do not pass through Linear"):
         posterior(IMAGES)

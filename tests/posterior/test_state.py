@@ -11,11 +11,12 @@ from tests.posterior.toys import ALWAYS, FUNCTIONAL, IMAGES, Own, generator, own
 from tsynd.errors import TsyndError
 from tsynd.posterior import Ensemble, FullDropout, HeadDropout, Posterior
 from tsynd.uncertainty import mutual_information
+from tsynd.utils.rng import seeded
 
 
-def half_frozen() -> Own:
+def half_frozen(seed: int = 0) -> Own:
     """In training mode but for one layer, with one weight that needs no gradient."""
-    network = own().train()
+    network = own(seed=seed).train()
     network.drop.eval()
     network.first.weight.requires_grad_(False)
     return network
@@ -24,7 +25,7 @@ def half_frozen() -> Own:
 POSTERIORS: dict[str, Callable[[int | None], Posterior]] = {
     "full": lambda chunk: FullDropout(half_frozen(), 4, generator(), chunk),
     "head": lambda chunk: HeadDropout.from_model(half_frozen(), "drop", 4, generator=generator(), max_chunk=chunk),
-    "ensemble": lambda chunk: Ensemble([half_frozen(), half_frozen()], max_chunk=chunk),
+    "ensemble": lambda chunk: Ensemble([half_frozen(), half_frozen(seed=1)], max_chunk=chunk),
 }
 
 
@@ -157,9 +158,10 @@ def test_without_a_generator_masks_come_from_the_global_state() -> None:
 class InPlace(nn.Module):
     """A network that normalises what it is given in place."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.rest = plain(nn.Dropout(0.5))
+        with seeded(seed):
+            self.rest = nn.Sequential(nn.Flatten(), nn.Linear(144, 8), nn.Dropout(0.5), nn.Linear(8, 3))
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.rest(images.sub_(0.5).div_(0.25))
@@ -171,7 +173,7 @@ class InPlace(nn.Module):
     [
         lambda net: FullDropout(net, 4, max_chunk=1),
         lambda net: HeadDropout.from_model(net, "rest.3", 4),
-        lambda net: Ensemble([net, InPlace().eval()]),
+        lambda net: Ensemble([net, InPlace(seed=1).eval()]),
     ],
 )
 def test_a_network_that_works_in_place_leaves_the_images_as_they_were(of: Callable[[nn.Module], Posterior]) -> None:

@@ -177,7 +177,7 @@ def test_bad_input_is_refused() -> None:
         ({"labels": labels + 1}, "labels must lie in 0 .. 1"),
         ({"labels": labels.view(-1, 1)}, "labels must be int64"),
         ({"task": "multi-label"}, r"labels must be int64 of shape \(6, L\)"),
-        ({"task": "multi-label", "labels": labels.view(-1, 1).repeat(1, 2) + 1}, "labels must be 0 or 1"),
+        ({"task": "multi-label", "labels": labels.view(-1, 1).repeat(1, 2) + 1}, "labels must lie in 0 .. 1"),
         ({"task": "multiclass"}, "did you mean 'multi-class'"),
         ({"draws": 0}, "draws must be >= 1"),
         ({"eps": (-0.1,)}, "eps must lie in"),
@@ -194,7 +194,7 @@ def test_bad_input_is_refused() -> None:
 def test_probabilities_in_place_of_logits_are_refused() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(256, 2), nn.Softmax(dim=1)).eval()
     x, y = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
-    words = r"the model must return logits, got probabilities \(rows that sum to 1\)"
+    words = r"gives probabilities \(rows that sum to one\) where logits are needed"
     with pytest.raises(TsyndError, match=words):
         evaluate(network, x, y, "binary", draws=1, corruptions=(), eps=())
     for attack in (pgd, apgd, fgsm, random_squares):

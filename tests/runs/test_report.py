@@ -53,7 +53,7 @@ def test_figures_leave_matplotlib_as_it_was_and_are_the_same_twice(run: Run, tmp
 
 def test_a_row_of_differences_names_both_arms_where_they_are_compared_with_different_ones() -> None:
     place, found = ("phantom", "20"), Interval(0.1, -0.1, 0.3, 0.2)
-    pairs = [Difference(*pair, "auroc", place, 3, found) for pair in (("tsynd", "none"), ("tsynd", "entropy"))]
+    pairs = [Difference(*pair, "auroc", place, 3, found, found) for pair in (("tsynd", "none"), ("tsynd", "entropy"))]
     for shown, labels, told in (
         (pairs[:1], ["tsynd"], "difference to none"),
         (pairs, ["tsynd − none", "tsynd − entropy"], "difference"),

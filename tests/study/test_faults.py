@@ -15,6 +15,8 @@ from tsynd.study import runner as running_module
 from tsynd.study.plan import Planned, Study, Tier
 from tsynd.study.worker import run_block
 
+pytestmark = pytest.mark.deep
+
 TINY = {"steps": 6, "batch_size": 8, "refresh_every": 2, "refresh_count": 4, "capacity": 8, "samples": 4, "autoencoder_steps": 4}
 EVALUATION = {"draws": 1, "attack_steps": 1}
 

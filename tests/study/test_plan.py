@@ -8,10 +8,11 @@ import pytest
 from tsynd.errors import TsyndError
 from tsynd.study import read_study
 from tsynd.study.plan import Study, Tier
-from tsynd.study.records import check_study
+from tsynd.study.records import check_study, read_yaml
 
 ROOT = Path(__file__).parents[2]
 TIER = "{sets: [{data: phantom, per_class: 20}], seeds: 0-1, arms: [none, tsynd]}"
+CLAIM = "{name: c, text: It helps, arm: tsynd, others: [none], measures: [auroc]}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
@@ -69,7 +70,7 @@ def test_the_key_is_of_all_that_matters_and_not_of_the_device(monkeypatch: pytes
     assert key() == key(question="another text")
     assert len({key(), key(size=32), key(budget="smoke"), key(evaluate="val"), key(changes={"radius": 0.1})}) == 5
     before = key()
-    monkeypatch.setattr("tsynd.utils.environment.METHOD_VERSION", 99)
+    monkeypatch.setattr("tsynd.runs.config.METHOD_VERSION", 99)
     assert key() != before
 
 
@@ -77,6 +78,12 @@ def test_the_key_is_of_all_that_matters_and_not_of_the_device(monkeypatch: pytes
     ("text", "words"),
     [
         ("name: [", "cannot be read as YAML"),
+        (f"name: toy\ntiers: [{TIER}]\nclaims: [{{name: a}}]", "a claim must have name, text, arm, others and measures"),
+        (
+            f"name: toy\ntiers: [{TIER}]\nclaims: [{CLAIM.replace('auroc', 'aurok')}]",
+            "unknown measure 'aurok': did you mean 'auroc'",
+        ),
+        (f"name: toy\ntiers: [{TIER}]\nclaims: [{CLAIM.replace('[none]', 'none')}]", "others of a claim must be a list of texts"),
         ("- none", "a study must be `key: value` pairs"),
         (f"tiers: [{TIER}]", "a study lacks name"),
         ("name: toy\ntiers: []", "tiers must be a list with at least one entry"),
@@ -114,9 +121,10 @@ def test_a_missing_study_file(tmp_path: Path) -> None:
         read_study(tmp_path / "no.yaml")
 
 
-def test_committed_results_are_those_of_the_study_file_as_it_is() -> None:
-    """Keys last: an option that comes later may not orphan what was measured before it."""
+def test_committed_results_are_those_of_the_study_file_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys last: an option that comes later may not orphan what was measured before it, by the method's version of then."""
     for path in sorted((ROOT / "results").glob("*/study.yaml")):
+        monkeypatch.setattr("tsynd.runs.config.METHOD_VERSION", read_yaml(path)["method_version"])
         planned = {each.key for each in read_study(ROOT / "studies" / f"{path.parent.name}.yaml").runs()}
         done = {file.stem for file in (path.parent / "runs").glob("*.json")}
         assert done <= planned, path

@@ -7,16 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tsynd.errors import TsyndError
 from tsynd.study import write_report
-from tsynd.study.claims import PRIMARY, Claim
+from tsynd.study.claims import Claim
 from tsynd.study.comparisons import MEAN, Difference
 from tsynd.study.report import _adjust, _claims, _line
 from tsynd.study.statistics import Interval
+from tsynd.study.table import PRIMARIES
 from tsynd.utils.atomic_files import write_npz, write_text
 from tsynd.utils.environment import METHOD_VERSION
 
+ROOT = Path(__file__).resolve().parents[2]
+CLAIMS = yaml.safe_load((ROOT / "studies" / "main.yaml").read_text(encoding="utf-8"))["claims"]
 ARMS = {
     "none": 0.0, "reconstruction": 0.0, "random": 0.0, "sham": 0.0, "entropy": 0.0, "tsynd": 0.2, "mixup": 0.0, "pgd": 0.3,
     "mixup+pgd": 0.3, "guarded+mixup": 0.0, "guarded+mixup+pixel": 0.3, "label-smoothing": 0.0, "trivialaugment": 0.0,
@@ -26,7 +30,7 @@ ARMS = {
 
 def simulate(folder: Path, sets: tuple[str, ...] = ("a", "b"), seeds: int = 6, images: int = 120) -> Path:
     tier = {"name": "all", "sets": [{"data": data, "per_class": 20} for data in sets], "seeds": list(range(seeds)), "arms": []}
-    study = {"name": "toy", "question": "Q?", "decision": "D.", "primaries": ["auroc", "augmented", "pgd_2_255"], "tiers": [tier]}
+    study = {"name": "toy", "question": "Q?", "decision": "D.", "primaries": [*PRIMARIES], "tiers": [tier], "claims": CLAIMS}
     write_text(folder / "study.yaml", json.dumps(study))
     labels = np.arange(images) % 2
     for data in sets:
@@ -131,10 +135,10 @@ def test_holm_is_over_the_measures_that_decide_together(reported: Path) -> None:
     ],
 )
 def test_what_holm_does_not_let_pass_is_undecided(p_values: tuple[float, ...], verdicts: list[str]) -> None:
-    claim = Claim("toy", "Toys", "tsynd", ("none",), PRIMARY, every=True)
+    claim = Claim("toy", "Toys", "tsynd", ("none",), PRIMARIES, every=True)
     found = [
-        (claim, Difference("tsynd", "none", name, ("a", "20"), 9, Interval(0.1, 0.02, 0.2, p)))
-        for name, p in zip(PRIMARY, p_values, strict=True)
+        (claim, Difference("tsynd", "none", name, ("a", "20"), 9, Interval(0.1, 0.02, 0.2, p), Interval(0.1, 0.05, 0.15, p)))
+        for name, p in zip(PRIMARIES, p_values, strict=True)
     ]
     lines = [_line(*each) for each in found]
     assert {line["verdict"] for line in lines} == {"supported"}
@@ -145,7 +149,12 @@ def test_what_holm_does_not_let_pass_is_undecided(p_values: tuple[float, ...], v
 @pytest.mark.parametrize(("others", "verdict"), [(("none",), "supported"), (("none", "random"), "undecided")])
 def test_a_claim_is_not_supported_while_a_comparison_is_missing(others: tuple[str, ...], verdict: str) -> None:
     claim = Claim("toy", "Toys", "tsynd", others, ("auroc",))
-    found = [(claim, Difference("tsynd", "none", "auroc", (MEAN, "1"), 9, Interval(0.1, 0.02, 0.2, 0.01)))]
+    found = [
+        (
+            claim,
+            Difference("tsynd", "none", "auroc", (MEAN, "1"), 9, Interval(0.1, 0.02, 0.2, 0.01), Interval(0.1, 0.05, 0.15, 0.01)),
+        )
+    ]
     (told,) = _claims(found, [_line(*each) for each in found], [])
     assert told["verdict"] == verdict
     assert ("Not measured: AUROC against random." in told["sentence"]) == (verdict == "undecided")
@@ -155,7 +164,7 @@ def test_a_claim_is_not_supported_while_a_comparison_is_missing(others: tuple[st
 def test_a_claim_is_supported_when_every_comparison_is(low: float, verdict: str) -> None:
     claim = Claim("toy", "Toys", "tsynd", ("none", "random"), ("auroc",))
     intervals = {"none": Interval(0.1, 0.02, 0.2, 0.01), "random": Interval(0.1, low, 0.2, 0.01)}
-    found = [(claim, Difference("tsynd", other, "auroc", (MEAN, "1"), 9, each)) for other, each in intervals.items()]
+    found = [(claim, Difference("tsynd", other, "auroc", (MEAN, "1"), 9, each, each)) for other, each in intervals.items()]
     (told,) = _claims(found, [_line(*each) for each in found], [])
     assert told["verdict"] == verdict
 
@@ -244,5 +253,5 @@ def test_what_cannot_be_reported(tmp_path: Path) -> None:
         write_report(folder)
     path = folder / "runs" / "a-0-sham.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"method_version": 1}))
-    with pytest.raises(TsyndError, match="is of method version 1, this tsynd has version"):
+    with pytest.raises(TsyndError, match="holds runs of method versions 1, "):
         write_report(folder)

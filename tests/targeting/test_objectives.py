@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tsynd.targeting import OBJECTIVES, Guard
-from tsynd.targeting.objectives import log_prob
+from tsynd.targeting.objectives import Divergence, bind, log_prob
 
 # Two images, two samples, two classes; the mean predictions are (.8, .2) and (.3, .7).
 LOG_PROBS_BKC = torch.tensor([[[0.7, 0.3], [0.9, 0.1]], [[0.2, 0.8], [0.4, 0.6]]], dtype=torch.float64).log()
@@ -25,9 +25,20 @@ def test_each_name_stands_for_its_formula() -> None:
     information = [h - a for h, a in zip(total, aleatoric, strict=True)]
     expected = {"entropy": total, "cross_entropy": [-math.log(0.8), -math.log(0.3)]}
     expected |= dict.fromkeys(("mutual_information", "random", "reconstruction"), information)
+    expected["divergence"] = [0.0, 0.0]  # before it is bound to the predictions at the start
     assert set(expected) == set(OBJECTIVES)
     for name, values in expected.items():
         assert OBJECTIVES[name](LOG_PROBS_BKC, LABELS_B).tolist() == pytest.approx(values), name
+
+
+def test_divergence_is_that_of_the_mean_predictions_from_those_at_the_start() -> None:
+    start_BKC = torch.tensor([[[0.5, 0.5]], [[0.3, 0.7]]], dtype=torch.float64).log()
+    expected = 0.5 * math.log(0.5 / 0.8) + 0.5 * math.log(0.5 / 0.2)
+    assert bind(Divergence(), start_BKC)(LOG_PROBS_BKC, LABELS_B).tolist() == pytest.approx([expected, 0.0])
+    several = bind(Divergence(), SEVERAL_BKL2.flip(2))(SEVERAL_BKL2, torch.tensor([[1, 0]]))  # of several labels, the sum
+    one = 0.8 * math.log(0.8 / 0.4) + 0.2 * math.log(0.2 / 0.6)
+    other = 0.4 * math.log(0.4 / 0.8) + 0.6 * math.log(0.6 / 0.2)
+    assert several.item() == pytest.approx(one + other)
 
 
 def test_the_log_probability_of_several_labels_is_the_sum_of_theirs() -> None:

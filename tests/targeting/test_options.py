@@ -129,12 +129,12 @@ def nan_from(step: int) -> Any:
         ({"objective": 3}, "unknown objective 3"),
         ({"space": "pixels"}, "unknown space 'pixels': did you mean 'pixel'"),
         ({"autoencoder": None}, "needs an autoencoder, got None"),
-        ({"max_chunk": 0}, "max_chunk must be a whole number >= 1 or None, got 0"),
-        ({"max_chunk": 2.5}, "max_chunk must be a whole number >= 1 or None, got 2.5"),
-        ({"steps": 2.0}, "steps must be a whole number >= 0, got 2.0"),
-        ({"radius": "a"}, "radius must be >= 0, got a"),
+        ({"max_chunk": 0}, "max_chunk must be >= 1, got 0"),
+        ({"max_chunk": 2.5}, "max_chunk must be a whole number, got 2.5"),
+        ({"steps": 2.0}, "steps must be a whole number, got 2.0"),
+        ({"radius": "a"}, "radius must be a number, got 'a'"),
         ({"space": ["latent"]}, "unknown space"),
-        ({"guard": True}, "guard must be a Guard or None, got True"),
+        ({"guard": True}, "guard must be a Guard, got True"),
         ({"posterior": CLASSIFIER}, "posterior must be one, such as HeadDropout.of"),
         ({"sources": torch.arange(3)}, r"sources must have shape \(6,\), one for each image, got \(3,\)"),
         ({"images": IMAGES.half()}, "images must be float32 or float64, got torch.float16"),
@@ -177,5 +177,5 @@ def test_when_memory_runs_out_it_says_what_helps(error: Exception) -> None:
 
 @pytest.mark.parametrize("setting", [{"weight": -1.0}, {"bound": float("nan")}])
 def test_a_guard_without_sense_is_refused(setting: dict[str, Any]) -> None:
-    with pytest.raises(TsyndError, match=r"the guard's (weight|bound) must be a number >= 0"):
+    with pytest.raises(TsyndError, match=r"(weight|bound) must be >= 0"):
         Guard(**setting)

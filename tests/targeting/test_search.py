@@ -265,5 +265,5 @@ def test_bad_settings_are_refused(setting: dict[str, object], message: str) -> N
 
 def test_labels_that_do_not_fit_are_refused() -> None:
     autoencoder, classifier = networks()
-    with pytest.raises(TsyndError, match=r"labels_B must have shape \(5,\)"):
+    with pytest.raises(TsyndError, match=r"labels must have shape \(5,\)"):
         target(IMAGES, LABELS[:2], autoencoder, HeadDropout.of(classifier, 8, seeded()))

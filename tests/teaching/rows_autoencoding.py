@@ -1,5 +1,7 @@
 """Exercises of the chapter on images as codes."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -63,7 +65,7 @@ ALSO_RIGHT = {
     ],
 }
 
-ROWS = {
+ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
     "classifier_minds": (
         share_changed,
         lambda logits, copies, labels: ...,
@@ -125,6 +127,39 @@ ROWS = {
             (halves, "two halves"),
             (lambda codes, factor: codes.mean(dim=0), "Got ("),
             (lambda codes, factor: codes @ codes.T @ factor, "a direction has four"),
+        ],
+    ),
+}
+
+
+def correlation(read: Tensor, copied: Tensor) -> Tensor:
+    return torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(read.T, copied.T, strict=True)])
+
+
+def between(one: Tensor, other: Tensor, share: float) -> Tensor:
+    mixed = (1 - share) * one + share * other
+    norm = (1 - share) * one.norm(dim=1, keepdim=True) + share * other.norm(dim=1, keepdim=True)
+    return mixed / mixed.norm(dim=1, keepdim=True) * norm
+
+
+ROWS |= {
+    "worst_kept": (
+        lambda read, copied: correlation(read, copied).argmin(),
+        lambda read, copied: ...,
+        [
+            (lambda read, copied: (read - copied).square().mean(0).argmax(), "error is large in its unit"),
+            (lambda read, copied: ((read - copied).mean(0).abs() / read.std(0)).argmax(), "a constant shift is no loss"),
+            (lambda read, copied: (copied.std(0) / read.std(0)).argmin(), "has faded"),
+        ],
+    ),
+    "between_codes": (
+        between,
+        lambda one, other, share: ...,
+        [
+            (lambda one, other, share: (1 - share) * one + share * other, "the straight mixture"),
+            (lambda one, other, share: torch.nn.functional.normalize((1 - share) * one + share * other), "All codes have norm 1"),
+            (lambda one, other, share: 8 * torch.nn.functional.normalize((1 - share) * one + share * other), "norm root of D"),
+            (lambda one, other, share: between(other, one, share), "direction or norm is another"),
         ],
     ),
 }

@@ -1,5 +1,7 @@
 """Exercises of the chapter on data."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -68,7 +70,7 @@ def mean_precision(predicted_N: Tensor, labels_N: Tensor) -> float:
     return sum(shares) / 3
 
 
-ROWS = {
+ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
     "find_a_leak": (
         leaked,
         lambda train, test: ...,
@@ -108,6 +110,50 @@ ROWS = {
             (lambda predicted, labels: (predicted == labels).double().mean(), "plain accuracy"),
             (mean_precision, "divides by what was *predicted*"),
             (lambda predicted, labels: 1 - balanced(predicted, labels), "then their mean"),
+        ],
+    ),
+}
+
+
+def folds(hospital_N: Tensor, patient_N: Tensor) -> list[tuple[Tensor, Tensor]]:
+    found = []
+    for name in hospital_N.unique():
+        test_N = hospital_N == name
+        found.append((~test_N & ~torch.isin(patient_N, patient_N[test_N]), test_N))
+    return found
+
+
+def folds_that_leak(hospital_N: Tensor, patient_N: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return [(hospital_N != name, hospital_N == name) for name in hospital_N.unique()]
+
+
+def folds_without_the_shared(hospital_N: Tensor, patient_N: Tensor) -> list[tuple[Tensor, Tensor]]:
+    both = {p for p in patient_N.tolist() if len(hospital_N[patient_N == p].unique()) > 1}
+    alone = torch.tensor([p not in both for p in patient_N.tolist()])
+    return [((hospital_N != name), (hospital_N == name) & alone) for name in hospital_N.unique()]
+
+
+ROWS |= {
+    "leave_one_hospital_out": (
+        folds,
+        lambda hospital_N, patient_N: ...,
+        [
+            (folds_that_leak, "patient 2 was in another hospital"),
+            (folds_without_the_shared, "all of its images"),
+            (lambda h, p: [pair[::-1] for pair in folds(h, p)], "exchanged"),
+            (lambda h, p: [(h >= 0, h == name) for name in h.unique()], "in training and in the test"),
+            (lambda h, p: folds(h, p)[:2], "three pairs of masks"),
+            (lambda h, p: [(train & (p != 5), test) for train, test in folds(h, p)], "training lacks images"),
+        ],
+    ),
+    "without_the_leak": (
+        lambda score, leaked, known: (score - leaked * known) / (1 - leaked),
+        lambda score, leaked, known: ...,
+        [
+            (lambda score, leaked, known: score - leaked * known, "divide by their share"),
+            (lambda score, leaked, known: (score - leaked) / (1 - leaked), "not always right"),
+            (lambda score, leaked, known: score * (1 - leaked), "solve it"),
+            (lambda score, leaked, known: score, "sum over the two shares"),
         ],
     ),
 }

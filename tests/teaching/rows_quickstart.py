@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean, pstdev, stdev
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tsynd import RunConfig
@@ -40,7 +41,7 @@ def by_count(differences: Sequence[float]) -> tuple[float, str]:
 
 ALSO_RIGHT = {"read_targeted": [lambda *given: tuple(map(float, read(*given)))]}
 
-ROWS = {
+ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
     "run_pipeline": (
         fair_pair,
         lambda seed: (..., ...),
@@ -78,6 +79,43 @@ ROWS = {
             (by_count, "say 'better'. How far is their mean"),
             (lambda differences: (sum(differences), "cannot tell"), "the mean is not 0.240"),
             (lambda differences: (fmean(differences), "proved"), "must be one of better, worse, cannot tell"),
+        ],
+    ),
+}
+
+
+def seeds(gain: float, spread: float) -> int:
+    return max(2, int((2 * spread / gain) ** 2 + 1e-9) + 1)
+
+
+def search_did(source: Tensor, start: Tensor, targeted: Tensor) -> Tensor:
+    return (targeted - start).square().mean((1, 2, 3)) > (start - source).square().mean((1, 2, 3))
+
+
+ROWS |= {
+    "how_many_seeds": (
+        seeds,
+        lambda gain, spread: ...,
+        [
+            (lambda gain, spread: int(2 * spread / gain) + 1, "with the *root*"),
+            (lambda gain, spread: int((2 * spread / gain) ** 2 + 1e-9) + 1, "One difference has no spread"),
+            (lambda gain, spread: max(2, int((2 * spread / gain) ** 2)), "round up"),
+            (lambda gain, spread: max(2, int((spread / gain) ** 2) + 1), "one standard error"),
+            (lambda gain, spread: 10, "when is gain"),
+        ],
+    ),
+    "who_changed_more": (
+        search_did,
+        lambda source, start, targeted: ...,
+        [
+            (lambda source, start, targeted: search_did(start, source, targeted), "compare the targeted image with the *source*"),
+            (
+                lambda source, start, targeted: (targeted - start).mean((1, 2, 3)).abs() > (start - source).mean((1, 2, 3)).abs(),
+                "they cancel",
+            ),
+            (lambda source, start, targeted: ~search_did(source, start, targeted), "*autoencoder* changed more"),
+            (lambda source, start, targeted: True, "One True or False for each"),
+            (lambda source, start, targeted: torch.ones(4), "Root mean square"),
         ],
     ),
 }

@@ -134,3 +134,49 @@ ALSO_RIGHT: dict[str, list[Any]] = {
     "attack_the_average": [average_in_full],
     "judge_a_report": [dict(zip("abcde", VERDICTS, strict=True)), [word.upper() for word in VERDICTS]],
 }
+
+
+def norm_of(each: Tensor) -> Tensor:
+    return each.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+
+def round_step(x: Tensor, image: Tensor, gradient: Tensor, size: float, eps: float) -> Tensor:
+    offset = x + size * gradient / norm_of(gradient) - image
+    return (image + offset * (eps / norm_of(offset)).clamp(max=1)).clamp(0, 1)
+
+
+def round_unclamped(x: Tensor, image: Tensor, gradient: Tensor, size: float, eps: float) -> Tensor:
+    offset = x + size * gradient / norm_of(gradient) - image
+    return image + offset * (eps / norm_of(offset)).clamp(max=1)
+
+
+ROWS |= {
+    "round_step": (
+        round_step,
+        lambda *given: ...,
+        [
+            (lambda x, image, g, size, eps: (image + (x + size * g.sign() - image).clamp(-eps, eps)).clamp(0, 1), "other norm"),
+            (lambda x, image, g, size, eps: round_step(x, image, g, size * norm_of(g) / g.norm(), eps), "whole batch"),
+            (lambda x, image, g, size, eps: (x + size * g / norm_of(g)).clamp(0, 1), "the projection is missing"),
+            (
+                lambda x, image, g, size, eps: (image + (x + size * g / norm_of(g) - image).clamp(-eps, eps)).clamp(0, 1),
+                "hold each pixel",
+            ),
+            (round_unclamped, "outside of [0, 1]"),
+            (lambda x, image, g, size, eps: image, "unit vector of each image"),
+        ],
+    ),
+    "accuracy_curve": (
+        lambda broken, sizes: [(broken.amin(0) > size).double().mean() for size in sizes],
+        lambda broken, sizes: ...,
+        [
+            (lambda broken, sizes: [(broken > size).double().mean() for size in sizes], "means over the attacks"),
+            (lambda broken, sizes: [(broken.amin(0) >= size).double().mean() for size in sizes], "the size that broke it"),
+            (lambda broken, sizes: [(broken.amax(0) > size).double().mean() for size in sizes], "broke *last*"),
+            (lambda broken, sizes: [(broken.amin(0) <= size).double().mean() for size in sizes], "share that is broken"),
+            (lambda broken, sizes: [(broken.amin(0)[1:] > size).double().mean() for size in sizes], "wrong before"),
+            (lambda broken, sizes: [(broken > size).double().mean(1).min() for size in sizes], "best single attack"),
+            (lambda broken, sizes: [0.0] * 5, "For each image"),
+        ],
+    ),
+}

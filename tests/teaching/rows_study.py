@@ -149,3 +149,41 @@ ALSO_RIGHT: dict[str, list[Any]] = {
         dict(reversed(list(zip(("Ada", "Boris", "Chiara", "Deniz", "Ewa"), VERDICTS, strict=True)))),
     ],
 }
+
+
+def non_inferiority(low: float, high: float, margin: float) -> str:
+    return "not worse" if low >= -margin else "worse" if high < -margin else "undecided"
+
+
+def alarms(p_SL: Any, level: float) -> tuple[float, float]:
+    return (p_SL[:, -1] < level).mean(), (p_SL < level).any(axis=1).mean()
+
+
+ROWS |= {
+    "not_worse": (
+        non_inferiority,
+        lambda low, high, margin: ...,
+        [
+            (
+                lambda low, high, margin: "not worse" if low > 0 else "worse" if high < 0 else "undecided",
+                "nothing in it is a loss",
+            ),
+            (lambda low, high, margin: "not worse" if (low + high) / 2 > -margin else "worse", "to hold 0 is not to be equal"),
+            (lambda low, high, margin: "not worse" if low > -margin else "worse", "to hold 0"),
+            (lambda low, high, margin: "not worse" if high > -margin else "worse", "to hold 0"),
+            (lambda low, high, margin: "equal", "none of"),
+        ],
+    ),
+    "peeking": (
+        alarms,
+        lambda p, level: ...,
+        [
+            (lambda p, level: alarms(p, level)[::-1], "exchanged"),
+            (lambda p, level: ((p[:, -1] < level).mean(), (p < level).mean()), "share of *looks*"),
+            (lambda p, level: ((p[:, 0] < level).mean(), (p < level).any(1).mean()), "not at the first look"),
+            (lambda p, level: ((p[:, -1] < level).mean(), (p < level).all(1).mean()), "One is enough"),
+            (lambda p, level: ((p[:, -1] < level).mean(), (p.mean(1) < level).mean()), "mean of the p-values"),
+            (lambda p, level: (level, level), "are right, yours are"),
+        ],
+    ),
+}

@@ -206,3 +206,52 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
         ],
     ),
 }
+
+
+def partial(z: Tensor, z0: Tensor, gradient: Tensor, free_D: Tensor, size: float, radius: float) -> Tensor:
+    return step(z, z0, gradient * free_D, size, radius)
+
+
+def partial_back(z: Tensor, z0: Tensor, gradient: Tensor, free_D: Tensor, size: float, radius: float) -> Tensor:
+    return torch.where(free_D, step(z, z0, gradient, size, radius), z0)
+
+
+def partial_loose(z: Tensor, z0: Tensor, gradient: Tensor, free_D: Tensor, size: float, radius: float) -> Tensor:
+    masked = gradient * free_D
+    return z + size * 4 * masked / masked.norm(dim=1, keepdim=True)
+
+
+def allowed(path: Tensor, score: Tensor, log_p: Tensor, floor: float) -> Tensor:
+    permitted = score.masked_fill(log_p < floor, -torch.inf)
+    permitted[0] = permitted[0].clamp(min=-1e9)
+    return path[permitted.argmax(0), torch.arange(path.shape[1])]
+
+
+ROWS |= {
+    "partial_step": (
+        partial,
+        lambda *given: ...,
+        [
+            (lambda z, z0, gradient, free, size, radius: step(z, z0, gradient, size, radius), "should stay have moved"),
+            (partial_back, "too short"),
+            (partial_loose, "the projection is missing"),
+            (lambda z, z0, gradient, free, size, radius: z0, "in this order"),
+        ],
+    ),
+    "best_allowed": (
+        allowed,
+        lambda *given: ...,
+        [
+            (lambda path, score, log_p, floor: path[-1], "end of the way"),
+            (lambda path, score, log_p, floor: path[score.argmax(0), torch.arange(3)], "look at `floor`"),
+            (lambda path, score, log_p, floor: path[log_p.argmax(0), torch.arange(3)], "floor is a condition"),
+            (
+                lambda path, score, log_p, floor: path[
+                    torch.where((log_p >= floor).any(0), score.where(log_p >= floor, -1.0).argmax(0), 3), torch.arange(3)
+                ],
+                "keeps its start",
+            ),
+            (lambda path, score, log_p, floor: path[1], "each image's highest score"),
+        ],
+    ),
+}

@@ -121,3 +121,45 @@ ALSO_RIGHT: dict[str, list[Any]] = {
     "equal_cost": [lambda *numbers: round(matched(*numbers))],
     "which_control": [list(CONTROLS), [arm.upper() for arm in CONTROLS]],
 }
+
+
+def hardest(scores: Any, arm: str) -> tuple[str, list[float]]:
+    others = {name: values for name, values in scores.items() if name != arm}
+    name = max(others, key=lambda each: sum(others[each]))
+    return name, [ours - theirs for ours, theirs in zip(scores[arm], scores[name], strict=True)]
+
+
+def hardest_of_each_seed(scores: Any, arm: str) -> tuple[str, list[float]]:
+    others = [values for name, values in scores.items() if name != arm]
+    return hardest(scores, arm)[0], [scores[arm][seed] - max(each[seed] for each in others) for seed in range(4)]
+
+
+ROWS |= {
+    "draws_of_an_image": (
+        lambda batch, share, every, count, capacity: share * batch * every / count,
+        lambda *given: ...,
+        [
+            (lambda batch, share, every, count, capacity: share * batch / capacity, "in one step"),
+            (lambda batch, share, every, count, capacity: share * batch / capacity * every, "one refresh"),
+            (lambda batch, share, every, count, capacity: batch * every / count, "only a share"),
+            (lambda batch, share, every, count, capacity: capacity / count * every, "for how many steps it lives"),
+            (lambda batch, share, every, count, capacity: share * batch * capacity / count * every, "of all images together"),
+            (lambda batch, share, every, count, capacity: 1, "For how many steps"),
+        ],
+    ),
+    "strongest_control": (
+        hardest,
+        lambda scores, arm: ...,
+        [
+            (lambda scores, arm: (arm, scores[arm]), "cannot be its own control"),
+            (lambda scores, arm: ("none", scores[arm]), "not the control with the highest mean"),
+            (hardest_of_each_seed, "*of each seed*"),
+            (
+                lambda scores, arm: ("random", [b - a for a, b in zip(scores["none"], scores[arm], strict=True)]),
+                "easiest control",
+            ),
+            (lambda scores, arm: ("random", [-each for each in hardest(scores, arm)[1]]), "turn the sign"),
+            (lambda scores, arm: ("random", [0.0] * 4), "seed by seed"),
+        ],
+    ),
+}

@@ -1,6 +1,7 @@
 """Exercises of the chapter on uncertainty."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ ALSO_RIGHT = {
     "find_the_errors": [area_by_signs, lambda scores, wrong: float(area(scores.float(), wrong))],
 }
 
-ROWS = {
+ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
     "split_uncertainty": (
         split,
         lambda logits_BKC: ...,
@@ -138,6 +139,52 @@ ROWS = {
             (lambda s, w: (s[w][:, None] > s[~w]).double().mean(), "half a success"),
             (lambda s, w: (s[w][:, None] >= s[~w]).double().mean(), "half a success"),
             (lambda s, w: s[w].mean(), "Compare each error with each right prediction"),
+        ],
+    ),
+}
+
+
+def update(probs_KC: Tensor, label: int, other_KC: Tensor) -> Tensor:
+    return probs_KC[:, label] / probs_KC[:, label].sum() @ other_KC
+
+
+def entropies(probs: Tensor) -> Tensor:
+    return -(probs * probs.log()).sum(-1)
+
+
+def in_groups(probs_BKC: Tensor, group_of: list[int]) -> Tensor:
+    groups = torch.tensor(group_of)
+    return torch.stack([probs_BKC[..., groups == group].sum(-1) for group in groups.unique()], -1)
+
+
+def spread(probs_BKC: Tensor) -> Tensor:
+    return entropies(probs_BKC.mean(1)) - entropies(probs_BKC).mean(1)
+
+
+ROWS |= {
+    "after_the_label": (
+        update,
+        lambda probs, label, other: ...,
+        [
+            (lambda probs, label, other: other.mean(0), "count alike still"),
+            (lambda probs, label, other: probs[:, label] @ other, "no probabilities"),
+            (lambda probs, label, other: other[probs[:, label].argmax()], "one member alone"),
+            (lambda probs, label, other: update(probs, 1 - label, other), "counts *more*"),
+            (lambda probs, label, other: probs[:, label].softmax(0) @ other, "Bayes' rule"),
+        ],
+    ),
+    "merged_classes": (
+        lambda probs, group_of: spread(in_groups(probs, group_of)),
+        lambda probs, group_of: ...,
+        [
+            (lambda probs, group_of: spread(probs), "information about the class"),
+            (lambda probs, group_of: entropies(in_groups(probs, group_of).mean(1)), "total uncertainty"),
+            (lambda probs, group_of: entropies(in_groups(probs, group_of)).mean(1), "aleatoric part"),
+            (
+                lambda probs, group_of: spread(torch.stack([probs[..., :2].mean(-1), probs[..., 2]], -1)),
+                "are added, not averaged",
+            ),
+            (lambda probs, group_of: torch.zeros(4), "First make each member's"),
         ],
     ),
 }

@@ -160,3 +160,38 @@ ALSO_RIGHT: dict[str, list[Any]] = {
     "wrap_a_network": [fitted_by_parts],
     "apply_a_review": [lambda labels, decisions: dict(passed(labels, decisions))],
 }
+
+
+def kappa(first: list[str], second: list[str]) -> float:
+    agreed = sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
+    one, two = (each.count("accept") / len(each) for each in (first, second))
+    chance = one * two + (1 - one) * (1 - two)
+    return (agreed - chance) / (1 - chance)
+
+
+def agreed(first: list[str], second: list[str]) -> float:
+    return sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
+
+
+ROWS |= {
+    "two_experts": (
+        kappa,
+        lambda first, second: ...,
+        [
+            (agreed, "have not looked"),
+            (lambda first, second: 2 * agreed(first, second) - 1, "one half"),
+            (lambda first, second: kappa(first, second) * 0, "by chance they would"),
+        ],
+    ),
+    "size_inside": (
+        lambda eps, mean, std: 255 * eps / std,
+        lambda eps, mean, std: ...,
+        [
+            (lambda eps, mean, std: (255 * eps - mean) / std, "it cancels"),
+            (lambda eps, mean, std: eps / std, "multiplied by 255"),
+            (lambda eps, mean, std: (255 * eps / std.mean()).expand(3), "one number is not enough"),
+            (lambda eps, mean, std: 255 * eps * std, "divides"),
+            (lambda eps, mean, std: std, "differ by from"),
+        ],
+    ),
+}

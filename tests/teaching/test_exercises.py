@@ -1,9 +1,10 @@
 """Every exercise: its solution passes, its stub and plausible wrong answers fail with words that help.
 
-The table is in `tests/exercises/`, a file for each chapter: checker -> (solution, stub, [(wrong answer, words of the message)]).
+The table is beside this file, one for each chapter: checker -> (solution, stub, [(wrong answer, words of the message)]).
 A second one, ALSO_RIGHT, has right answers that are written otherwise: with numpy, in single precision, by another formula.
 """
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,23 @@ from typing import Any
 import nbformat
 import pytest
 import torch
-from book_exercises import Exercise
+from book_exercises import Exercise, transfer_tasks
 from book_exercises import exercises as exercises_of
 
 from tsynd.teaching import exercises
 from tsynd.teaching.exercises.checker import STUB, NotYet, checker
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = [runpy.run_path(str(path)) for path in sorted((ROOT / "tests" / "exercises").glob("rows_*.py"))]
+TABLES = [runpy.run_path(str(path)) for path in sorted(Path(__file__).parent.glob("rows_*.py"))]
 ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {name: row for table in TABLES for name, row in table["ROWS"].items()}
 ALSO_RIGHT = [(name, answer) for table in TABLES for name, row in table.get("ALSO_RIGHT", {}).items() for answer in row]
 CHECKERS = set(exercises.__all__) - {"NotYet", "Verdict", "checker"}
-IN_BOOK = {
-    (path.stem, exercise.checker): exercise
-    for path in sorted(ROOT.glob("notebooks/*.ipynb"))
-    for exercise in exercises_of(nbformat.read(path, as_version=4))
-}
+NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in sorted(ROOT.glob("notebooks/*.ipynb"))}
+IN_BOOK = {(stem, each.checker): each for stem, notebook in NOTEBOOKS.items() for each in exercises_of(notebook)}
+TRANSFER = {each.checker: each for notebook in NOTEBOOKS.values() for each in transfer_tasks(notebook)}
+# The solutions of the transfer tasks: a python block under each checker's name in the instructor's pack.
+SOLUTION = re.compile(r"^### `(\w+)`.*?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+IN_PACK = dict(SOLUTION.findall((ROOT / "instructor" / "tasks.md").read_text(encoding="utf-8")))
 
 
 def answer_in(code: str, answer: str) -> Any:
@@ -38,7 +40,9 @@ def answer_in(code: str, answer: str) -> Any:
 
 def test_every_checker_is_in_the_table_and_every_exercise_in_the_book_has_one() -> None:
     assert set(ROWS) == CHECKERS
-    assert {name for _, name in IN_BOOK} == CHECKERS
+    assert {name for _, name in IN_BOOK} | set(TRANSFER) == CHECKERS
+    assert set(TRANSFER) == set(IN_PACK)
+    assert not {name for _, name in IN_BOOK} & set(TRANSFER)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -81,6 +85,40 @@ def test_the_solution_in_the_notebook_passes_and_its_stub_does_not(exercise: Exe
     assert verdict, verdict
     stub = exercise.stub[: exercise.stub.rindex(f"exercises.{exercise.checker}(")]
     assert check(answer_in(stub, exercise.answer)).message == STUB
+
+
+@pytest.mark.parametrize("name", IN_PACK)
+def test_the_solution_in_the_pack_passes_and_is_on_no_page(name: str) -> None:
+    task, check = TRANSFER[name], getattr(exercises, name)
+    verdict = check(answer_in(IN_PACK[name], task.answer))
+    assert verdict, verdict
+    stub = task.stub[: task.stub.rindex(f"exercises.{name}(")]
+    assert check(answer_in(stub, task.answer)).message == STUB
+    lines = {line.strip() for line in IN_PACK[name].splitlines() if len(line) > 40 and not line.startswith("def ")}
+    pages = "\n".join(cell.source for notebook in NOTEBOOKS.values() for cell in notebook.cells)
+    assert sum(line in pages for line in lines) <= len(lines) / 2, "most of the solution stands on a page"
+
+
+def test_the_readers_own_error_keeps_its_traceback() -> None:
+    def inner(number: int) -> int:
+        return [1, 2][number]
+
+    def outer(number: int) -> int:
+        return inner(number)
+
+    @checker
+    def tripled(answer: Any) -> str:
+        answer(3)
+        return "Good."
+
+    verdict = tripled(outer)
+    assert isinstance(verdict.error, IndexError)
+    shown = repr(verdict)
+    assert shown.startswith("Not yet. Your function raised IndexError: list index out of range.\n\nTraceback")
+    assert "in outer" in shown
+    assert "return [1, 2][number]" in shown
+    assert "checker.py" not in shown, "the frames are those of the reader's code"
+    assert tripled(lambda number: number).error is None
 
 
 def test_a_checker_leaves_random_numbers_and_gradients_as_they_were() -> None:

@@ -12,6 +12,8 @@ from check_mutants import ROOT, SURVIVED, TABLE, Mutant, broken, main, misplaced
 
 from tsynd.errors import TsyndError
 
+pytestmark = pytest.mark.deep
+
 MUTANTS = read_table(TABLE)
 RESULTS = ROOT / "results" / "mutants"
 

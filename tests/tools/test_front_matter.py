@@ -64,7 +64,7 @@ def test_the_info_box_says_what_was_measured_and_where_one_is(tmp_path: Path) ->
     assert "phantoms, drawn by this package; BreastMNIST, 0.6 MB, downloaded on first use, CC BY 4.0" in box
     assert "[The first](00_first.ipynb)" in box
     assert "**You are here:** images → autoencoding → **uncertainty** → targeting → training → robustness → study" in box
-    assert "/blob/main/book/scope.md)" in box, "Colab cannot follow a relative link"
+    assert "/book/scope.html)" in box, "Colab cannot follow a relative link"
     assert "nothing" in front_matter.info(GOOD | {"needs": [], "step": None}, path)
 
 

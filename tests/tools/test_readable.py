@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 EXTENSION = runpy.run_path(str(Path(__file__).resolve().parents[2] / "book" / "extensions" / "readable.py"))
 APP = SimpleNamespace(
-    config=SimpleNamespace(html_theme_options={"repository_url": "https://example.org/a/b", "repository_branch": "main"}),
-    env=SimpleNamespace(found_docs={"book/scope", "book/index"}),
+    config=SimpleNamespace(html_baseurl="https://example.org/b/"),
+    env=SimpleNamespace(found_docs={"book/scope", "book/index", "notebooks/01_a"}),
 )
 
 
@@ -19,12 +19,14 @@ def read(page: str, text: str) -> str:
 
 
 def test_a_page_of_the_book_is_linked_within_it_and_nothing_else_is() -> None:
-    online = "https://example.org/a/b/blob/main"
-    assert read("notebooks/01_a", f"[scope]({online}/book/scope.md)") == "[scope](../book/scope.md)"
-    assert read("index", f"[scope]({online}/book/scope.md)") == "[scope](book/scope.md)"
+    online = "https://example.org/b"
+    assert read("notebooks/01_a", f"[scope]({online}/book/scope.html)") == "[scope](../book/scope.md)"
+    assert read("notebooks/01_a", f"[a part]({online}/book/scope.html#data)") == "[a part](../book/scope.md#data)"
+    assert read("index", f"[scope]({online}/book/scope.html)") == "[scope](book/scope.md)"
+    assert read("book/scope", f"[chapter 1]({online}/notebooks/01_a.html)") == "[chapter 1](../notebooks/01_a.ipynb)"
     for other in (
         f"[code]({online}/tsynd/runs/card.py)",
-        f"[other]({online}/book/scope.mdx)",
-        "[scope](https://example.org/book/scope.md)",
+        f"[other]({online}/book/scope.htm)",
+        "[scope](https://example.org/book/scope.html)",
     ):
         assert read("notebooks/01_a", other) == other

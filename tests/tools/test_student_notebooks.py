@@ -82,6 +82,19 @@ def test_another_repository_is_named_everywhere(tmp_path: Path) -> None:
         if path.suffix == ".ipynb":
             assert "someone/a.fork@course-2027" in json.dumps(json.loads(text))
     assert set_repository(root, "someone/a.fork") == []
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    assert config["html"]["baseurl"] == "https://someone.github.io/a.fork/"
+
+
+def test_colab_installs_a_release_once_there_is_one(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    set_repository(root, "someone/a.fork", release="v0.2.0")
+    assert yaml.safe_load((root / "_config.yml").read_text())["sphinx"]["config"]["html_context"]["tsynd_release"] == "v0.2.0"
+    assert all("someone/a.fork@v0.2.0" in path.read_text(encoding="utf-8") for path in root.glob("notebooks/*.ipynb"))
+    set_repository(root, "someone/a.fork", "main")
+    assert all("someone/a.fork@main" in path.read_text(encoding="utf-8") for path in root.glob("notebooks/*.ipynb"))
+    with pytest.raises(ValueError, match=r"a tag such as v0\.2\.0 is asked for, got '-x'"):
+        set_repository(root, "someone/a.fork", release="-x")
 
 
 @pytest.mark.parametrize(("name", "message"), [("tsynd", "OWNER/NAME is asked for"), ("https://x/y", "got 'https://x/y'")])

@@ -126,7 +126,7 @@ def test_sources_of_a_search_get_trivialaugment_where_they_are_meant_to() -> Non
     [
         ({"space": "pixels"}, "unknown space 'pixels': did you mean 'pixel'"),
         ({"posterior": "heads"}, "unknown posterior 'heads': did you mean 'head'"),
-        ({"members": 1}, "members must be a whole number >= 2, got 1"),
+        ({"members": 1}, "members must be >= 2, got 1"),
         ({"autoencoder_images": "some"}, "unknown autoencoder_images 'some'"),
         ({"source_augmentation": "none"}, "unknown source_augmentation 'none'"),
     ],

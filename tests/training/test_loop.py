@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,10 @@ def train(arm: str, seed: int = 0, recipe: Recipe = QUICK) -> tuple[Classifier, 
     autoencoder = build_autoencoder(1, 28, seed=1).eval()
     autoencoder.standardise(IMAGES)
     classifier = build_classifier(1, 28, 2, seed=2)
-    history, synthesis = train_classifier(classifier, IMAGES, LABELS, parse_arm(arm), recipe, autoencoder=autoencoder, seed=seed)
+    found = parse_arm(arm)
+    unlabelled = IMAGES.flip(-1) if found.consistency else None
+    settings: dict[str, Any] = {"autoencoder": autoencoder, "unlabelled": unlabelled, "seed": seed}
+    history, synthesis = train_classifier(classifier, IMAGES, LABELS, found, recipe, **settings)
     return classifier, history, synthesis
 
 

@@ -42,6 +42,9 @@ def official(folder: Path, name: str, size: int, monkeypatch: pytest.MonkeyPatch
     return arrays
 
 
+pytestmark = pytest.mark.deep
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [("breastmnist", 28), ("bloodmnist", 28), ("chestmnist", 28), ("retinamnist", 64), ("octmnist", 128), ("dermamnist", 224)],

@@ -12,6 +12,8 @@ from tsynd.runs.config import RunConfig
 from tsynd.utils import tensor_files
 from tsynd.utils.atomic_files import write_npz
 
+pytestmark = pytest.mark.deep
+
 
 def test_a_mapped_set_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)

@@ -1,13 +1,15 @@
 """The house's colours: told apart with any colour vision, and seen on the white card that every figure has."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from tsynd.utils.plotting import COLOURS, MARKERS, SETTINGS
+from tsynd.utils.plotting import _METHODS, COLOURS, MARKERS, SETTINGS, method_style
 
 # Machado, Oliveira and Fernandes (2009), doi:10.1109/TVCG.2009.113, severity 1: what a dichromat sees, on linear RGB.
 VISION = {
@@ -61,3 +63,20 @@ def test_lines_are_seen_on_the_white_card(colour: str) -> None:
 
 def test_each_colour_has_its_own_marker() -> None:
     assert len(set(MARKERS)) == len(MARKERS) == len(set(COLOURS)) == len(COLOURS)
+
+
+def test_each_method_has_a_colour_and_marker_that_no_other_has() -> None:
+    assert len(set(_METHODS.values())) == len(_METHODS)
+    study = yaml.safe_load((Path(__file__).resolve().parents[2] / "studies" / "main.yaml").read_text(encoding="utf-8"))
+    arms = [arm for tier in study["tiers"] for arm in tier["arms"]]
+    assert {arm if isinstance(arm, str) else arm.get("name", arm["arm"]) for arm in arms} <= set(_METHODS)
+
+
+def test_methods_of_ones_own_are_told_apart_in_one_figure() -> None:
+    arms = ["tsynd", *(f"mine-{number}" for number in range(16))]
+    assert len({tuple(method_style(arm, arms).values()) for arm in arms}) == len(arms)
+
+
+def test_the_four_methods_of_the_summary_are_told_apart_with_any_vision() -> None:
+    colours = tuple(method_style(arm)["color"] for arm in ("none", "random", "tsynd", "pgd"))
+    assert min(closest(colours, vision) for vision in VISION) > 15

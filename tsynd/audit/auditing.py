@@ -21,6 +21,7 @@ from tsynd.targeting.search import check_verbs
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.utils.batching import for_training
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_trial import tried
 from tsynd.utils.rng import generator_for, seed_for
 from tsynd.utils.validation import check_count, check_kind, check_name, check_range, check_seed, check_tensors
 
@@ -31,6 +32,7 @@ MEASURES = {
     "purity": "neighbours with the label, in code space",
     "cycle_error": "code lost on a round trip",
     "ssim": "SSIM to the start",
+    "sharpness": "sharpness, as a share of a real image's",
     "information": "mutual information, nats",
     "latent_displacement": "displacement of the code",
     "nearest_distance": "distance to the nearest real image",
@@ -162,7 +164,8 @@ def audit(
         say("training the judge")
         judge = train_judge(data, seed=seed, recipe=recipe, device=device, build=build)
     networks = [network for network in (classifier, judge, autoencoder) if isinstance(network, nn.Module)]
-    with frozen(*networks):
+    first_BCHW = _pictures(synthesis.reconstructions[:8]).to(device)
+    with tried(judge, first_BCHW, synthesis.labels), frozen(*networks):
         again: dict[str, Synthesis] = {}
         start_BD = codes(synthesis, autoencoder, device)[0] if autoencoder is not None else None
         if autoencoder is not None and start_BD is not None:

@@ -81,6 +81,8 @@ def searched_again(
                     posterior,
                     objective=objective,
                     space=synthesis.space,
+                    decode=synthesis.decode,
+                    displacement=synthesis.displacement,
                     minimise=minimise,
                     radius=synthesis.radius,
                     steps=synthesis.steps,

@@ -13,6 +13,7 @@ from tsynd.audit.measures import (
     encoded,
     nearest_real,
     purity,
+    sharpness,
     typical_distance,
 )
 from tsynd.autoencoding.training import ssim
@@ -79,6 +80,8 @@ class GroupEvaluator:
         self.k, self.real_ND = k, self._codes(data.train.images)
         self.real_NCHW = data.train.images if torch.equal(chosen, torch.arange(len(data.train))) else data.train.images[chosen]
         self.typical_distance = typical_distance(self.real_NCHW, generator_for(seed, "audit, typical distance"))
+        some = self.real_NCHW[:: max(1, len(self.real_NCHW) // 1000)]
+        self.typical_sharpness = sharpness(some.float() / 255).mean().item()
         self.oracle = oracle() if isinstance(data.train, PhantomSplit) and data.size == SIZE else None
         self.withheld = withheld_in(data.name) if self.oracle else None
 
@@ -129,6 +132,7 @@ class GroupEvaluator:
         agrees = judged_BC.argmax(-1) == labels_B
         columns = {
             "judge_agrees": agrees.double().mean(1) if several else agrees,
+            "sharpness": sharpness(images_BCHW.cpu()) / self.typical_sharpness,
             "information": predict(lambda batch: mutual_information(self.posterior(batch)), images_BCHW, BATCH, self.device),
         }
         if codes_BD is not None and self.real_ND is not None:

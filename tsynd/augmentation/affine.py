@@ -1,6 +1,7 @@
-"""Random affine, flip, contrast and brightness as one batched function: in training (`INSIDE`), and as a test of robustness."""
+"""Random affine, flip, contrast and brightness as one batched function, for training and as a test of robustness."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -8,7 +9,8 @@ from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_number, check_tensors
+from tsynd.utils.rules import check_fields, number
+from tsynd.utils.validation import check_images, check_number
 
 NUMBERS_PER_IMAGE = 7
 
@@ -36,11 +38,12 @@ class Augmentation:
     rotation: tuple[float, float] = (0.0, 0.0)
     translation: tuple[float, float] = (0.0, 0.0)
     scale: tuple[float, float] = (0.0, 0.0)
-    flip: float = 0.0
+    flip: Annotated[float, number(0, 1)] = 0.0
     brightness: tuple[float, float] = (0.0, 0.0)
     contrast: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("rotation", "translation", "scale", "brightness", "contrast"):
             given = getattr(self, name)
             if not isinstance(given, tuple | list) or len(given) != 2:
@@ -50,9 +53,6 @@ class Augmentation:
             if not 0 <= low <= high or (name in ("scale", "contrast") and high >= 1):
                 below = " < 1" if name in ("scale", "contrast") else ""
                 raise TsyndError(f"{name} must be (low, high) with 0 <= low <= high{below}, got ({low}, {high})")
-        check_number(flip=self.flip)
-        if not 0 <= self.flip <= 1:
-            raise TsyndError(f"flip must be a probability in [0, 1], got {self.flip}")
 
 
 TRAIN_RANGE = Augmentation(rotation=(0, 10), translation=(0, 0.08), scale=(0, 0.08), flip=0.5)
@@ -61,7 +61,7 @@ TRAIN_RANGE = Augmentation(rotation=(0, 10), translation=(0, 0.08), scale=(0, 0.
 SHIFTED_RANGE = Augmentation(
     rotation=(15, 30), translation=(0.10, 0.18), scale=(0.15, 0.25), flip=0.5, brightness=(0.04, 0.10), contrast=(0.15, 0.30)
 )
-"""Beyond training: what is drawn lies outside `INSIDE` in rotation, translation, scale, brightness and contrast at once.
+"""Beyond training: what is drawn lies outside `TRAIN_RANGE` in rotation, translation, scale, brightness and contrast at once.
 
 A shift is drawn before rotation and scale, which may shorten it along one axis.
 """
@@ -75,22 +75,19 @@ def augment(images_BCHW: Tensor, ranges: Augmentation, generator: torch.Generato
 
     Args:
         images_BCHW: (B, C, S, S) float in [0, 1], any device.
-        ranges: what to draw from, such as `INSIDE`.
+        ranges: what to draw from, such as `TRAIN_RANGE`.
         generator: a CPU generator; torch's global state without one.
 
     Returns:
         (B, C, S, S) float in [0, 1], same device and dtype.
 
     >>> images = torch.rand(2, 1, 28, 28)
-    >>> augment(images, INSIDE).shape
+    >>> augment(images, TRAIN_RANGE).shape
     torch.Size([2, 1, 28, 28])
     >>> bool((augment(images, Augmentation()) - images).abs().max() < 1e-5)  # no ranges: no change
     True
     """
-    check_tensors(images=images_BCHW)
-    if images_BCHW.ndim != 4 or 0 in images_BCHW.shape or not images_BCHW.is_floating_point():
-        found = f"{images_BCHW.dtype} of shape {tuple(images_BCHW.shape)}"
-        raise TsyndError(f"images must be float of shape (B, C, S, S) with B >= 1, got {found}")
+    check_images(images_BCHW, in_range=False)
     numbers_B7 = uniform((len(images_BCHW), NUMBERS_PER_IMAGE), generator, images_BCHW).to(images_BCHW.dtype)
     flip, *symmetric = numbers_B7.unbind(dim=1)
     rotation, right, down, scale, brightness, contrast = [2 * number - 1 for number in symmetric]

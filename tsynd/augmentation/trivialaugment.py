@@ -10,9 +10,8 @@ from torch import Tensor
 
 from tsynd.augmentation import intensity
 from tsynd.augmentation.affine import warp
-from tsynd.errors import TsyndError
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_range, check_tensors
+from tsynd.utils.validation import check_images
 
 LEVELS = 31  # strengths: 0, 1/30, ..., 1
 
@@ -43,12 +42,7 @@ def trivial_augment(images_BCHW: Tensor, generator: torch.Generator | None = Non
     >>> one.shape, torch.equal(one, same)
     (torch.Size([4, 1, 28, 28]), True)
     """
-    check_tensors(images=images_BCHW)
-    if images_BCHW.ndim != 4 or not images_BCHW.is_floating_point():
-        found = f"{images_BCHW.dtype} of shape {tuple(images_BCHW.shape)}"
-        raise TsyndError(f"images must be float of shape (B, C, S, S), got {found}")
-    if images_BCHW.device.type == "cpu":  # not on other devices, which would wait for it
-        check_range(images=images_BCHW)
+    check_images(images_BCHW, in_range=images_BCHW.device.type == "cpu")  # other devices would have to be waited for
     names = operations(images_BCHW.shape[1])
     operation_B, strength_B = drawn(len(images_BCHW), len(names), generator)
     changed_BCHW = images_BCHW.clone()
@@ -57,6 +51,23 @@ def trivial_augment(images_BCHW: Tensor, generator: torch.Generator | None = Non
         strength_b, rows_b = strength_B[rows_b].to(images_BCHW), rows_b.to(images_BCHW.device)
         changed_BCHW[rows_b] = OPERATIONS[names[number]](images_BCHW[rows_b], strength_b).clamp(0, 1)
     return changed_BCHW
+
+
+def rand_augment(images_BCHW: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Apply to each image two operations of `trivial_augment` in a row and cut a square of half the side out of it, grey .5.
+
+    This is the strong augmentation of FixMatch (Sohn et al. 2020, arXiv 2001.07685, appendix E): RandAugment with random
+    strengths, then Cutout (DeVries and Taylor 2017, arXiv 1708.04552). The square's centre lies anywhere, so part of the square
+    may lie outside.
+
+    Args, returns: as `trivial_augment`.
+    """
+    changed_BCHW = trivial_augment(trivial_augment(images_BCHW, generator), generator)
+    side = images_BCHW.shape[-1]
+    centre_B2 = uniform((len(images_BCHW), 2), generator, torch.empty(0)).to(images_BCHW) * side
+    away_BS2 = (torch.arange(side).to(images_BCHW)[None, :, None] + 0.5 - centre_B2[:, None]).abs()
+    inside_BSS = (away_BS2[:, :, None, 0] < side / 4) & (away_BS2[:, None, :, 1] < side / 4)
+    return changed_BCHW.masked_fill(inside_BSS[:, None], 0.5)
 
 
 def operations(channels: int) -> tuple[str, ...]:

@@ -141,9 +141,9 @@ class AnyAutoencoder(Standardised):
         check_count(1, batch_size=batch_size)
         first_BCHW = images_BCHW[: min(batch_size, 16)]  # enough to see what the callables return
         with torch.no_grad():
-            with seeded(0):  # a random encoder draws from torch's global state
-                with explained(f"images of shape {tuple(first_BCHW.shape)} do not pass through encode"):
-                    codes, again = (self.encode_raw(self._narrow(first_BCHW)) for _ in range(2))
+            # A random encoder draws from torch's global state.
+            with seeded(0), explained(f"images of shape {tuple(first_BCHW.shape)} do not pass through encode"):
+                codes, again = (self.encode_raw(self._narrow(first_BCHW)) for _ in range(2))
             _check_codes(codes, again, len(first_BCHW))
             self.expect(images_BCHW.shape[1:], codes.shape[1:])
             self.to(images_BCHW.device)

@@ -1,5 +1,6 @@
 """The command line: `tsynd run` and what comes after it. Errors are one plain line on stderr with exit code 2."""
 
+import io
 import signal
 import sys
 import threading
@@ -24,6 +25,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """The entry point: one handler for every error that a user can cause."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal's code page may lack a dash or a letter of a file's name
+            stream.reconfigure(errors="replace")
     ending = False
 
     def interrupt(*_: object) -> None:

@@ -23,6 +23,10 @@ def run(
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
     synthetic: Annotated[str | None, typer.Option(help="An .npz of synthetic images to train with.")] = None,
     review: Annotated[str | None, typer.Option(help="A .csv: only the images that it accepts or relabels are used.")] = None,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(help="Images without labels: rest (of the training split), or a folder. For arms with consistency."),
+    ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
     classifier: Annotated[
         str | None,
@@ -50,7 +54,7 @@ def run(
     per = _count(per_class)
     changes = _changes(set_ or [])
     config = RunConfig(
-        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, changes,
+        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes,
         classifier, head, classifier_weights, autoencoder, autoencoder_weights,
     )  # fmt: skip
     with reporter(quiet) as progress:

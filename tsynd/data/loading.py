@@ -77,11 +77,15 @@ def load(
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
 
 
+def is_name(name: str) -> bool:
+    """Whether `load` takes this for the name of a data set, whatever folder is called the same."""
+    return not name or name in REGISTRY or name == "phantom" or name.startswith("phantom:")
+
+
 def is_images(name: str) -> bool:
     """Whether `load` takes this for a folder or a CSV of image files, not for a data set by name or an `.npz`."""
     path = Path(name).expanduser()
-    named = not name or name in REGISTRY or name == "phantom" or name.startswith("phantom:")
-    return not named and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
+    return not is_name(name) and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
 
 
 def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:

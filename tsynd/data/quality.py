@@ -10,9 +10,10 @@ import numpy as np
 from tsynd.data.dataset import SPLITS, Dataset
 from tsynd.data.duplicates import clusters, exactly, near_pairs, nearly
 from tsynd.data.image_folder.decode_cache import in_parallel
-from tsynd.data.image_folder.image_file import ENDINGS, Picture, header_of, read_picture
+from tsynd.data.image_folder.image_file import Picture, header_of, read_picture
 from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
+from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.loading import is_images, load
 from tsynd.errors import TsyndError
 from tsynd.utils.downloads import Progress
@@ -90,12 +91,13 @@ def check(data: str, *, progress: Progress | None = None) -> QualityReport:
             if lacking := [name for name in dataset.classes if not counts[name]]:
                 text = f"{split} has no image of class {', '.join(map(repr, lacking))}"
                 found.findings.append(Problem("missing class", text))
+    found.findings += [Problem("one label each", note) for note in dataset.notes if "exactly one" in note]
     found.findings += _look_alikes(looks)
     return found
 
 
 def _check_files(data: str, listing: Listing, progress: Progress | None) -> QualityReport:
-    problems, items = list(listing.problems), listing.items
+    problems, items = [*listing.problems, *remarks(listing)], listing.items
     try:
         split_of = assign_splits(listing)
     except TsyndError as error:
@@ -134,8 +136,6 @@ def _check_files(data: str, listing: Listing, progress: Progress | None) -> Qual
         made.notes.append("no groups are given: whether images of one patient are in several splits cannot be seen")
     if len(listing.given) < len(SPLITS):
         made.notes.append(f"{', '.join(split for split in SPLITS if split not in listing.given)}: as tsynd divides them")
-    if others := len(listing.others) - sum(1 for one in renamed if "not read" in one.text):
-        made.notes.append(f"{others} file(s) passed over: names of images end in {', '.join(ENDINGS)}")
     return made
 
 

@@ -18,7 +18,7 @@ from tsynd.errors import TsyndError
 from tsynd.metrics.calibration import aurc, brier, ece, ece_interval, nll
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.rng import generator_for
-from tsynd.utils.validation import check_name, check_seed, check_tensors
+from tsynd.utils.validation import check_labels, check_name, check_seed, check_tensors
 
 __all__ = ["accuracy", "auroc", "balanced_accuracy", "error_auroc", "quadratic_kappa", "sensitivity_at_90_specificity"]
 
@@ -219,22 +219,13 @@ def _check_shapes(scores_BC: Tensor, labels_B: Tensor) -> None:
     if scores_BC.ndim != 2 or scores_BC.shape[1] < 2 or len(scores_BC) == 0 or not scores_BC.is_floating_point():
         found = f"{scores_BC.dtype} of {tuple(scores_BC.shape)}"
         raise TsyndError(f"probabilities must be float of shape (B, C) with B >= 1 and C >= 2, got {found}")
-    if labels_B.shape != scores_BC.shape[:1] or labels_B.dtype != torch.int64:
-        found = f"{labels_B.dtype} of shape {tuple(labels_B.shape)}"
-        raise TsyndError(f"labels must be int64 of shape ({len(scores_BC)},), got {found}")
-    if int(labels_B.min()) < 0 or int(labels_B.max()) >= scores_BC.shape[1]:
-        found = f"{int(labels_B.min())} .. {int(labels_B.max())}"
-        raise TsyndError(f"labels must lie in 0 .. {scores_BC.shape[1] - 1}, got {found}")
+    check_labels(labels_B, (len(scores_BC),), scores_BC.shape[1])
 
 
 def _check_multi_label(probs_BL: Tensor, labels_BL: Tensor) -> None:
     if probs_BL.ndim != 2 or probs_BL.numel() == 0:
         raise TsyndError(f"probabilities must have shape (B, L) with B >= 1 and L >= 1, got {tuple(probs_BL.shape)}")
-    if labels_BL.shape != probs_BL.shape or labels_BL.dtype != torch.int64:
-        got = f"{labels_BL.dtype} of shape {tuple(labels_BL.shape)}"
-        raise TsyndError(f"labels must be int64 of shape {tuple(probs_BL.shape)}, got {got}")
-    if int(labels_BL.min()) < 0 or int(labels_BL.max()) > 1:
-        raise TsyndError(f"labels must be 0 or 1, got {int(labels_BL.min())} .. {int(labels_BL.max())}")
+    check_labels(labels_BL, tuple(probs_BL.shape))
     if not bool(((probs_BL >= 0) & (probs_BL <= 1)).all()):
         raise TsyndError(f"probabilities must lie in [0, 1], got {float(probs_BL.min()):.4g} to {float(probs_BL.max()):.4g}")
 

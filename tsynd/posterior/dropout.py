@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError, unknown
-from tsynd.posterior.compatibility import pair_of, refuse_probabilities, refuse_uncontrolled, same, steady, trial
+from tsynd.posterior.compatibility import refuse_compiled, refuse_recomputing, refuse_uncontrolled
 from tsynd.posterior.masks import Masks
-from tsynd.posterior.protocol import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
+from tsynd.posterior.protocol import checked_chunk, checked_images, in_chunks
 from tsynd.posterior.sampled_forward import Expansion, active
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_passes import pair_of, same, steady, trial
+from tsynd.utils.network_trial import check_logits, check_weights, is_multi_label, refuse_probabilities
 from tsynd.utils.shape_errors import explained
 from tsynd.utils.validation import check_kind, check_number, check_whole
 
@@ -50,7 +52,7 @@ class MaskedDropout:
         self.networks: tuple[nn.Module, ...] = (network,)
         self.samples, self.max_chunk = samples, checked_chunk(max_chunk)
         self.split = None if split is None else _name_of(network, split)
-        self._brought, self._examined = dropout, False
+        self._brought, self._examined, self._climbed = dropout, False, False
         self.resample(generator)
 
     def resample(self, generator: torch.Generator | None = None) -> None:
@@ -79,11 +81,14 @@ class MaskedDropout:
         (network,), masks = self.networks, self._masks
         if not self._examined:
             self._examine(images_BCHW)
+        if not self._climbed and torch.is_grad_enabled() and images_BCHW.requires_grad:
+            refuse_recomputing(network, images_BCHW)
+            self._climbed = True
 
         def run(images_bCHW: Tensor, chosen: range) -> Tensor:  # also in the backward pass, under the same masks
             with frozen(network), explained(f"images of shape {tuple(images_BCHW.shape)} do not pass through {_kind(network)}"):
-                logits_bkC = self._expansion(len(images_bCHW), chosen, masks)(of_network_type(images_bCHW, network))
-                return log_probabilities(logits_bkC, bool(getattr(network, "multi_label", False)))
+                logits_bkC = self._expansion(len(images_bCHW), chosen, masks)(images_bCHW)
+                return log_probabilities(logits_bkC, is_multi_label(network))
 
         return in_chunks(run, images_BCHW, self.samples, self.max_chunk)
 
@@ -93,10 +98,12 @@ class MaskedDropout:
     def _examine(self, images_BCHW: Tensor) -> None:
         """Once, with two images: is all randomness in our hands, and do repeated rows without masks give what one row gives?"""
         (network,) = self.networks
+        refuse_compiled(network)
+        check_weights(network)
         with trial(network):
-            pair = of_network_type(pair_of(images_BCHW), network)
-            expected_2C = checked_logits(steady(network, pair), 2, _kind(network))
-            refuse_probabilities(expected_2C, _kind(network))
+            pair = pair_of(images_BCHW)
+            expected_2C = check_logits(network, steady(network, pair), 2)
+            refuse_probabilities(network, images_BCHW[:8], is_multi_label(network))
             if self._brought is None:
                 refuse_uncontrolled(network, pair, self.split)
             where = "the input" if self.split is None else f"layer {self.split!r}"

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
-from tsynd.posterior.compatibility import pair_of, refuse_probabilities, steady, trial
-from tsynd.posterior.protocol import checked_chunk, checked_images, checked_logits, in_chunks, of_network_type
+from tsynd.posterior.compatibility import refuse_recomputing
+from tsynd.posterior.protocol import checked_chunk, checked_images, in_chunks
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen, owner_of
+from tsynd.utils.network_passes import given, pair_of, steady, trial
+from tsynd.utils.network_trial import check_logits, check_weights, is_multi_label, refuse_probabilities
 from tsynd.utils.shape_errors import explained
 
 Function = Callable[[Tensor], Tensor]
@@ -61,7 +63,7 @@ class Ensemble:
         owners = [owner_of(function) for function in (trunk, *members)]
         self.networks = tuple(owner for owner in owners if isinstance(owner, nn.Module))
         self.samples, self.max_chunk = len(members), checked_chunk(max_chunk)
-        self.trunk, self.members, self._examined = trunk, tuple(members), False
+        self.trunk, self.members, self._examined, self._climbed = trunk, tuple(members), False, False
 
     def __len__(self) -> int:
         return self.samples
@@ -96,6 +98,10 @@ class Ensemble:
         shape = tuple(checked_images(images_BCHW).shape)
         if not self._examined:
             self._examine(images_BCHW)
+        if not self._climbed and torch.is_grad_enabled() and images_BCHW.requires_grad:
+            for network in self.networks if self.trunk is None else ():
+                refuse_recomputing(network, images_BCHW)
+            self._climbed = True
 
         def run(images_bCHW: Tensor, _: range) -> Tensor:
             with (
@@ -108,29 +114,43 @@ class Ensemble:
         return in_chunks(run, images_BCHW, 1, self.max_chunk)
 
     def _features(self, images_bCHW: Tensor) -> Tensor:
-        # Copies: a network may work in place.
-        return images_bCHW if self.trunk is None else self.trunk(of_network_type(images_bCHW.clone(), self.trunk))
+        return images_bCHW if self.trunk is None else self.trunk(given(images_bCHW, self.trunk))
 
     def _log_probs(self, member: Function, features: Tensor) -> Tensor:
-        logits = member(of_network_type(features.clone(), member))
-        logits_bC = checked_logits(logits, len(features), type(owner_of(member)).__name__)
-        owners = (owner_of(member), owner_of(self.trunk))
-        return log_probabilities(logits_bC, any(bool(getattr(owner, "multi_label", False)) for owner in owners))
+        logits_bC = check_logits(member, member(given(features, member)), len(features))
+        return log_probabilities(logits_bC, is_multi_label(member, self.trunk))
 
     def _examine(self, images_BCHW: Tensor) -> None:
         """Once, with two images: do all members give the same kind of output, and the same whenever they are asked?"""
+        check_weights(*self.networks)
         with trial(*self.networks):
-            features = pair_of(images_BCHW)
+            pair, first = pair_of(images_BCHW), images_BCHW[:8].detach()
             if self.trunk is not None:
-                features = steady(self.trunk, of_network_type(features, self.trunk))
+                pair, first = steady(self.trunk, pair), self._features(first)
             shapes = []
             for member in self.members:
-                refuse_probabilities(steady(member, of_network_type(features, member)), type(owner_of(member)).__name__)
-                shapes.append(tuple(self._log_probs(member, features).shape[1:]))
+                check_logits(member, steady(member, pair), 2)
+                refuse_probabilities(member, first, is_multi_label(member, self.trunk))
+                shapes.append(tuple(self._log_probs(member, pair).shape[1:]))
         for number, shape in enumerate(shapes):
             if shape != shapes[0]:
                 raise TsyndError(f"member {number} gives log-probabilities of shape {shape} for an image, member 0 {shapes[0]}")
+        _refuse_copies(self.members)
         self._examined = True
+
+
+def _refuse_copies(members: tuple[Function, ...]) -> None:
+    """Refuse members that have the same weights, as two copies of one file: they agree whatever is asked."""
+    weights = [[*owner.parameters()] if isinstance(owner := owner_of(each), nn.Module) else [] for each in members]
+    for number, own in enumerate(weights):
+        for other, theirs in enumerate(weights[:number]):
+            pairs = zip(own, theirs, strict=False)
+            if own and len(own) == len(theirs) and not own[0].is_meta and all(map(_equal, *zip(*pairs, strict=True))):
+                raise TsyndError(f"members {other} and {number} of an ensemble have the same weights, so they cannot disagree")
+
+
+def _equal(some: Tensor, other: Tensor) -> bool:
+    return some is other or (some.dtype == other.dtype and some.device == other.device and some.equal(other))
 
 
 def _checked_members(members: object, trunk: object) -> tuple[Function, ...]:

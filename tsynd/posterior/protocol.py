@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tsynd.errors import TsyndError
-from tsynd.utils.eval_mode import weights_type
-from tsynd.utils.validation import check_tensors, check_whole
+from tsynd.utils.validation import check_images, check_whole
 
 
 class Posterior(Protocol):
@@ -36,14 +35,7 @@ def check_posterior(posterior: object) -> None:
 
 def checked_images(images_BCHW: Tensor) -> Tensor:
     """The images, if they are a float batch (B, C, H, W) that is not empty."""
-    check_tensors(images=images_BCHW)
-    if images_BCHW.ndim != 4 or not images_BCHW.is_floating_point():
-        shape = tuple(images_BCHW.shape)
-        raise TsyndError(
-            f"images must be a floating-point (B, C, H, W) tensor in [0, 1], got shape {shape} of {images_BCHW.dtype}"
-        )
-    if len(images_BCHW) == 0:
-        raise TsyndError(f"images must hold at least one image, got an empty batch of shape {tuple(images_BCHW.shape)}")
+    check_images(images_BCHW, in_range=False)
     return images_BCHW
 
 
@@ -54,20 +46,6 @@ def checked_chunk(max_chunk: int | None) -> int | None:
     if max_chunk is not None and max_chunk < 1:
         raise TsyndError(f"max_chunk, the rows that pass through a network at a time, must be >= 1 or None, got {max_chunk}")
     return max_chunk
-
-
-def of_network_type(x: Tensor, function: object) -> Tensor:
-    """The tensor in the floating-point type of the network's weights (of its first one), so that they can be multiplied."""
-    return x.to(weights_type(function) or x.dtype)
-
-
-def checked_logits(logits: object, rows: int, name: str) -> Tensor:
-    """The network's output, if it is one row of logits for each row that went in."""
-    if not isinstance(logits, Tensor):
-        raise TsyndError(f"{name} must give a tensor of logits (B, classes), got {type(logits).__name__}")
-    if logits.ndim != 2 or len(logits) != rows:
-        raise TsyndError(f"{name} must give logits ({rows}, classes) for {rows} rows, got shape {tuple(logits.shape)}")
-    return logits
 
 
 def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
 from tsynd.posterior.masks import Masks, maskable
-from tsynd.posterior.protocol import checked_logits
+from tsynd.utils.network_passes import given
+from tsynd.utils.network_trial import check_logits
 
 
 def active(layer: nn.Module) -> bool:
@@ -51,7 +52,8 @@ class Expansion:
         self._open = split is None
 
     def __call__(self, images_bCHW: Tensor) -> Tensor:
-        rows = self._repeated(images_bCHW) if self._open else images_bCHW.clone()  # a copy: a network may work in place
+        images_bCHW = given(images_bCHW, self.network)
+        rows = self._repeated(images_bCHW) if self._open else images_bCHW
         with ExitStack() as hooks:
             for name, layer in self.network.named_modules():
                 if name == self.split:
@@ -62,7 +64,7 @@ class Expansion:
         kind = type(self.network).__name__
         if not self._open:
             raise TsyndError(f"layer {self.split!r} is not called in the forward of {kind}: split at one that is")
-        return checked_logits(logits, self.count * len(self.chosen), kind).unflatten(0, (self.count, len(self.chosen)))
+        return check_logits(self.network, logits, self.count * len(self.chosen)).unflatten(0, (self.count, len(self.chosen)))
 
     def _repeated(self, x: Tensor) -> Tensor:
         return x.repeat_interleave(len(self.chosen), dim=0)

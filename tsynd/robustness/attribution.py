@@ -5,6 +5,7 @@ reason: compare maps of networks with each other and with those of a network wit
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
-from tsynd.utils.batching import batches, check_floats, predict
+from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_passes import wide
+from tsynd.utils.network_trial import ask, tried
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_kind, check_name, check_number, check_range, check_tensors
+from tsynd.utils.validation import check_images, check_kind, check_name, check_number, check_range, check_tensors
 
 __all__ = ["attribute", "mass_inside", "randomised"]
 
@@ -62,19 +65,19 @@ def attribute(
     check_name("method of attribution", method, METHODS)
     check_kind(nn.Module, model=model)
     check_kind(nn.Module, optional=True, layer=layer)
-    check_floats(images_BCHW)
+    check_images(images_BCHW)
     start = _baseline(model, baseline, images_BCHW)
     if method == "grad_cam" and layer is None:
         layer = _last_block(model)
-    with frozen(model):
+    with tried(model, images_BCHW, gradient=True), frozen(model):
         logits_BC = predict(model, images_BCHW, BATCH)
         wanted_B = logits_BC.argmax(dim=1) if classes is None else classes
         _check_classes(wanted_B, logits_BC)
         wanted_B = wanted_B.to(images_BCHW.device)
         if method == "integrated_gradients":
-            explain = _integrated(explainers.IntegratedGradients(model), start)
+            explain = _integrated(explainers.IntegratedGradients(partial(_answer, model)), start)
         else:
-            explain = _cam(explainers.LayerGradCam(model, layer), images_BCHW.shape[-2:])
+            explain = _cam(explainers.LayerGradCam(partial(_answer, model), layer), images_BCHW.shape[-2:])
         maps = [explain(batch.clone(), wanted_B[where]) for where, batch in batches(images_BCHW, BATCH, images_BCHW.device)]
     return torch.cat(maps).detach()
 
@@ -127,6 +130,11 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     return copy
 
 
+def _answer(model: nn.Module, images_BCHW: Tensor) -> Tensor:
+    """Logits in single precision or wider, from a copy of the images in the network's own."""
+    return wide(ask(model, images_BCHW))
+
+
 def _integrated(explainer: Any, baseline: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     def explain(batch_BCHW: Tensor, classes: Tensor) -> Tensor:
         found = explainer.attribute(batch_BCHW, baseline.expand_as(batch_BCHW), target=classes, n_steps=STEPS)
@@ -154,7 +162,7 @@ def _baseline(model: nn.Module, given: Tensor | float | None, images_BCHW: Tenso
         check_number(baseline=given)
         if not 0 <= given <= 1:
             raise TsyndError(f"baseline must lie in [0, 1], got {given}")
-    start = torch.as_tensor(given, dtype=images_BCHW.dtype, device=images_BCHW.device)
+    start = torch.as_tensor(given, dtype=wide(images_BCHW[:0]).dtype, device=images_BCHW.device)
     check_range(baseline=start)
     wanted = (1, *images_BCHW.shape[1:])
     if start.ndim and (start.ndim != 4 or any(side not in (1, most) for side, most in zip(start.shape, wanted, strict=True))):

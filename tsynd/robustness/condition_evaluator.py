@@ -11,12 +11,14 @@ from torch import Tensor
 from tsynd.metrics.classification import scores
 from tsynd.posterior import Posterior
 from tsynd.robustness.attacks import checks_after, checks_before
-from tsynd.robustness.attacks.gradient import Model, apgd, pgd
+from tsynd.robustness.attacks.gradient import apgd, pgd
 from tsynd.robustness.attacks.square import random_squares
 from tsynd.robustness.conditions import condition, described
 from tsynd.robustness.corruptions import corrupt
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import batches
+from tsynd.utils.network_passes import Model, wide
+from tsynd.utils.network_trial import logits_of
 from tsynd.utils.rng import generator_for, uniform
 
 Answers = tuple[Tensor, Tensor | None]
@@ -46,7 +48,7 @@ class ConditionEvaluator:
         for _, batch in batches(self.images, self.batch_size, self.device):
             x = change(batch)
             with torch.no_grad():
-                found.append(scores(self.model(x), self.labels).cpu())
+                found.append(scores(wide(logits_of(self.model, x)), self.labels).cpu())
             information += self._informed(x)
         return torch.cat(found), torch.cat(information) if information else None
 
@@ -67,7 +69,7 @@ class ConditionEvaluator:
                 y = self.labels[where].to(self.device)[rows]
                 x[rows] = attack(self.model, batch[rows], y, eps=eps, start=start[rows])
                 with torch.no_grad():
-                    found[where][rows.cpu()] = scores(self.model(x[rows]), y).cpu()
+                    found[where][rows.cpu()] = scores(wide(logits_of(self.model, x[rows])), y).cpu()
             information += self._informed(x)
         right = self.right.view(*self.right.shape, 1)
         return torch.where(right, found, clean), torch.cat(information) if information else None

@@ -5,22 +5,22 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError
 from tsynd.metrics.classification import clean_metrics, error_auroc
 from tsynd.posterior import Posterior
-from tsynd.robustness.attacks.gradient import Model
-from tsynd.robustness.attacks.loss import refuse_probabilities
 from tsynd.robustness.condition_evaluator import STRONG, STRONG_EPS, ConditionEvaluator, by_pgd, proportional, share_of
 from tsynd.robustness.conditions import resampled
 from tsynd.robustness.corruptions import DEFAULT
 from tsynd.robustness.report import RobustnessReport
 from tsynd.robustness.test_time_augmentation import test_time_augmentation
 from tsynd.uncertainty import mutual_information
-from tsynd.utils.batching import predict
+from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_passes import Model, network_of
+from tsynd.utils.network_trial import logits_of, tried
 from tsynd.utils.rng import generator_for
 from tsynd.utils.validation import check_name, check_range, check_several, check_tensors, check_whole
 
@@ -81,8 +81,8 @@ def evaluate(
         augmentations), and a byte for each image in each of 1000 resamples.
 
     Raises:
-        TsyndError: for input that is wrong in shape, dtype or range, and for a model that returns probabilities; see
-            the functions that are called.
+        TsyndError: for input that is wrong in shape, dtype or range, and for a model that the trial refuses
+            (`tsynd.utils.network_trial.tried`), or that gives NaN for an image.
     """
     check_task(task)
     check_several(corruptions=corruptions, eps=eps)
@@ -90,11 +90,13 @@ def evaluate(
     say = progress or (lambda line: None)
     device = device or _device(model, images)
     labels = labels.cpu()
-    with _eval_mode(model, posterior):
+    sizes = list(eps)
+    _, first = next(batches(images, 8, device))
+    with _eval_mode(model, posterior), tried(model, first, labels, gradient=strong or any(sizes)):
+        if posterior is not None:
+            _check_posterior(posterior, model, first, labels.ndim == 2)
         say("clean")
         logits = predict(model, images, batch_size, device).double()
-        if task != "multi-label":
-            refuse_probabilities(logits)
         probs = logits.sigmoid() if task == "multi-label" else logits.softmax(dim=1)
         report: dict[str, Any] = {"clean": clean_metrics(probs, labels, task, seed=seed)}
         right = (probs > 0.5).long() == labels if task == "multi-label" else probs.argmax(dim=1) == labels
@@ -132,7 +134,7 @@ def evaluate(
             report["corruptions"][name] = {str(row["level"]): row["balanced_accuracy"] for row in of_name}
             rows += of_name
         report["attacks"] = {"pgd": {}, "n": len(chosen), "steps": attack_steps}
-        for size in eps:
+        for size in sizes:
             say(f"attack pgd, eps {size:.4f}")
             found = asked.attacked(by_pgd(attack_steps), "pgd", size, clean[0]) if size else clean
             rows.append(asked.row("attacks", "pgd", size, found))
@@ -170,15 +172,23 @@ def _information(posterior: Posterior | None, images: Tensor, batch_size: int, d
     return predict(lambda batch: mutual_information(posterior(batch)), images, batch_size, device)
 
 
+def _check_posterior(posterior: Posterior, model: Model, images: Tensor, several: bool) -> None:
+    """Refuse a posterior of other classes than the model's, or one that takes several labels for classes."""
+    with torch.no_grad():
+        classes, found = logits_of(model, images).shape[1], tuple(posterior(images).shape[2:])
+    if found != (wanted := (classes, 2) if several else (classes,)):
+        hint = ": of several labels its network needs an attribute multi_label that is true" if several else ""
+        raise TsyndError(f"the posterior must give log-probabilities (B, K, {str(wanted)[1:]} as the model, got {found}{hint}")
+
+
 def _eval_mode(model: Model, posterior: Posterior | None) -> AbstractContextManager[None]:
-    networks: tuple[nn.Module, ...] = (model,) if isinstance(model, nn.Module) else ()
-    networks += posterior.networks if posterior is not None else ()
+    networks = network_of(model) + (posterior.networks if posterior is not None else ())
     return frozen(*networks) if networks else nullcontext()
 
 
 def _device(model: Model, images: Tensor) -> torch.device:
-    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    return parameter.device if parameter is not None else images.device
+    parameters = (parameter for network in network_of(model) for parameter in network.parameters())
+    return next((parameter.device for parameter in parameters), images.device)
 
 
 def _check(images: Tensor, labels: Tensor, task: str, limit: int | None) -> None:

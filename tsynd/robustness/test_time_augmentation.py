@@ -1,23 +1,24 @@
 """Robustness to random test-time augmentation, inside and outside the range used in training."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from tsynd.augmentation.affine import SHIFTED_RANGE, TRAIN_RANGE, Augmentation, augment
-from tsynd.errors import TsyndError
 from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.utils.batching import batches, predict
-from tsynd.utils.validation import check_whole
+from tsynd.utils.network_trial import logits_of
+from tsynd.utils.rules import validated, whole
 
 
+@validated
 def test_time_augmentation(
     model: Callable[[Tensor], Tensor],
     images: Tensor,
     labels_B: Tensor,
-    draws: int,
+    draws: Annotated[int, whole(1)],
     generator: torch.Generator | None = None,
     *,
     batch_size: int = 256,
@@ -47,9 +48,6 @@ def test_time_augmentation(
     Raises:
         TsyndError: when `draws` < 1 or the set is empty.
     """
-    check_whole(draws=draws)
-    if draws < 1:
-        raise TsyndError(f"draws must be >= 1, got {draws}")
     clean_B = scores(predict(model, images, batch_size, device), labels_B).argmax(dim=-1)
     report: dict[str, Any] = {}
     for name, ranges in (("inside", TRAIN_RANGE), ("outside", SHIFTED_RANGE)):
@@ -74,5 +72,5 @@ def _predict_augmented(
     device: torch.device | None,
 ) -> Tensor:
     with torch.no_grad():
-        parts = [model(augment(batch, ranges, generator)).cpu() for _, batch in batches(images, batch_size, device)]
+        parts = [logits_of(model, augment(part, ranges, generator)).cpu() for _, part in batches(images, batch_size, device)]
     return torch.cat(parts)

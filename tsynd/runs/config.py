@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
 from tsynd.autoencoding.networks import KINDS
 from tsynd.classification.build import check_architecture
 from tsynd.errors import TsyndError, unknown
-from tsynd.training import Recipe, parse_arm
-from tsynd.training.arms import RECIPES
+from tsynd.training import Recipe, parse_arm, recipe_for
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.factories import FORMS, file_hash, find_factory, is_factory
+from tsynd.utils.rules import FLAG, check_fields, whole
 from tsynd.utils.validation import check_name, check_whole
 
 NETWORKS = ("classifier", "head", "classifier_weights", "autoencoder", "autoencoder_weights")
@@ -31,22 +31,13 @@ class Evaluation:
         TsyndError: when a number is out of range.
     """
 
-    draws: int = 10
-    attack_steps: int = 20
-    limit: int | None = None
-    strong: bool = False
+    draws: Annotated[int, whole(1)] = 10
+    attack_steps: Annotated[int, whole(1)] = 20
+    limit: Annotated[int, whole(1)] | None = None
+    strong: Annotated[bool, FLAG] = False
 
     def __post_init__(self) -> None:
-        for name in ("draws", "attack_steps", "limit"):
-            value = getattr(self, name)
-            if (value is None and name != "limit") or not isinstance(value, int | None) or isinstance(value, bool):
-                raise TsyndError(f"{name} must be a whole number, got {value!r}")
-            if value is not None:
-                check_whole(**{name: value})
-                if value < 1:
-                    raise TsyndError(f"{name} must be >= 1, got {value}")
-        if not isinstance(self.strong, bool):
-            raise TsyndError(f"strong must be true or false, got {self.strong!r}")
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -73,8 +64,7 @@ class RunConfig:
 
     Args:
         data: a data set's name (`breastmnist`, `phantom`, `phantom:seed=1`), a folder, or an `.npz` file.
-        arm: how to train; parts combine with `+` (see `tsynd.training.ARMS`). A named recipe (`tsynd.training.RECIPES`) is
-            written out as its arm and its changes.
+        arm: how to train: a method's name, or parts that combine with `+` (see `tsynd.training.METHODS` and `ARMS`).
         per_class: training images of each class; None or "all" for all.
         size: side of the images in px; None for 28, or a file's own size.
         seed: of the subset, the initialisation and all that is drawn.
@@ -84,6 +74,8 @@ class RunConfig:
         synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
         review: an expert's decisions about these images; rejected and unreviewed ones are left out.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        unlabelled: images without labels, for arms with consistency: `rest`, the training images that `per_class` leaves out,
+            or a folder. None means `rest` where the arm needs some.
         changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
         classifier: the network, as `tsynd.classification.build_classifier` takes it: `compact`, `resnet18`, …, or a factory of
             yours, `FILE.py:factory` or `package.module:factory`. None for the arm's own, which is `compact` for most.
@@ -107,6 +99,7 @@ class RunConfig:
     synthetic: str | None = None
     review: str | None = None
     skip_unreadable: bool = False
+    unlabelled: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
     classifier: str | None = None
     head: str | None = None
@@ -115,10 +108,6 @@ class RunConfig:
     autoencoder_weights: str | None = None
 
     def __post_init__(self) -> None:
-        if self.arm in RECIPES:
-            _, arm, numbers = RECIPES[self.arm]
-            object.__setattr__(self, "arm", arm)
-            object.__setattr__(self, "changes", numbers | dict(self.changes))
         for name in ("data", "arm", "budget", "evaluate", "device"):
             if not isinstance(getattr(self, name), str):
                 raise TsyndError(f"{name} must be a text, got {getattr(self, name)!r}")
@@ -128,10 +117,14 @@ class RunConfig:
             value = getattr(self, name)
             if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
-        for name in ("synthetic", "review", *NETWORKS):
+        for name in ("synthetic", "review", "unlabelled", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
-                raise TsyndError(f"{name} must be a text, such as the name of a file, got {getattr(self, name)!r}")
+                raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
         self._check_networks()
+        if self.unlabelled is not None and not parse_arm(self.arm).consistency:
+            raise TsyndError(
+                f"arm {self.arm!r} has no use for images without labels: add consistency to it, as in 'consistency+mixup'"
+            )
         if parse_arm(self.arm).objective and self.synthetic:
             raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
         if self.review and not self.synthetic:
@@ -151,6 +144,8 @@ class RunConfig:
         for name in self.changes:
             check_name("setting", name, known)
         _ = self.recipe, self.evaluation  # they check their own numbers
+        if self.unlabelled is None and parse_arm(self.arm).consistency and self.recipe.consistency_images == "unlabelled":
+            object.__setattr__(self, "unlabelled", "rest")
 
     def _check_networks(self) -> None:
         """Refuse networks that there are not, an arm that is for another one, and settings of a factory without any."""
@@ -169,8 +164,8 @@ class RunConfig:
 
     @property
     def recipe(self) -> Recipe:
-        """Every number of the training, the budget's but for `changes`."""
-        return replace(BUDGETS[self.budget].recipe, **self._changed(Recipe))
+        """Every number of the training: the budget's, but for those that come with the arm, and `changes`."""
+        return replace(recipe_for(self.arm, BUDGETS[self.budget].recipe), **self._changed(Recipe))
 
     @property
     def evaluation(self) -> Evaluation:
@@ -183,7 +178,8 @@ class RunConfig:
 
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
-        given = {"synthetic": self.synthetic, "review": self.review, "skip_unreadable": self.skip_unreadable or None}
+        given: dict[str, Any] = {"synthetic": self.synthetic, "review": self.review, "unlabelled": self.unlabelled}
+        given |= {"skip_unreadable": self.skip_unreadable or None}
         return {
             **{name: value for name, value in asdict(self).items() if name not in (*given, *NETWORKS, "changes")},
             **{name: value for name, value in given.items() if value is not None},
@@ -207,13 +203,13 @@ class RunConfig:
 
 
 def changes(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of a resolved configuration that are not those of its budget: what `RunConfig.changes` may have been.
+    """The numbers of a resolved configuration that are not those of its budget and arm: what `RunConfig.changes` may have been.
 
     >>> changes(RunConfig("phantom", changes={"radius": 0.1, "draws": 10}).resolved())
     {'radius': 0.1}
     """
     budget = BUDGETS[config["budget"]]
-    usual = asdict(budget.recipe) | asdict(budget.evaluation)
+    usual = asdict(recipe_for(config.get("arm", "none"), budget.recipe)) | asdict(budget.evaluation)
     found = {**config.get("recipe", {}), **config.get("evaluation", {})}
     return {name: value for name, value in found.items() if name in usual and usual[name] != value}
 

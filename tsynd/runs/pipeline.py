@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tsynd.audit import Audit, audit
@@ -15,6 +16,7 @@ from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
+from tsynd.data.image_folder.unlabelled import UnlabelledImages, unlabelled_images
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
@@ -65,6 +67,9 @@ def run(
         audited: audit the synthetic images, which trains a judge on the whole training set.
         data: a data set in memory (see `tsynd.data.from_arrays`), instead of loading `config.data`, which then only names it.
 
+    With images without labels, the sources of the synthetic images are among these: positions in the training split for
+    `rest`, in the folder otherwise, and then the synthetic images are not audited.
+
     Raises:
         TsyndError: for bad input, before anything is computed or replaced.
     """
@@ -99,6 +104,10 @@ def run(
         known_sources = origin(Path(config.synthetic)) is not None  # else they are not audited
         settings |= {"synthetic_identity": identity(given)}  # of what is trained on: the names of files say nothing
         review = {"review": decided} if decided else {}
+    pool: UnlabelledImages | None = None
+    if config.unlabelled:
+        pool = unlabelled_images(config.unlabelled, data, chosen, count=config.recipe.unlabelled_count, seed=config.seed)
+        settings |= {"unlabelled_fingerprint": pool.fingerprint}
     if folder:
         run_folder.open_folder(folder, settings, force)
     some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
@@ -108,15 +117,20 @@ def run(
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
         path = _shared(Path(shared), settings) if shared else folder / run_folder.AUTOENCODER if folder else None
-        whole = config.recipe.autoencoder_images == "all"
-        learnt_BCHW = for_training(data.train.images, device) if whole else images_BCHW
+        seen_by = config.recipe.autoencoder_images
+        learnt_BCHW = for_training(data.train.images, device) if seen_by == "all" else images_BCHW
+        if seen_by == "unlabelled" and pool is not None:
+            learnt_BCHW = for_training(torch.cat([some.images, pool.images]), device)
         autoencoder, autoencoder_loss = _autoencoder(config, settings, learnt_BCHW, path, seconds, say)
-    history, synthesis = _train(config, data, classifier, chosen, images_BCHW, labels_B, autoencoder, given, folder, seconds, say)
+    history, synthesis = _train(
+        config, data, classifier, chosen, images_BCHW, labels_B, autoencoder, given, pool, folder, seconds, say
+    )
 
     with _clock(seconds, "evaluation"):
         metrics, report = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
     seen = None
-    if audited and synthesis and (autoencoder or known_sources):
+    elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
+    if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
         with _clock(seconds, "audit"):
             seen = _audit(config, settings, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = seen.to_json() if seen else None
@@ -174,8 +188,10 @@ def _shared(folder: Path, settings: dict[str, Any]) -> Path:
     """Where the autoencoder lies that a run shares: named by all that it depends on."""
     recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise", "autoencoder_images")}
     names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
-    named = {name: value for name, value in settings.items() if name.startswith("autoencoder")}
-    return folder / f"{digest({name: settings[name] for name in names} | recipe | named)}.safetensors"
+    if recipe["autoencoder_images"] == "unlabelled":
+        recipe |= {"unlabelled_fingerprint": settings.get("unlabelled_fingerprint")}
+    recipe |= {name: value for name, value in settings.items() if name.startswith("autoencoder")}
+    return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
 
 
 def _train(
@@ -187,6 +203,7 @@ def _train(
     labels_B: Tensor,
     autoencoder: Standardised | None,
     given: Synthesis | None,
+    pool: UnlabelledImages | None,
     folder: Path | None,
     seconds: dict[str, float],
     say: Progress,
@@ -208,13 +225,15 @@ def _train(
             recipe,
             autoencoder=autoencoder,
             synthetic=given,
+            unlabelled=None if pool is None else for_training(pool.images, images_BCHW.device),
             seed=config.seed,
             progress=lambda step, loss: say("training", step + 1, steps_of(arm, recipe), f"loss {loss:.4f}"),
             checkpoint=folder / run_folder.CHECKPOINT if folder else None,
             checkpoint_every=CHECKPOINT_EVERY,
         )
         if synthesis:
-            synthesis = given or synthesis.to("cpu").with_sources(chosen)
+            sources = chosen if pool is None else torch.arange(len(pool)) if pool.index is None else pool.index
+            synthesis = given or synthesis.to("cpu").with_sources(sources)
         if folder and path:
             if synthesis:
                 save_synthesis(folder / run_folder.SYNTHETIC, synthesis, (data.name, fingerprint(data)))

@@ -15,8 +15,9 @@ from tsynd.classification import check_fitting
 from tsynd.data import load
 from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.image_file import ENDINGS, fit, quiet_pillow, read_picture
-from tsynd.data.image_folder.listing import SPLIT_NAMES, walk
-from tsynd.data.labels import names_of, numbers_of
+from tsynd.data.image_folder.listing import class_folder, split_folders, walk
+from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
+from tsynd.data.loading import is_name
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.runs.run import Run
@@ -24,6 +25,7 @@ from tsynd.uncertainty import mutual_information, predictive_entropy
 from tsynd.utils.atomic_files import write_text
 from tsynd.utils.batching import batches
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_trial import logits_of, tried
 from tsynd.utils.rng import generator_for
 from tsynd.utils.validation import check_kind
 
@@ -61,11 +63,11 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     check_fitting("images", images, classifier)
     posterior = HeadDropout.of(classifier, run.recipe.samples, generator_for(run.config["seed"], "evaluation masks"))
     columns: list[tuple[Tensor, ...]] = []
-    with torch.no_grad(), frozen(classifier):
+    _, first_BCHW = next(batches(images, 8, run.device))
+    with tried(classifier, first_BCHW), torch.no_grad(), frozen(classifier):
         for _, images_BCHW in batches(images, batch_size, run.device):
-            batch_BCHW = images_BCHW.to(next(classifier.parameters()).dtype)
-            log_probs_BKC = posterior(batch_BCHW)
-            logits_BC = classifier(batch_BCHW).double()
+            log_probs_BKC = posterior(images_BCHW)
+            logits_BC = logits_of(classifier, images_BCHW).double()
             probabilities_BC = logits_BC.sigmoid() if classifier.multi_label else logits_BC.softmax(dim=1)
             measured = (probabilities_BC, mutual_information(log_probs_BKC), predictive_entropy(log_probs_BKC))
             columns.append(tuple(column.cpu() for column in measured))
@@ -83,9 +85,10 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
     Args:
         path: the CSV; it appears whole or not at all.
         run: a finished run.
-        data: as `tsynd.load` takes it; or any folder of images. There a file's label is the name of the folder it lies in,
-            if that is one of the run's classes. A data set's labels are known if its classes are the run's; those of an `.npz`,
-            which names no classes, are taken for the run's numbers. Images of another size are resized, as in training.
+        data: as `tsynd.load` takes it; or any folder of images. There the class folder is the one
+            that `load` would take. A data set's labels are known if its classes are among the run's; those of an `.npz`, which
+            names no classes, are taken for the run's numbers. A name comes before a folder that is called the same. Images of
+            another size are resized, as in training.
         batch_size: images at a time.
 
     Raises:
@@ -98,7 +101,9 @@ def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256)
     names = ["split", "image", "label", "label_name", "predicted", "predicted_name", *chances, "mutual_information", "entropy"]
     table.writerow(names)
     folder = Path(data).expanduser()
-    for rows, images in _from_folder(folder, run, batch_size) if folder.is_dir() else _from_data(data, run, batch_size):
+    for rows, images in (
+        _from_folder(folder, run, batch_size) if folder.is_dir() and not is_name(data) else _from_data(data, run, batch_size)
+    ):
         found = predict(run, images, batch_size=batch_size)
         for position, (split, image, label) in enumerate(rows):
             probabilities_C = found.probabilities[position]
@@ -124,34 +129,41 @@ def _from_data(name: str, run: Run, batch_size: int) -> Iterator[tuple[list[Row]
     if data.channels != run.data.channels:
         kinds = {1: "1 channel (grey)", 3: "3 (RGB)"}
         raise TsyndError(f"{name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
-    numbers = tuple(map(str, range(len(run.data.classes))))  # the classes of an .npz, which names none
-    known = data.multi_label == run.data.multi_label and (
-        data.classes == run.data.classes or data.classes == numbers[: len(data.classes)]
-    )
+    numbers = same_classes(data.classes, run.data.classes)
+    if numbers is None and same_classes(data.classes, map(str, range(len(run.data.classes)))):
+        numbers = list(range(len(data.classes)))  # of an .npz, which names no classes
+    known = data.multi_label == run.data.multi_label and (not data.multi_label or numbers == list(range(len(run.data.classes))))
     for split in SPLITS:
         part = getattr(data, split)
         for start in range(0, len(part), batch_size):
             some = part[slice(start, start + batch_size)]
-            labels: list[Any] = list(some.labels) if known else [None] * len(some)
+            labels: list[Any] = [None] * len(some)
+            if known and numbers is not None:
+                labels = list(some.labels if data.multi_label else torch.tensor(numbers)[some.labels])
             yield [(split, start + offset, label) for offset, label in enumerate(labels)], some.images
 
 
 def _from_folder(folder: Path, run: Run, batch_size: int) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of whatever images lie in a folder, in the order of their names."""
     files = [file.relative_to(folder) for file in walk(folder) if file.suffix.lower() in ENDINGS]
+    splits = {path.name: split for split, path in split_folders(folder).items()}
+    numbers = {class_key(name): number for number, name in enumerate(run.data.classes)}
+    folders = [class_folder(file.parts, file.parts[0] in splits) for file in files]
+    sorted_by_class = any(name is not None and class_key(name) in numbers for name in folders)
     if not files:
         raise TsyndError(f"{folder} has no images (files that end in {', '.join(ENDINGS)})")
     for start in range(0, len(files), batch_size):
         rows: list[Row] = []
         pixels = []
-        for file in files[start : start + batch_size]:
+        for file, above in zip(files[start : start + batch_size], folders[start : start + batch_size], strict=True):
             with quiet_pillow():
                 image_CHW = fit(read_picture(folder / file), run.data.size)
             if len(image_CHW) > run.data.channels:
                 raise TsyndError(f"{folder / file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
             pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))
-            names = [part for part in file.parts[:-1] if part in run.data.classes and not run.data.multi_label]
-            label = torch.tensor(run.data.classes.index(names[-1])) if names else None
-            split = SPLIT_NAMES.get(file.parts[0].lower(), "") if len(file.parts) > 1 else ""
-            rows.append((split, file.as_posix(), label))
+            # The class folder is where `load` has it; only where no such folder is a class, the set lies further down.
+            names = [above or ""] if sorted_by_class else file.parts[:-1]
+            found = [numbers[class_key(name)] for name in names if class_key(name) in numbers and not run.data.multi_label]
+            split = splits.get(file.parts[0], "") if len(file.parts) > 1 else ""
+            rows.append((split, file.as_posix(), torch.tensor(found[0]) if found else None))
         yield rows, torch.from_numpy(np.stack(pixels))

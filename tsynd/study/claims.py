@@ -1,13 +1,13 @@
-"""The claims that a study decides: which arm is compared with which, by which measures.
+"""Claims: which arm is compared with which, by which measures. A study file lists its own, before its runs."""
 
-Arms, primary measures and the rule of decision stand in the study file, before its runs. This list of the main study's claims
-came when its first 195 runs were in; the two of the refined recipe came before their runs.
-"""
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
-from dataclasses import dataclass
+from tsynd.errors import TsyndError, unknown
+from tsynd.study.weighted_metrics import WEIGHTED
+from tsynd.utils.validation import check_name
 
-CONTROLS = ("none", "reconstruction", "random", "sham")
-CHEAP = ("mixup", "label-smoothing", "trivialaugment")
 MARGIN = 0.01  # how much worse counts as not worse
 
 
@@ -31,100 +31,30 @@ class Claim:
     beside: tuple[str, ...] = ()
     unmasked: bool = False
 
+    @classmethod
+    def read(cls, found: object) -> "Claim":
+        """Return the claim of one entry of a study file.
 
-PRIMARY = ("auroc", "augmented", "pgd_2_255")
-
-CLAIMS = (
-    Claim(
-        "accuracy",
-        "Targeting improves classification with few images",
-        "tsynd",
-        CONTROLS,
-        ("auroc", "accuracy", "balanced_accuracy", "nll"),
-    ),
-    Claim(
-        "augmentation",
-        "Targeting makes robust against random test-time augmentation",
-        "tsynd",
-        CONTROLS,
-        ("augmented", "augmented_inside", "corrupted"),
-    ),
-    Claim(
-        "attacks",
-        "Targeting makes robust against adversarial attacks",
-        "tsynd",
-        CONTROLS,
-        ("pgd_2_255", "pgd_4_255"),
-    ),
-    Claim(
-        "ceiling",
-        "Targeting is as robust against attacks as adversarial training",
-        "tsynd",
-        ("pgd",),
-        ("pgd_2_255", "pgd_4_255", "auroc"),
-        not_worse=True,
-    ),
-    Claim(
-        "objective",
-        "Mutual information is a better target than entropy",
-        "tsynd",
-        ("entropy",),
-        ("auroc", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll"),
-    ),
-    Claim(
-        "gaps",
-        "Targeting fills gaps in the training set",
-        "tsynd",
-        ("none", "random", "sham"),
-        ("subgroup",),
-    ),
-    Claim(
-        "recipe",
-        "Our recipe, guarded+mixup, is worth recommending",
-        "guarded+mixup",
-        CHEAP,
-        PRIMARY,
-        every=True,
-    ),
-    Claim(
-        "direction",
-        "In our recipe it is the direction of the search that helps",
-        "guarded+mixup",
-        ("random+mixup", "sham+mixup"),
-        PRIMARY,
-        every=True,
-    ),
-    Claim(
-        "refined",
-        "Our recipe as two rounds refined it is worth recommending",
-        "refined",
-        CHEAP,
-        PRIMARY,
-        every=True,
-    ),
-    Claim(
-        "refined direction",
-        "In the refined recipe it is the targeted images that help",
-        "refined",
-        ("mixup+trivialaugment", "refined-random"),
-        PRIMARY,
-        every=True,
-    ),
-    Claim(
-        "adversarial",
-        "guarded+mixup+pixel can replace adversarial training",
-        "guarded+mixup+pixel",
-        ("pgd", "mixup+pgd"),
-        ("auroc", "pgd_4_255", "apgd_4_255", "square_4_255"),
-        every=True,
-        not_worse=True,
-        beside=("nll",),
-        unmasked=True,
-    ),
-)
-
-ELSEWHERE = {
-    "High mutual information marks what is missing": "on phantoms, whose truth is known, it does not: results/phantom-claim",
-    "The classifier looks at more meaningful regions": "on phantoms, whose lesions are known, it does not: results/attribution",
-}
-"""Claims that other studies decide."""
+        Raises:
+            TsyndError: for a key, a type or a measure that is not right.
+        """
+        kinds = {each.name: each.type for each in fields(cls)}
+        if not isinstance(found, Mapping) or not {"name", "text", "arm", "others", "measures"} <= found.keys():
+            raise TsyndError(f"a claim must have name, text, arm, others and measures, got {found!r}")
+        values: dict[str, Any] = {}
+        for name, value in found.items():
+            if name not in kinds:
+                raise unknown("key of a claim", str(name), kinds)
+            several = kinds[name] == tuple[str, ...]
+            right = (
+                isinstance(value, list) and all(isinstance(each, str) for each in value)
+                if several
+                else type(value) is kinds[name]
+            )
+            if not right:
+                wanted = "a list of texts" if several else {str: "a text", bool: "true or false"}[kinds[name]]  # type: ignore[index]
+                raise TsyndError(f"{name} of a claim must be {wanted}, got {value!r}")
+            values[name] = tuple(value) if several else value
+        for measure in (*values["measures"], *values.get("beside", ())):
+            check_name("measure", measure, WEIGHTED)
+        return cls(**values)

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tsynd.errors import TsyndError
-from tsynd.study.claims import CLAIMS, Claim
+from tsynd.study.claims import Claim
 from tsynd.study.records import RUNS, read_records
-from tsynd.study.statistics import Array, Interval, crossed, interval, resampled_images, resampled_seeds
+from tsynd.study.statistics import Array, Interval, crossed, interval, mean_of, resampled_images, resampled_seeds, two_way
 from tsynd.study.weighted_metrics import LOWER_IS_BETTER, has, measure
-from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.rng import seed_for
 from tsynd.utils.safe_parsing import open_npz
 
@@ -25,7 +24,10 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Difference:
-    """One comparison at one place: the arm minus another, by seeds that both have; better is above 0, also for losses."""
+    """One comparison at one place: the arm minus another, by seeds that both have; better is above 0, also for losses.
+
+    found: the interval of the crossed bootstrap, which decides. components: the one from components of variance.
+    """
 
     arm: str
     other: str
@@ -33,6 +35,7 @@ class Difference:
     place: Place
     seeds: int
     found: Interval
+    components: Interval
 
 
 class Answers:
@@ -40,19 +43,19 @@ class Answers:
 
     Args:
         folder: of the study.
+        groups: by the name of a set, (N,) numbers of the patients of its test images: these are then resampled, with all their
+            images.
 
     Raises:
-        TsyndError: when it holds no runs, one of another version of the method, or lacks the answers of one that is done.
+        TsyndError: when it holds no runs, runs of several versions of the method, or lacks the answers of one that is done.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.records = folder, read_records(folder)
+    def __init__(self, folder: Path, groups: Mapping[str, npt.NDArray[np.generic]] | None = None) -> None:
+        self.folder, self.records, self.groups = folder, read_records(folder), groups or {}
         if not self.records:
             raise TsyndError(f"{folder} holds no runs: name the folder of a study (--out of `tsynd study run`)")
-        for record in self.records:
-            if record["method_version"] != METHOD_VERSION:
-                made = f"{folder / RUNS / record['key']}.json is of method version {record['method_version']}"
-                raise TsyndError(f"{made}, this tsynd has version {METHOD_VERSION}: the two cannot be compared")
+        if len(versions := sorted({record["method_version"] for record in self.records})) > 1:
+            raise TsyndError(f"{folder} holds runs of method versions {', '.join(map(str, versions))}: they cannot be compared")
         self.keys: dict[Place, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
         for record in self.records:
             if record["status"] == "done":
@@ -82,7 +85,8 @@ class Answers:
             answers = self.arrays(key)
             if place not in self._weights:
                 generator = np.random.default_rng(seed_for(0, f"images of {place}"))
-                self._weights[place] = resampled_images(answers["labels"], generator)
+                groups_N = self.groups.get(place[0])
+                self._weights[place] = resampled_images(answers["labels"], generator, groups_N=groups_N)
             weights_RN = self._weights[place]
             if len(answers["labels"]) != weights_RN.shape[1]:
                 raise TsyndError(
@@ -107,7 +111,9 @@ class Answers:
         under_SR = sign * np.stack([a[1] - b[1] for a, b in pairs])
         generator = np.random.default_rng(seed_for(0, f"seeds of {place}, {len(seeds)}"))
         resampled_R = crossed(under_SR, resampled_seeds(len(seeds), generator))
-        return Difference(arm, other, name, place, len(seeds), interval(float(means_S.mean()), resampled_R)), resampled_R
+        bootstrap = interval(float(means_S.mean()), resampled_R)
+        components = two_way(means_S, under_SR, self._weights[place].shape[1])
+        return Difference(arm, other, name, place, len(seeds), bootstrap, components), resampled_R
 
     def mean_difference(self, arm: str, other: str, name: str, per_class: Mapping[str, str]) -> Difference | None:
         """The mean over sets, each resampled on its own; `per_class` says at which number of images each set is taken."""
@@ -118,7 +124,8 @@ class Answers:
         mean = float(np.mean([one.found.mean for one, _ in there]))
         resampled_R = np.mean([resamples for _, resamples in there], axis=0)
         fewest = min(one.seeds for one, _ in there)
-        return Difference(arm, other, name, (MEAN, str(len(there))), fewest, interval(mean, resampled_R))
+        bootstrap, components = interval(mean, resampled_R), mean_of([one.components for one, _ in there])
+        return Difference(arm, other, name, (MEAN, str(len(there))), fewest, bootstrap, components)
 
 
 def _checked(arrays: dict[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
@@ -145,9 +152,9 @@ def main_sizes(study: Mapping[str, Any]) -> dict[str, str]:
     return sizes
 
 
-def compared(answers: Answers, sizes: Mapping[str, str]) -> Iterator[tuple[Claim, Difference]]:
+def compared(answers: Answers, claims: Sequence[Claim], sizes: Mapping[str, str]) -> Iterator[tuple[Claim, Difference]]:
     """Every comparison of every claim: at each place, and the mean over sets."""
-    for claim in CLAIMS:
+    for claim in claims:
         for other in claim.others:
             for name in (*claim.measures, *claim.beside):
                 for place in answers.places():

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, styled
+from tsynd.utils.plotting import MARKERS, Picture, method_style, styled
 
 if TYPE_CHECKING:
     from tsynd.study.comparisons import Difference
 
+GREYS = ("#000000", "#777777", "#444444")  # of data sets: colours belong to methods
 TITLES = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}
 
 
@@ -44,9 +45,8 @@ def forest(differences: Sequence["Difference"]) -> Figure:
             ]
             low, high = [found.mean - found.low for _, found in rows], [found.high - found.mean for _, found in rows]
             means, heights = [found.mean for _, found in rows], [row for row, _ in rows]
-            colour, marker = COLOURS[number % 8], MARKERS[number % 8]
-            label = f"{short(place[0])}, {place[1]} per class"
-            axis.errorbar(means, heights, xerr=[low, high], fmt=marker, color=colour, ms=4, lw=1, label=label)
+            style: Any = {"fmt": MARKERS[number % 8], "color": GREYS[number % 2 + number // 8 % 2], "ms": 4, "lw": 1}
+            axis.errorbar(means, heights, xerr=[low, high], label=f"{short(place[0])}, {place[1]} per class", **style)
         axis.axvline(0, color="0.3", lw=1)
         xlabel = f"difference to {differences[0].other}" if len(others) == 1 else "difference"
         axis.set(title=TITLES.get(name, name), xlabel=xlabel)
@@ -71,13 +71,11 @@ def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
     for axis, place in zip(panels, places, strict=False):
         here = [each for each in means if (each["data"], each["per_class"]) == place]
         for each in here:
-            number = arms.index(each["arm"])
             axis.scatter(
                 each["pgd_2_255"],
                 each["auroc"],
                 s=22 * max(1.0, each["cost"] or 1.0) ** 1.5,
-                color=COLOURS[number % 8],
-                marker=MARKERS[(number // 8 + number) % 8],
+                **method_style(each["arm"], arms),
                 alpha=0.8,
                 label=each["arm"],
             )

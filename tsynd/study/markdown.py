@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tsynd.study.claims import ELSEWHERE
-
 SHOWN = (
     "auroc",
     "balanced_accuracy",
@@ -33,6 +31,10 @@ NAMES = {
     "pgd_4_255": "PGD 4/255",
     "apgd_4_255": "APGD 4/255",
     "square_4_255": "random search 4/255",
+    "balanced_pgd_2_255": "bal. acc. PGD 2/255",
+    "balanced_pgd_4_255": "bal. acc. PGD 4/255",
+    "balanced_apgd_4_255": "bal. acc. APGD 4/255",
+    "balanced_square_4_255": "bal. acc. random search 4/255",
     "subgroup": "subgroup",
     "seconds": "seconds",
     "cost": "cost",
@@ -72,13 +74,13 @@ def markdown(
     parts = [
         *(f"# Study {study['name']}", "", " ".join(str(study["question"]).split()), ""),
         *("## What was run", "", f"{told} On: {'; '.join(machines)}.", "", *undone, "", decision, ""),
-        *("## Claims", "", "| claim | verdict | |", "|:--|:--|:--|"),
+        *(("## Claims", "", "| claim | verdict | |", "|:--|:--|:--|") if claims else ()),
         *(f"| {each['text']} | **{each['verdict']}** | {each['sentence'].partition('. ')[2]} |" for each in claims),
-        *(f"| {text} | | {where} |" for text, where in ELSEWHERE.items()),
+        *(f"| {text} | | {where} |" for text, where in study.get("elsewhere", {}).items()),
         *("", "Better is above 0, for losses too. In brackets: 95 % intervals over seeds and test images, crossed.", ""),
         *("![Differences to none](forest.svg)", "", "![Clean, robust and cost](pareto.svg)", ""),
         *checked(checks),
-        "## Differences, set by set",
+        *(["## Differences, set by set"] if lines else []),
     ]
     for claim in dict.fromkeys(line["claim"] for line in lines):
         parts += ["", f"### {claim}", "", *_differences([line for line in lines if line["claim"] == claim])]

@@ -14,6 +14,8 @@
           - none
           - guarded
           - {name: hard guard, arm: guarded, changes: {guard_hard: true}}
+    claims:  # optional: what the report decides
+      - {name: attacks, text: Targeting makes robust, arm: guarded, others: [none], measures: [pgd_2_255]}
 
 A tier is every set with every seed and every arm. A *block* is a set, a number of images and a seed: its arms train on the same
 images from the same start, on one machine.
@@ -21,12 +23,13 @@ images from the same start, on one machine.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from tsynd.errors import TsyndError, unknown
 from tsynd.runs.config import FACTORIES, NETWORKS, RunConfig
+from tsynd.study.claims import Claim
 from tsynd.study.table import MEASURES, PRIMARIES
 from tsynd.training.recipe import OPTIONS_SINCE
 from tsynd.utils.atomic_files import digest
@@ -34,7 +37,7 @@ from tsynd.utils.safe_parsing import from_yaml
 from tsynd.utils.validation import check_kind, check_name, check_path
 
 TEXTS = ("name", "question", "decision")
-STUDY_KEYS = (*TEXTS, "primaries", "budget", "size", "evaluate", "changes", "tiers")
+STUDY_KEYS = (*TEXTS, "primaries", "budget", "size", "evaluate", "changes", "tiers", "claims", "elsewhere")
 TIER_KEYS = ("name", "sets", "seeds", "arms")
 SET_KEYS = ("data", "per_class")
 ARM_KEYS = ("name", "arm", "changes")
@@ -95,6 +98,8 @@ class Study:
     size: int = 28
     evaluate: str = "test"
     changes: Mapping[str, Any] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_kind(str, name=self.name)
@@ -149,7 +154,15 @@ class Study:
             for tier in self.tiers
         ]
         texts = {name: getattr(self, name) for name in TEXTS}
-        return texts | {"primaries": list(self.primaries)} | kept | {"tiers": tiers}
+        decided = {"claims": [_written(claim) for claim in self.claims], "elsewhere": dict(self.elsewhere)}
+        decided = {name: value for name, value in decided.items() if value}
+        return texts | {"primaries": list(self.primaries)} | kept | {"tiers": tiers} | decided
+
+
+def _written(claim: Claim) -> dict[str, Any]:
+    """A claim as a study file has it: what is left at its default is left out."""
+    found = {each.name: (getattr(claim, each.name), each.default) for each in fields(Claim)}
+    return {n: list(value) if isinstance(value, tuple) else value for n, (value, default) in found.items() if value != default}
 
 
 def without_later(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +201,9 @@ def _study(found: object) -> Study:
         check_name("measure", name, MEASURES)
     settings = {name: given[name] for name in ("question", "decision", "budget", "size", "evaluate") if name in given}
     changes = _mapping(given.get("changes", {}), "changes")
-    return Study(given["name"], tiers, primaries=primaries, changes=changes, **settings)
+    claims = tuple(Claim.read(each) for each in given.get("claims", []))
+    elsewhere = {str(text): str(where) for text, where in _mapping(given.get("elsewhere", {}), "elsewhere").items()}
+    return Study(given["name"], tiers, primaries=primaries, changes=changes, claims=claims, elsewhere=elsewhere, **settings)
 
 
 def _tier(found: object, number: int) -> Tier:

@@ -20,7 +20,23 @@ from tsynd.utils.plotting import save
 from tsynd.utils.validation import check_path
 
 REPORT = "report"
-FIELDS = ("claim", "data", "per_class", "arm", "other", "measure", "seeds", "mean", "low", "high", "p", "p_holm", "verdict")
+COMPONENTS = ("components_low", "components_high")
+FIELDS = (
+    "claim",
+    "data",
+    "per_class",
+    "arm",
+    "other",
+    "measure",
+    "seeds",
+    "mean",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "verdict",
+    *COMPONENTS,
+)
 
 
 def write_report(folder: str | Path) -> dict[str, str]:
@@ -35,14 +51,15 @@ def write_report(folder: str | Path) -> dict[str, str]:
         The verdict of each claim, by its name.
 
     Raises:
-        TsyndError: when the folder holds no runs, or some of another version of the method.
+        TsyndError: when the folder holds no runs, or of several versions of the method.
     """
     check_path(folder=folder)
     folder = Path(folder)
     answers = Answers(folder)
     study = read_yaml(folder / STUDY)
     write_table(folder)
-    found = list(compared(answers, main_sizes(study)))
+    decided = [Claim.read(each) for each in study.get("claims", [])]
+    found = list(compared(answers, decided, main_sizes(study)))
     lines = [_line(claim, each) for claim, each in found]
     _adjust(found, lines)
     checks = _checks(answers)
@@ -64,10 +81,11 @@ def _line(claim: Claim, each: Difference) -> dict[str, Any]:
     shift = MARGIN if claim.not_worse else 0.0
     found = verdict(each.found.low + shift, each.found.high + shift)
     numbers: dict[str, Any] = {name: round(getattr(each.found, name), 5) for name in ("mean", "low", "high", "p")}
+    components = {f"components_{end}": round(getattr(each.components, end), 5) for end in ("low", "high")}
     where = {"data": each.place[0], "per_class": each.place[1], "arm": each.arm, "other": each.other, "measure": each.measure}
     if claim.not_worse:
         numbers["p"] = ""  # it would be of no difference, which is not what is asked
-    return {"claim": claim.name} | where | {"seeds": each.seeds} | numbers | {"p_holm": "", "verdict": found}
+    return {"claim": claim.name} | where | {"seeds": each.seeds} | numbers | {"p_holm": "", "verdict": found} | components
 
 
 def _adjust(found: Sequence[tuple[Claim, Difference]], lines: Sequence[dict[str, Any]]) -> None:

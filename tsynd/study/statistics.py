@@ -8,15 +8,17 @@ pigeonhole bootstrap", Annals of Applied Statistics 1(2), treats the design).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t  # type: ignore[import-untyped]
 
 from tsynd.errors import TsyndError
+from tsynd.utils.rules import validated, whole
 from tsynd.utils.validation import check_kind, check_number, check_whole
 
-__all__ = ["Interval", "crossed", "holm", "interval", "verdict"]
+__all__ = ["Interval", "crossed", "holm", "interval", "two_way", "verdict"]
 
 Array = npt.NDArray[np.float64]
 
@@ -26,19 +28,39 @@ LEVEL = 0.95
 SMALLEST = 0.01  # an effect whose interval ends below it is not worth having
 
 
+Resamples = Annotated[int, whole(1, MOST_RESAMPLES)]
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A mean difference, its 95 % interval, and the p-value of no difference (two-sided)."""
+    """A mean difference, its 95 % interval, and the p-value of no difference (two-sided).
+
+    error, freedom: standard error and degrees of freedom, where the interval is Student's.
+    """
 
     mean: float
     low: float
     high: float
     p: float
+    error: float = 0.0
+    freedom: float = math.inf
 
 
-def resampled_images(labels_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: int = RESAMPLES) -> Array:
-    """How often each image counts in each resample: (R, N), drawn with replacement within each class, for all seeds alike."""
-    _check_resamples(resamples)
+@validated
+def resampled_images(
+    labels_N: npt.NDArray[np.generic],
+    generator: np.random.Generator,
+    resamples: Resamples = RESAMPLES,
+    *,
+    groups_N: npt.NDArray[np.generic] | None = None,
+) -> Array:
+    """How often each image counts in each resample: (R, N), drawn with replacement within each class, for all seeds alike.
+
+    With `groups_N`, such as a patient's number, groups are drawn instead of images, with all their images, whatever their
+    class; a resample that lacks a class is drawn again.
+    """
+    if groups_N is not None:
+        return _resampled_groups(labels_N, np.asarray(groups_N), generator, resamples)
     counts_RN = np.zeros((resamples, len(labels_N)))
     for label in np.unique(labels_N):
         places = np.flatnonzero(labels_N == label)
@@ -46,22 +68,33 @@ def resampled_images(labels_N: npt.NDArray[np.generic], generator: np.random.Gen
     return counts_RN
 
 
-def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: int = RESAMPLES) -> Array:
+def _resampled_groups(
+    labels_N: npt.NDArray[np.generic], groups_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: int
+) -> Array:
+    if groups_N.shape != labels_N.shape:
+        raise TsyndError(f"groups must be one for each of {len(labels_N)} images, got shape {groups_N.shape}")
+    names, group_N = np.unique(groups_N, return_inverse=True)
+    members_NC = labels_N[:, None] == np.unique(labels_N)
+    kept: list[Array] = []
+    for _ in range(1000):
+        counts_RN = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)[:, group_N]
+        counts_RN = counts_RN[((counts_RN @ members_NC) > 0).all(axis=1)].astype(np.float64)
+        kept.append(counts_RN)
+        if sum(map(len, kept)) >= resamples:
+            return np.concatenate(kept)[:resamples]
+    raise TsyndError(f"{len(names)} groups are too few to be resampled: hardly any resample has every class")
+
+
+@validated
+def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: Resamples = RESAMPLES) -> Array:
     """How much each seed counts in each resample: (R, S), mean 1 in each.
 
     Drawn with replacement, and then pulled away from 1 by `widening`: a percentile interval of few seeds is too narrow.
     """
     wider = widening(seeds)
-    _check_resamples(resamples)
     counts_RS = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
     found: Array = 1.0 + wider * (counts_RS - 1.0)
     return found
-
-
-def _check_resamples(resamples: int) -> None:
-    check_whole(resamples=resamples)
-    if not 1 <= resamples <= MOST_RESAMPLES:
-        raise TsyndError(f"resamples must be between 1 and {MOST_RESAMPLES}, got {resamples}")
 
 
 def widening(seeds: int) -> float:
@@ -109,6 +142,58 @@ def interval(mean: float, resampled_R: Array) -> Interval:
     low, high = np.quantile(resampled_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     fewer = min(int((resampled_R <= 0).sum()), int((resampled_R >= 0).sum()))
     return Interval(float(mean), float(low), float(high), min(1.0, 2 * (fewer + 1) / (len(resampled_R) + 1)))
+
+
+def two_way(means_S: Array, under_SR: Array, images: int) -> Interval:
+    """The interval of a mean difference from its components of variance: seeds and test images, crossed.
+
+    The crossed bootstrap counts what seeds and images have jointly more than once, and errs on the wide side (Owen 2007). Here
+    each
+    component counts once. With differences d_s and, between two seeds, the covariance c of their differences over resampled
+    images,
+    the variance of the mean of S seeds is s^2 / S + c: the first term is the scatter of the seeds, which holds their own
+    effect and that of seed and image together; the second is what all seeds share, the effect of the images. The quantile is
+    Student's, with Satterthwaite's degrees of freedom (Searle, Casella and McCulloch 1992, "Variance components", section 5).
+
+    Args:
+        means_S: the difference at each seed, on the images as they are.
+        under_SR: the same under each resample of the images.
+        images: how many test images there are.
+
+    Raises:
+        TsyndError: with fewer than two seeds, or when the two do not fit together.
+
+    >>> means, under = np.array([0.1, 0.2, 0.3]), np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]])
+    >>> found = two_way(means, under, images=1000)  # images make no difference: a t-interval over the seeds
+    >>> round(found.low, 3), round(found.high, 3)
+    (-0.048, 0.448)
+    """
+    check_kind(np.ndarray, means_S=means_S, under_SR=under_SR)
+    seeds = len(means_S)
+    if seeds < 2 or under_SR.ndim != 2 or len(under_SR) != seeds or under_SR.shape[1] < 2 or not np.isfinite(under_SR).all():
+        raise TsyndError(
+            f"a two-way interval needs (S,) and (S, R), S and R at least 2, got {means_S.shape} and {under_SR.shape}"
+        )
+    of_seeds = float(np.var(means_S, ddof=1)) / seeds
+    covariance_SS = np.cov(under_SR)
+    of_images = max(0.0, float(covariance_SS.sum() - np.trace(covariance_SS)) / (seeds * (seeds - 1)))
+    return _students(float(np.mean(means_S)), [(of_seeds, seeds - 1), (of_images, max(1, images - 1))])
+
+
+def mean_of(intervals: Sequence[Interval]) -> Interval:
+    """The interval of the mean of independent differences, such as those of several data sets, each with a Student's interval."""
+    parts = [(each.error**2 / len(intervals) ** 2, each.freedom) for each in intervals]
+    return _students(float(np.mean([each.mean for each in intervals])), parts)
+
+
+def _students(mean: float, parts: Sequence[tuple[float, float]]) -> Interval:
+    """Student's interval of a mean whose variance is a sum of parts, each with its degrees of freedom (Satterthwaite)."""
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return Interval(mean, mean, mean, float(mean == 0))
+    error, freedom = math.sqrt(variance), variance**2 / sum(part**2 / of for part, of in parts)
+    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * error
+    return Interval(mean, mean - half, mean + half, float(2 * t.sf(abs(mean) / error, freedom)), error, freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -16,12 +16,14 @@ Answers = Mapping[str, npt.NDArray[np.generic]]
 
 SHARES = ("augmented", "augmented_inside", "corrupted")
 ATTACKS = ("pgd_2_255", "pgd_4_255", "apgd_4_255", "square_4_255")
-WEIGHTED = ("accuracy", "balanced_accuracy", "auroc", "nll", *SHARES, *ATTACKS, "subgroup")
+BALANCED = {f"balanced_{name}": name for name in ATTACKS}
+WEIGHTED = ("accuracy", "balanced_accuracy", "auroc", "nll", *SHARES, *ATTACKS, *BALANCED, "subgroup")
 LOWER_IS_BETTER = ("nll", "ece")
 
 
 def has(name: str, answers: Answers) -> bool:
     """Whether a run has what a measure is computed from: strong attacks and subgroups are only in some."""
+    name = BALANCED.get(name, name)
     return name in answers if name in (*ATTACKS, "subgroup") else name in WEIGHTED
 
 
@@ -29,8 +31,9 @@ def measure(name: str, answers: Answers, weights_RN: npt.NDArray[np.generic] | N
     """A measure under each of R weightings of the N images; without any, of the images as they are, shape (1,).
 
     accuracy, and accuracy under attack: weighted means. balanced_accuracy, augmented, corrupted: means over classes of weighted
-    means, of the shares of draws in which an image is right. subgroup: balanced accuracy in it. nll: in nats. auroc: the weighted
-    share of pairs that the score orders rightly, ties one half; with more than two classes one-vs-rest, mean over classes.
+    means, of the shares of draws in which an image is right; `balanced_` and an attack: balanced accuracy under it. subgroup:
+    balanced accuracy in it. nll: in nats. auroc: the weighted share of pairs that the score orders rightly, ties one half; with
+    more than two classes one-vs-rest, mean over classes.
 
     Args:
         name: one of `WEIGHTED`.
@@ -55,6 +58,8 @@ def measure(name: str, answers: Answers, weights_RN: npt.NDArray[np.generic] | N
     right_N = (probs_NC.argmax(axis=1) == labels_N).astype(np.float64)
     if name == "accuracy":
         return _mean(right_N, weights)
+    if name in BALANCED:
+        return _balanced(answers[BALANCED[name]].astype(np.float64), labels_N, weights)
     if name in ATTACKS:
         return _mean(answers[name].astype(np.float64), weights)
     if name == "subgroup":

@@ -43,6 +43,9 @@ def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | N
     }
     columns = {key: getattr(synthesis, name).cpu().numpy() for name, key in _COLUMNS.items()}
     settings = {name: np.array(getattr(synthesis, name)) for name in _SETTINGS}
+    settings["decode"] = np.array(synthesis.decode)
+    if synthesis.displacement is not None:
+        settings["displacement"] = np.array(synthesis.displacement)
     settings["method_version"] = np.array(METHOD_VERSION)
     seed = {} if synthesis.seed is None else {"seed": np.uint64(synthesis.seed)}
     named = {} if origin is None else {key: np.array(value) for key, value in zip(_ORIGIN, origin, strict=True)}
@@ -65,6 +68,9 @@ def load_synthesis(path: Path) -> Synthesis | None:
             columns: dict[str, Any] = {name: torch.from_numpy(_column(key, arrays[key])) for name, key in _COLUMNS.items()}
             settings: dict[str, Any] = {name: _single(name, arrays[name], kind) for name, kind in _SETTINGS.items()}
             seed = _single("seed", arrays["seed"], int) if "seed" in arrays else None
+            settings["decode"] = _single("decode", arrays["decode"], str) if "decode" in arrays else "image"
+            if "displacement" in arrays:
+                settings["displacement"] = _single("displacement", arrays["displacement"], float)
     except Exception as error:  # numpy raises a different one for each kind of damage
         raise TsyndError(f"{path} is not a whole file of synthetic images: {error}") from error
     if lengths := {len(values) for values in (*pictures.values(), labels_B, *columns.values())} - {len(labels_B)}:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
-from tsynd.targeting.objectives import Guard, Objective, check_labels, check_values, refuse_not_finite
+from tsynd.targeting.objectives import Divergence, Guard, Objective, bind, check_labels, check_values, refuse_not_finite
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,20 @@ class Ascent:
     steps: int
     box: bool
 
-    def __call__(self, start_BD: Tensor, labels_B: Tensor, jitter_BD: Tensor, row_B: Tensor) -> "Found":
-        """Search from each code. `jitter_BD` is added to the first step; `row_B` are the images' numbers in messages."""
-        found, z_BD = Found(start_BD), start_BD
+    def __call__(
+        self, start_BD: Tensor, labels_B: Tensor, jitter_BD: Tensor, row_B: Tensor, offset_BCHW: Tensor | None = None
+    ) -> "Found":
+        """Search from each code.
+
+        `jitter_BD` is added to the first step, and is the first step of a divergence, whose gradient at the start is 0;
+        `row_B` are the images' numbers in messages; `offset_BCHW`, of residual decoding, is what each reconstruction lacks of
+        its source.
+        """
+        found, z_BD = Found(start_BD, offset_BCHW), start_BD
+        if isinstance(self.objective, Divergence):
+            images_BCHW, _, value_B = self.evaluate_objective(z_BD, labels_B, row_B, found, 0)
+            found.keep_best(z_BD, images_BCHW, value_B)
+            z_BD, jitter_BD = self.project(start_BD + jitter_BD, start_BD), torch.zeros_like(jitter_BD)
         for t in range(self.steps + 1):
             z_BD = z_BD.detach().requires_grad_(t < self.steps)
             images_BCHW, score_B, value_B = self.evaluate_objective(z_BD, labels_B, row_B, found, t)
@@ -51,14 +62,16 @@ class Ascent:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the decoded images, the score to climb, and the value to compare codes by: -inf for one that may not be kept."""
         with torch.set_grad_enabled(z_BD.requires_grad):
-            images_BCHW = self.decode(z_BD).to(z_BD.dtype)
+            images_BCHW = found.shift(self.decode(z_BD).to(z_BD.dtype))
             log_probs_BKC = self.posterior(images_BCHW)
-            if t == 0:
+            if not len(found.values):
                 check_labels(labels_B, log_probs_BKC)
-            score_B = self.sign * check_values(self.objective(log_probs_BKC, labels_B), row_B, t)
+                found.start_log_probs = log_probs_BKC.detach()
+            objective = bind(self.objective, found.start_log_probs)
+            score_B = self.sign * check_values(objective(log_probs_BKC, labels_B), row_B, t)
             value_B = score_B.detach()
             if self.guard:
-                if t == 0:
+                if not len(found.values):
                     found.floor = self.guard.floor(log_probs_BKC.detach(), labels_B)
                 score_B = score_B - self.guard.penalty(log_probs_BKC, labels_B, found.floor)
                 refused_B = self.guard.refuses(log_probs_BKC.detach(), labels_B, found.floor)
@@ -76,13 +89,17 @@ class Found:
     """The best of each image so far.
 
     codes (B, D), images (B, C, H, W), values (B,): of the best code. start_images: decoded from the start. stuck (B,): no
-    gradient at the start. floor (B,): of the guard.
+    gradient at the start. floor (B,): of the guard. start_log_probs (B, K, C): the predictions at the start.
     """
 
-    def __init__(self, start_BD: Tensor) -> None:
-        self.codes = start_BD.clone()
+    def __init__(self, start_BD: Tensor, offset_BCHW: Tensor | None = None) -> None:
+        self.codes, self.offset_BCHW, self.start_log_probs = start_BD.clone(), offset_BCHW, torch.empty(0)
         self.values = self.images = self.start_images = self.floor = torch.empty(0)
         self.stuck = torch.zeros(len(start_BD), dtype=torch.bool, device=start_BD.device)
+
+    def shift(self, decoded_BCHW: Tensor) -> Tensor:
+        """Add to each decoded image what the reconstruction lacks of its source; nothing without an offset."""
+        return decoded_BCHW if self.offset_BCHW is None else (decoded_BCHW + self.offset_BCHW).clamp(0, 1)
 
     def keep_best(self, z_BD: Tensor, images_BCHW: Tensor, value_B: Tensor) -> None:
         """Take what is better than what was seen so far."""

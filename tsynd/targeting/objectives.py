@@ -2,21 +2,56 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
 import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.uncertainty import LOWEST_LOG_PROB, mutual_information, predictive_entropy
-from tsynd.utils.validation import check_name, check_number
+from tsynd.utils.rules import FLAG, check_fields, number
+from tsynd.utils.validation import check_name
 
 Objective = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """KL(p0 || p) in nats, from the mean prediction at the start of the search to the present one.
+
+    This is what virtual adversarial training climbs (Miyato et al. 2018, arXiv 1704.03976), here on decoded images as in LVAT
+    (Osada et al. 2020, arXiv 2011.13181). Before it is bound to the predictions at the start it is 0 everywhere. At the start
+    it is 0 with a gradient of 0, so a search begins with its noise.
+    """
+
+    start_BKC: Tensor | None = None
+
+    def bind(self, start_BKC: Tensor) -> Self:
+        """Return the divergence from these predictions."""
+        return replace(self, start_BKC=start_BKC)
+
+    def __call__(self, log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
+        now_BC = _log_mean(log_probs_BKC)
+        before_BC = now_BC.detach() if self.start_BKC is None else _log_mean(self.start_BKC)
+        return (before_BC.exp() * (before_BC - now_BC)).flatten(1).sum(dim=1)
+
+
+def bind(objective: Objective, start_BKC: Tensor) -> Objective:
+    """Return the objective of a search that starts at these predictions; only a `Divergence` depends on them."""
+    return objective.bind(start_BKC) if isinstance(objective, Divergence) else objective
+
+
+def _log_mean(log_probs_BKC: Tensor) -> Tensor:
+    """The log of the mean prediction over the samples, (B, C), or (B, L, 2) of several labels."""
+    return (log_probs_BKC.logsumexp(dim=1) - math.log(log_probs_BKC.shape[1])).clamp_min(LOWEST_LOG_PROB)
+
 
 OBJECTIVES: dict[str, Objective] = {
     "mutual_information": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
     "entropy": lambda log_probs_BKC, labels_B: predictive_entropy(log_probs_BKC),
     "cross_entropy": lambda log_probs_BKC, labels_B: -log_prob(log_probs_BKC, labels_B),
+    "divergence": Divergence(),
     # The controls report mutual information. Random: the same search is run, but of its displacement only the length is
     # kept. Reconstruction: no search.
     "random": lambda log_probs_BKC, labels_B: mutual_information(log_probs_BKC),
@@ -35,15 +70,12 @@ class Guard:
     the search as before, and a code below the bound is never kept, whatever its objective.
     """
 
-    weight: float = 3.0
-    bound: float = 0.5
-    hard: bool = False
+    weight: Annotated[float, number()] = 3.0
+    bound: Annotated[float, number()] = 0.5
+    hard: Annotated[bool, FLAG] = False
 
     def __post_init__(self) -> None:
-        for name, value in {"weight": self.weight, "bound": self.bound}.items():
-            check_number(**{f"the guard's {name}": value})
-            if not (value >= 0 and math.isfinite(value)):
-                raise TsyndError(f"the guard's {name} must be a number >= 0, got {value}")
+        check_fields(self)
 
     def floor(self, log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
         """The value of log p(label) below which the penalty begins, from the predictions at the start: (B,)."""

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,18 @@ from tsynd.targeting.ascent import Ascent, unit
 from tsynd.targeting.objectives import Guard, Objective, find_objective
 from tsynd.targeting.synthesis import Synthesis, describe
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_passes import network_of, pair_of, steady, trial
+from tsynd.utils.network_trial import refuse_inference_mode
 from tsynd.utils.rng import normal
+from tsynd.utils.rules import choice, instance, number, validated, whole
 from tsynd.utils.shape_errors import explained
-from tsynd.utils.validation import check_kind, check_name, check_number, check_range, check_tensors, check_whole
+from tsynd.utils.validation import check_range, check_tensors
 
 SPACES = {"latent": 0.25, "pixel": 0.02}
 """Where a search can move, with the radius that it has by default."""
+
+DECODINGS = ("image", "residual")
+"""What a code stands for: the decoded image, or its change on the source: source + decode(z) - decode(z0), clipped."""
 
 
 class Autoencoder(Protocol):
@@ -29,6 +35,7 @@ class Autoencoder(Protocol):
     def decode(self, latents_BD: Tensor) -> Tensor: ...
 
 
+@validated
 def target(
     images_BCHW: Tensor,
     labels_B: Tensor,
@@ -36,16 +43,18 @@ def target(
     posterior: Posterior,
     *,
     objective: str | Objective = "mutual_information",
-    space: str = "latent",
+    space: Annotated[str, choice("space", SPACES)] = "latent",
+    decode: Annotated[str, choice("decoding", DECODINGS)] = "image",
+    displacement: Annotated[float, number(0, 1, above=True)] | None = None,
     minimise: bool = False,
-    radius: float | None = None,
-    steps: int = 5,
-    step_size: float | None = None,
-    noise: float = 0.1,
-    guard: Guard | None = None,
+    radius: Annotated[float, number()] | None = None,
+    steps: Annotated[int, whole(0)] = 5,
+    step_size: Annotated[float, number()] | None = None,
+    noise: Annotated[float, number()] = 0.1,
+    guard: Annotated[Guard, instance(Guard)] | None = None,
     sources: Tensor | None = None,
     generator: torch.Generator | None = None,
-    max_chunk: int | None = None,
+    max_chunk: Annotated[int, whole(1)] | None = None,
 ) -> Synthesis:
     """Move each image's code, by gradient ascent, to where the objective on the decoded image is highest.
 
@@ -58,6 +67,11 @@ def target(
         objective: `mutual_information` (the paper), `entropy`, `cross_entropy`, the controls `random` (equal latent
             displacement) and `reconstruction` (none), or a differentiable callable (log_probs_BKC, labels_B) -> (B,).
         space: `latent`, or `pixel`: the image itself is moved, from the real image and inside [0, 1].
+        decode: `image`, or `residual`: the image is source + decode(z) - decode(z0), clipped to [0, 1], so that it keeps the
+            detail
+            that the autoencoder loses, and the search climbs the objective of that image. In pixel space both are the same.
+        displacement: scale the change of each image, after the search, to this root mean square in [0, 1] intensity, and clip it:
+            so that searches in different spaces can be compared. It needs decode="residual" or space="pixel". None: as found.
         minimise: descend instead: the negative control.
         radius: of the ball around z0, as `|z - z0|` / sqrt(D), at least 0; by default .25 in latent space, in units of the
             codes' standard deviation, and .02 in pixel space, in intensity. With radius 0 or 0 steps the result is the
@@ -79,24 +93,28 @@ def target(
             infinity (the image and the step are named). When memory runs out, it suggests a max_chunk.
     """
     score = find_objective(objective)
-    check_name("space", space, SPACES)
+    if displacement is not None and decode == "image" and space == "latent":
+        raise TsyndError("displacement is measured from the source: it needs decode='residual' or space='pixel'")
     radius = SPACES[space] if radius is None else radius
-    step_size = 0.4 * radius if step_size is None and isinstance(radius, int | float) else step_size
-    _check_numbers({"radius": radius, "step_size": step_size, "noise": noise}, steps, max_chunk)
+    step_size = 0.4 * radius if step_size is None else step_size
     _check_inputs(images_BCHW, labels_B, sources)
-    check_kind(Guard, optional=True, guard=guard)
     check_posterior(posterior)
     codec = _codec(autoencoder, space, images_BCHW)
     networks = [network for network in (codec, *posterior.networks) if isinstance(network, nn.Module)]
+    refuse_inference_mode(*networks)
     count = len(images_BCHW) if max_chunk is None else max_chunk
-    with frozen(*networks), _memory_hint(len(images_BCHW), count):
+
+    def decode_copy(latents_BD: Tensor) -> Tensor:
+        return codec.decode(latents_BD.clone())  # a copy: a decoder may work in place
+
+    with torch.enable_grad(), frozen(*networks), _memory_hint(len(images_BCHW), count):
         start_BD = _encode(codec, images_BCHW, count)
         length = start_BD.shape[1] ** 0.5  # of a vector whose displacement counts as 1
         direction_BD = unit(normal(tuple(start_BD.shape), generator, start_BD))
         jitter_BD = direction_BD * noise * radius * length
         posterior.resample(generator)
         ascent = Ascent(
-            codec.decode,
+            decode_copy,
             posterior,
             score,
             guard,
@@ -107,7 +125,11 @@ def target(
             box=space == "pixel",
         )
         rows = torch.arange(len(labels_B), device=labels_B.device)
-        chunked = zip(*(column.split(count) for column in (start_BD, labels_B, jitter_BD, rows)), strict=True)
+        columns = [start_BD, labels_B, jitter_BD, rows]
+        if decode == "residual" and space == "latent":
+            with torch.no_grad():
+                columns.append(images_BCHW - torch.cat([decode_copy(part) for part in start_BD.split(count)]))
+        chunked = zip(*(column.split(count) for column in columns), strict=True)
         found = [ascent(*chunk) for chunk in chunked]
         found_BD = torch.cat([part.codes for part in found])
         before_BCHW, after_BCHW = torch.cat([part.start_images for part in found]), torch.cat([part.images for part in found])
@@ -115,7 +137,11 @@ def target(
             if objective == "random":
                 found_BD = start_BD + (found_BD - start_BD).norm(dim=1, keepdim=True) * direction_BD
                 found_BD = found_BD.clamp(0, 1) if ascent.box else found_BD
-                after_BCHW = torch.cat([codec.decode(part) for part in found_BD.split(count)])
+                after_BCHW = torch.cat([decode_copy(part) for part in found_BD.split(count)])
+                if len(columns) > 4:
+                    before_BCHW, after_BCHW = images_BCHW, (after_BCHW + columns[4]).clamp(0, 1)
+            if displacement is not None:
+                after_BCHW = _scaled(before_BCHW, after_BCHW, displacement)
             posterior.resample(generator)
             parts = zip(before_BCHW.split(count), after_BCHW.split(count), labels_B.split(count), strict=True)
             described = [describe(*part, posterior, score) for part in parts]
@@ -136,7 +162,17 @@ def target(
         space=space,
         minimise=minimise,
         seed=generator.initial_seed() if generator is not None else None,
+        decode=decode,
+        displacement=displacement,
     )
+
+
+def _scaled(before_BCHW: Tensor, after_BCHW: Tensor, displacement: float) -> Tensor:
+    """Images whose change has this root mean square, before they are clipped to [0, 1]; what did not change stays."""
+    change_BCHW = after_BCHW - before_BCHW
+    size_B111 = change_BCHW.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    factor_B111 = torch.where(size_B111 > 0, displacement / size_B111.clamp_min(1e-12), 1.0)
+    return (before_BCHW + factor_B111 * change_BCHW).clamp(0, 1)
 
 
 def _codec(autoencoder: Autoencoder | None, space: str, images_BCHW: Tensor) -> Autoencoder:
@@ -168,19 +204,6 @@ class _Pixels:
         return latents_BD.unflatten(1, self.shape)
 
 
-def _check_numbers(lengths: dict[str, float | None], steps: int, max_chunk: int | None) -> None:
-    """Refuse lengths and counts that are none."""
-    for name, value in {**lengths, "steps": steps}.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-            raise TsyndError(f"{name} must be >= 0, got {value}")
-        check_number(**{name: value})
-    for name, count, least in (("steps", steps, 0), ("max_chunk", max_chunk, 1)):
-        if count is not None and (not isinstance(count, int) or count < least):
-            raise TsyndError(f"{name} must be a whole number >= {least}{' or None' if least else ''}, got {count}")
-        if count is not None:
-            check_whole(**{name: count})
-
-
 def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None) -> None:
     check_tensors(images=images_BCHW, labels=labels_B)
     checked_images(images_BCHW)
@@ -191,9 +214,9 @@ def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None)
     if sources is not None and sources.shape != images_BCHW.shape[:1]:
         raise TsyndError(f"sources must have shape ({len(images_BCHW)},), one for each image, got {tuple(sources.shape)}")
     if labels_B.shape[:1] != images_BCHW.shape[:1]:
-        raise TsyndError(f"labels_B must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
+        raise TsyndError(f"labels must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
     if labels_B.dtype != torch.int64:
-        raise TsyndError(f"labels_B must be int64 class numbers, got {labels_B.dtype}")
+        raise TsyndError(f"labels must be int64 class numbers, got {labels_B.dtype}")
     check_range(images=images_BCHW)
 
 
@@ -201,10 +224,14 @@ def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:
     """The codes, and a look at whether what they decode to has the images' shape."""
     shape, name = tuple(images_BCHW.shape), type(codec).__name__
     with torch.no_grad(), explained(f"images of shape {shape} do not pass through {name}"):
-        start_BD = torch.cat([codec.encode(part).to(part.dtype) for part in images_BCHW.split(count)])
+        start_BD = torch.cat([codec.encode(part.clone()).to(part.dtype) for part in images_BCHW.split(count)])
         if start_BD.ndim != 2:
             raise TsyndError(f"{name}.encode must give codes (B, D), got shape {tuple(start_BD.shape)}")
-        decoded = codec.decode(start_BD[:1])
+        if not isinstance(codec, _Pixels):
+            with trial(*network_of(codec)):
+                steady(codec.encode, pair_of(images_BCHW))
+                steady(codec.decode, torch.cat([start_BD[:1], -start_BD[:1]]))
+        decoded = codec.decode(start_BD[:1].clone())
     if decoded.shape[1:] != images_BCHW.shape[1:]:
         raise TsyndError(f"{name} decodes images of shape {tuple(decoded.shape[1:])}, but was given {shape[1:]}: both must agree")
     return start_BD

@@ -10,7 +10,7 @@ from torch import Tensor
 from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
 from tsynd.posterior.protocol import check_posterior
-from tsynd.targeting.objectives import Objective, find_objective, log_prob
+from tsynd.targeting.objectives import Objective, bind, find_objective, log_prob
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.validation import check_kind, check_tensors
 
@@ -19,7 +19,9 @@ from tsynd.utils.validation import check_kind, check_tensors
 class Synthesis:
     """Targeted images and where they come from, one row per image.
 
-    images: float in [0, 1]. reconstructions: what the search started from, decode(z0). labels: int64, copied
+    images: float in [0, 1]. reconstructions: what the search started from: decode(z0), or the source itself with residual
+    decoding
+    and in pixel space. labels: int64, copied
     from the sources. sources: int64, index of the source image. start_latents, latents: z0 and z*, in standardised
     units (in pixel space: the flattened images). objective_before, objective_after: the objective of
     the reconstruction and of the image, on *fresh* posterior samples; mutual_information_before, mutual_information_after: their
@@ -27,7 +29,8 @@ class Synthesis:
     latent_displacement: `|z* - z0|` / sqrt(D), in the space that was searched. pixel_displacement: root mean square
     difference to the reconstruction, in [0, 1] intensity. steps_taken: int64, the ascent steps that the image took.
     stuck: bool, it had no gradient at its start and stayed there.
-    radius, steps, objective, space, minimise: of the search. seed: of the generator that it drew from, None for the global one.
+    radius, steps, objective, space, minimise, decode, displacement: of the search. seed: of the generator that it drew from,
+    None for the global one.
     """
 
     images: Tensor
@@ -51,6 +54,8 @@ class Synthesis:
     space: str
     minimise: bool
     seed: int | None
+    decode: str = "image"
+    displacement: float | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -93,6 +98,7 @@ def describe(
 ) -> dict[str, Tensor]:
     """Measure what was found on the posterior's present (fresh) samples: columns of a `Synthesis`."""
     before_BKC, after_BKC = posterior(before_BCHW), posterior(after_BCHW)
+    objective = bind(objective, before_BKC)
     return {
         "images": after_BCHW,
         "reconstructions": before_BCHW,

@@ -1,6 +1,7 @@
 """What is trained: arms by name, and every number of a training."""
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from tsynd.errors import TsyndError
@@ -17,11 +18,10 @@ class Arm:
     takes one signed gradient step of the loss as it enters the bank. adversarial: every batch is attacked by PGD first.
     mixup, label_smoothing: soften batches and labels. trivialaugment: each real image of a batch gets one operation more, after
     the light augmentation that all arms share (see `tsynd.augmentation.trivial_augment`); sources of a search do not. matched: as
-    many more steps as `guarded` costs. ridge: no steps at all, but ridge regression of the labels on the inputs of the last
-    layer (see `tsynd.training.fit_ridge`). classifier: the network that it is for, where no other is named. what: one line.
+    many more steps as `guarded` costs. consistency: a second loss, on images without labels (see `tsynd.training.Consistency`);
+    a search then starts from these. ridge: no steps at all, but ridge regression of the labels on the inputs of the last layer
+    (see `tsynd.training.ridge`). classifier: the network that it is for, where no other is named. what: one line about it.
     """
-
-    what: str = field(default="", compare=False)
 
     objective: str | None = None
     guard: bool = False
@@ -32,50 +32,129 @@ class Arm:
     label_smoothing: bool = False
     trivialaugment: bool = False
     matched: bool = False
+    consistency: bool = False
     ridge: bool = False
     classifier: str = ""
+    what: str = field(default="", compare=False)
 
 
 ARMS: dict[str, Arm] = {
-    "none": Arm("real images only, with the light augmentation that all arms share"),
-    "none-matched": Arm("none, for as many more steps as guarded costs", matched=True),
-    "reconstruction": Arm("control: images as the autoencoder reconstructs them", objective="reconstruction"),
-    "random": Arm("control: moved as far as tsynd moves them, in a random direction", objective="random"),
-    "sham": Arm("control: moved up the mutual information of an untrained classifier", objective="mutual_information", sham=True),
-    "entropy": Arm("moved up the entropy of the prediction", objective="entropy"),
-    "cross-entropy": Arm("moved up the loss on their label", objective="cross_entropy"),
-    "tsynd": Arm("the paper: moved up the classifier's mutual information, with copied labels", objective="mutual_information"),
-    "guarded": Arm("tsynd with a penalty when the label becomes less likely", objective="mutual_information", guard=True),
-    "pixel": Arm("with another arm: one signed gradient step in the pixels of each synthetic image", pixel=True),
-    "pgd": Arm("adversarial training: every batch is attacked by PGD first", adversarial=True),
-    "mixup": Arm("convex combinations of images and labels", mixup=True),
-    "label-smoothing": Arm("labels mixed with an even guess", label_smoothing=True),
-    "trivialaugment": Arm("one more random operation on each real image", trivialaugment=True),
-    "pixel-ridge": Arm("baseline: ridge regression on the pixels, in closed form", ridge=True, classifier="linear"),
+    "none": Arm(what="real images only, with the light augmentation that all arms share"),
+    "none-matched": Arm(matched=True, what="none, with as many more steps as guarded costs"),
+    "reconstruction": Arm(objective="reconstruction", what="control: images as the autoencoder reconstructs them"),
+    "random": Arm(objective="random", what="control: moved as far as tsynd moves them, in a random direction"),
+    "sham": Arm(objective="mutual_information", sham=True, what="control: tsynd on an untrained copy of the classifier"),
+    "entropy": Arm(objective="entropy", what="images moved to a higher entropy of the prediction"),
+    "cross-entropy": Arm(objective="cross_entropy", what="images moved to a higher loss on their label"),
+    "tsynd": Arm(objective="mutual_information", what="the paper: images moved to higher mutual information, labels copied"),
+    "guarded": Arm(objective="mutual_information", guard=True, what="tsynd with a penalty where the label becomes less likely"),
+    "pixel": Arm(pixel=True, what="with another arm: a signed gradient step in the pixels of each synthetic image"),
+    "pgd": Arm(adversarial=True, what="adversarial training: each batch is attacked by PGD first"),
+    "mixup": Arm(mixup=True, what="convex combinations of images and of their labels"),
+    "label-smoothing": Arm(label_smoothing=True, what="labels mixed with an even guess"),
+    "trivialaugment": Arm(trivialaugment=True, what="one more random operation on each real image"),
+    "divergence": Arm(objective="divergence", what="images moved to where the prediction differs most from that of their source"),
+    "consistency": Arm(consistency=True, what="a second loss on images without labels: predictions should agree"),
+    "pixel-ridge": Arm(ridge=True, classifier="linear", what="baseline: ridge regression on the pixels, in closed form"),
     "probe": Arm(
-        "baseline: ridge regression on features of every stage of a network pretrained on ImageNet",
         ridge=True,
         classifier="efficientnet-lite0-frozen",
+        what="baseline: ridge regression on features of a pretrained network's blocks",
     ),
 }
+"""The parts of an arm, which `+` combines."""
 
-RECIPES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "refined": (
-        "guarded+mixup+trivialaugment as two rounds on validation splits refined it",
+SETTINGS: dict[str, dict[str, Any]] = {"consistency": {"decode": "residual"}}
+"""Numbers of the recipe that come with a part."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """Parts under one name, with the numbers of the recipe that belong to them."""
+
+    parts: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    what: str = ""
+
+
+METHODS: dict[str, Method] = {
+    # What two rounds on validation splits chose before version 3 of the method (studies/round-1.yaml, round-2.yaml).
+    "refined": Method(
         "guarded+mixup+trivialaugment",
         {"share": 0.25, "source_augmentation": "trivialaugment"},
+        "guarded+mixup+trivialaugment, a quarter of each batch synthetic",
     ),
-    "refined-random": (
-        "control of refined: the same with random",
-        "random+mixup+trivialaugment",
-        {"share": 0.25, "source_augmentation": "trivialaugment"},
+    "refined-random": Method(
+        "random+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment"}, "control of refined, by random"
     ),
-}
-"""What the book's study calls by a name of its own: one line, the arm, and the numbers that are not the budget's."""
+    # Frozen for the registered confirmation (studies/confirmation.yaml): with labelled images only, and with unlabelled ones too.
+    "recommended": Method(
+        "guarded+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment", "decode": "residual"},
+        "refined, with what the search changed added to the real image",
+    ),
+    "recommended+unlabelled": Method("consistency+tsynd+mixup+trivialaugment", {"alignment": 1.0}, "the same idea with images without labels"),
+    # Sohn et al. 2020, arXiv 2001.07685, with the numbers of its table 4: hard labels above .95, 7 unlabelled images for a
+    # labelled
+    # one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. Optimiser and steps are ours.
+    "fixmatch": Method(
+        "consistency",
+        {
+            "teacher_decay": 0.0, "pseudo_labels": "hard", "threshold": 0.95, "unlabelled_batch": 448, "unlabelled_start": 0.0,
+            "unlabelled_ramp": 0.0, "strong_augmentation": "randaugment", "ema": 0.999,
+        },
+        "FixMatch (Sohn et al. 2020), with images without labels",
+    ),
+    # Osada et al. 2020, arXiv 2011.13181: the classifier's own answer on a source is the target of the decoded image that differs
+    # most from it in divergence. Without --unlabelled the sources are the training images.
+    "lvat": Method(
+        "consistency+divergence",
+        {
+            "teacher_decay": 0.0, "sharpening": 1.0, "unlabelled_share": 1.0, "unlabelled_start": 0.0, "unlabelled_ramp": 0.0,
+            "decode": "image", "consistency_images": "training",
+        },
+        "LVAT (Osada et al. 2020): consistency under a search in latent space",
+    ),
+    # What does the autoencoder buy? The same search in both spaces, each image changed by the same root mean square.
+    "pixel-residual": Method("tsynd", {"space": "pixel", "radius": 0.02, "displacement": 0.02}, "control: tsynd in pixel space"),
+    "latent-residual": Method("tsynd", {"decode": "residual", "displacement": 0.02}, "tsynd, as large as pixel-residual"),
+    # A signed gradient step in pixel space from the unlabelled image itself.
+    "consistency+pixel": Method("consistency+reconstruction+pixel", {"space": "pixel"}, "control: consistency under a pixel step"),
+}  # fmt: skip
+"""Named methods. An arm is named by one of these, or by parts."""
+
+
+def expand(name: str) -> tuple[list[str], dict[str, Any]]:
+    """Return the parts of an arm, and the numbers of the recipe that come with it; a whole name counts before its parts.
+
+    >>> expand("refined")
+    (['guarded', 'mixup', 'trivialaugment'], {'share': 0.25, 'source_augmentation': 'trivialaugment'})
+    """
+    check_kind(str, arm=name)
+    found: list[str] = []
+    settings: dict[str, Any] = {}
+    for part in [name] if name in METHODS else name.split("+"):
+        method = METHODS.get(part, Method(part))
+        parts = method.parts.split("+")
+        for each in parts:
+            settings |= SETTINGS.get(each, {})
+        settings |= method.settings
+        found += parts
+    return found, settings
+
+
+def recipe_for(name: str, recipe: Recipe | None = None) -> Recipe:
+    """Return a recipe with the numbers that come with an arm.
+
+    >>> recipe_for("refined").share, recipe_for("tsynd").share
+    (0.25, 0.5)
+    """
+    return replace(recipe or Recipe(), **expand(name)[1])
 
 
 def parse_arm(name: str) -> Arm:
-    """An arm from its name; `+` combines at most one kind of synthetic image with the rest.
+    """An arm from its name, one of `METHODS` or parts; `+` combines at most one kind of synthetic image with the rest.
+
+    The numbers that come with a name are no part of the arm: `recipe_for` gives them.
 
     >>> parse_arm("guarded+mixup") == Arm(objective="mutual_information", guard=True, mixup=True)
     True
@@ -84,12 +163,11 @@ def parse_arm(name: str) -> Arm:
         TsyndError: for an unknown or repeated part (the nearest known one is named), two kinds of synthetic images, or
             `pixel` without any.
     """
-    check_kind(str, arm=name)
-    parts = name.split("+")
+    parts, _ = expand(name)
     if "" in parts:
         raise TsyndError(f"arm {name!r} has an empty part: name arms, joined by '+'")
     for part in parts:
-        check_name("arm", part, ARMS)
+        check_name("arm", part, (*ARMS, *METHODS))
         if (part in ("none", "none-matched") or ARMS[part].ridge) and len(parts) > 1:
             raise TsyndError(f"arm {name!r}: {part!r} combines with nothing")
     if len(set(parts)) < len(parts):

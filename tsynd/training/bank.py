@@ -79,12 +79,14 @@ class Bank:
         autoencoder: Autoencoder,
         posterior: Posterior,
         classifier: Classifier,
+        numbers_N: Tensor | None = None,
     ) -> Synthesis:
         """Search from `refresh_count` real images, chosen by `recipe.sources`, and forget the oldest beyond `capacity`.
 
         The images are augmented before they are encoded, and what is found is not augmented again: interpolation would
         blur away much of what the search has put there. `posterior` is what the search climbs; what is recorded, mutual
-        information above all, is that of `classifier`, also for the arm `sham`, which climbs another one's.
+        information above all, is that of `classifier`, also for the arm `sham`, which climbs another one's. `numbers_N` are
+        the images' numbers in the set that they were drawn from, by which sources are recorded; without it they are that set.
         """
         recipe = self.recipe
         source_B = choose_sources(
@@ -106,10 +108,12 @@ class Bank:
             posterior,
             objective=str(self.arm.objective),
             space=recipe.space,
+            decode=recipe.decode,
+            displacement=recipe.displacement or None,
             radius=recipe.radius,
             steps=recipe.ascent_steps,
             guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if self.arm.guard else None,
-            sources=source_B,
+            sources=source_B if numbers_N is None else numbers_N[source_B],
             generator=self.generator,
         )
         if self.arm.pixel:
@@ -140,6 +144,11 @@ class Bank:
         mixed_BCHW = torch.cat([images_BCHW[:kept], self._images_NCHW[index]])
         return mixed_BCHW, torch.cat([labels_B[:kept], drawn_B]), torch.cat([targets_BC[:kept], drawn_BC.to(targets_BC)])
 
+    def pick(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw images, with replacement, and the numbers of their sources: (count, C, H, W) and (count,)."""
+        index_B = torch.randint(len(self), (count,), generator=generator).to(self._images_NCHW.device)
+        return self._images_NCHW[index_B], self._sources_N[index_B]
+
     def content(self) -> Synthesis | None:
         """The bank as one synthesis, oldest first; None when it is empty."""
         return concatenate(self.parts) if self.parts else None
@@ -160,5 +169,6 @@ class Bank:
         self.parts = parts
         if parts:
             self._images_NCHW = torch.cat([part.images for part in parts])
+            self._sources_N = torch.cat([part.sources for part in parts])
             self._labels_N = torch.cat([part.labels for part in parts])
             self._information_N = torch.cat([part.mutual_information_after for part in parts])

@@ -19,12 +19,14 @@ from tsynd.robustness.attacks.gradient import pgd
 from tsynd.targeting import Autoencoder, Synthesis
 from tsynd.training.arms import Arm
 from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
+from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
 from tsynd.training.ridge import fit_ridge
-from tsynd.training.state import History, State, descend
-from tsynd.training.validation import check_synthetic, check_training_set
+from tsynd.training.state import History, State, Unlabelled, descend
+from tsynd.training.validation import check_synthetic, check_training_set, check_unlabelled
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_trial import tried
 from tsynd.utils.rng import seed_for, seeded
 from tsynd.utils.tensor_files import tensors_hash, weights_hash
 from tsynd.utils.validation import check_count, check_seed
@@ -41,6 +43,7 @@ def train_classifier(
     *,
     autoencoder: Autoencoder | None = None,
     synthetic: Synthesis | None = None,
+    unlabelled: Tensor | None = None,
     seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
     checkpoint: str | Path | None = None,
@@ -59,6 +62,8 @@ def train_classifier(
         autoencoder: needed by arms with synthetic images.
         synthetic: synthetic images that are given, in place of a search: from the end of the warm-up on, `recipe.share` of
             each batch is drawn from them. For arms without a search of their own.
+        unlabelled: (U, C, H, W) images without labels, in [0, 1] or of 8 bits, on the classifier's device: for arms with
+            `consistency`. The sources of the searches of such an arm count among these.
         progress: called with (step, loss) after each step. What it raises stops the training and passes through.
         checkpoint: a file that the state is written to, whole or not at all, every `checkpoint_every` steps. When it exists,
             training goes on from it, on a CPU to the same bits as without a stop. Who calls deletes it when all is done.
@@ -73,21 +78,30 @@ def train_classifier(
     """
     check_training_set(classifier, images_BCHW, labels_B)
     check_synthetic(classifier, arm, recipe, synthetic)
+    check_unlabelled(classifier, arm, recipe, unlabelled)
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
     check_seed(seed)
     check_count(1, checkpoint_every=checkpoint_every)
     file = Path(checkpoint) if checkpoint is not None else None
-    belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic) if file else {}
+    belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic, unlabelled) if file else {}
     saved = load_checkpoint(file, belongs) if file and file.exists() else None
     normalise_to(classifier, images_BCHW)
     if arm.ridge:
         started = time.perf_counter()
-        history = History(loss=[fit_ridge(classifier, images_BCHW, labels_B)])
+        with tried(classifier, as_float(images_BCHW[:8]), labels_B):
+            history = History(loss=[fit_ridge(classifier, images_BCHW, labels_B)])
         history.seconds["training"] = time.perf_counter() - started
         return history, None
-    with _in_training(classifier), seeded(seed_for(seed, "dropout")):  # dropout layers draw from torch's global state
-        state = State(classifier, arm, recipe, seed, synthetic)
+    with (
+        tried(classifier, as_float(images_BCHW[:8]), labels_B, gradient=True),
+        torch.enable_grad(),
+        _in_training(classifier),
+        seeded(seed_for(seed, "dropout")),  # dropout layers draw from torch's global state
+    ):
+        without = images_BCHW if unlabelled is None else unlabelled
+        second = Consistency(classifier, recipe, without, labels_B, seed) if arm.consistency else None
+        state = State(classifier, arm, recipe, seed, synthetic, second)
         if saved is not None:
             state.load(saved)
         warmup = round(recipe.warmup * state.steps)
@@ -112,7 +126,10 @@ def _refresh(state: State, images_BCHW: Tensor, labels_B: Tensor, autoencoder: A
     """Let new images enter the bank, and record what the search did."""
     assert state.posterior is not None
     started, history = time.perf_counter(), state.history
-    new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier)
+    numbers_N = None
+    if state.consistency is not None:
+        images_BCHW, labels_B, numbers_N = state.consistency.candidates()
+    new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier, numbers_N)
     history.refresh_step.append(state.step)
     history.mutual_information_before.append(new.mutual_information_before.mean().item())
     history.mutual_information_after.append(new.mutual_information_after.mean().item())
@@ -127,7 +144,7 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     if arm.trivialaugment:
         batch_BCHW = trivial_augment(batch_BCHW, draw["trivialaugment"])
     targets_BC = as_targets(batch_B, classifier).to(batch_BCHW.dtype)
-    if mix_in:
+    if mix_in and state.consistency is None:
         batch_BCHW, batch_B, targets_BC = state.bank.mix_in(batch_BCHW, batch_B, targets_BC, draw["bank picks"])
     if arm.adversarial:
         eps, steps, start = recipe.pgd_eps, recipe.pgd_steps, draw["adversarial training"]
@@ -136,10 +153,13 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     if arm.mixup:
         batch_BCHW, targets_BC = mixup(batch_BCHW, targets_BC, recipe.mixup_alpha, draw["mixup"])
     smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
+    unlabelled = _without_labels(state)
     classifier.train()
-    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing)
+    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing, unlabelled)
     for fellow in state.fellows:
-        fellow.learn(batch_BCHW, targets_BC, smoothing)
+        fellow.learn(batch_BCHW, targets_BC, smoothing, unlabelled)
+    if state.consistency is not None:
+        state.consistency.average.update_parameters(classifier)
     if state.averaged is not None:
         state.averaged.update_parameters(classifier)
     state.history.loss.append(loss)
@@ -155,6 +175,7 @@ def _identity(
     seed: int,
     autoencoder: Autoencoder | None,
     synthetic: Synthesis | None,
+    unlabelled: Tensor | None,
 ) -> dict[str, Any]:
     """What a checkpoint belongs to, as JSON values: it continues this training and no other."""
     names = ("images", "labels", "mutual_information_after")  # of given images, these reach the training
@@ -167,7 +188,16 @@ def _identity(
         "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
         "autoencoder": weights_hash(autoencoder) if isinstance(autoencoder, nn.Module) else None,
         "synthetic": tensors_hash(given) if given else None,
+        "unlabelled": tensors_hash({"images": unlabelled}) if unlabelled is not None else None,
     }
+
+
+def _without_labels(state: State) -> Unlabelled | None:
+    """Images without labels for this step; None while the second loss has no weight."""
+    if state.consistency is None or not (weight := state.consistency.weight(state.step, state.steps)):
+        return None
+    found = state.consistency.batch(state.bank, searching=bool(state.arm.objective))
+    return None if found is None else (found[0], found[1], weight * found[2])
 
 
 @contextmanager

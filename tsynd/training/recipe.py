@@ -1,32 +1,18 @@
 """Every number of a training, the same for all arms."""
 
-import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from tsynd.errors import TsyndError
+from tsynd.targeting.search import DECODINGS
 from tsynd.training.source_sampling import SOURCES
-from tsynd.utils.validation import check_name, check_number, check_whole
+from tsynd.utils.rules import FLAG, check_fields, choice, number, whole
 
-# The least value of each whole number of a recipe, and the range of each other number, ends included.
-_LEAST = {
-    "steps": 0, "batch_size": 1, "refresh_every": 1, "refresh_count": 1, "capacity": 1, "ascent_steps": 0, "samples": 2,
-    "pgd_steps": 1, "autoencoder_steps": 0, "members": 2,
-}  # fmt: skip
-
-
-_HIGHEST = {
-    "learning_rate": None, "weight_decay": None, "warmup": 1, "share": 1, "radius": None, "guard_weight": None,
-    "guard_bound": None, "pixel_eps": 1, "pgd_eps": 1, "matched_steps": None, "mixup_alpha": None, "label_smoothing": 1,
-    "latent_noise": None, "soft_labels": 1, "ema": 1,
-}  # fmt: skip
-
-
-_WORDS = {
-    "sources": SOURCES, "space": ("latent", "pixel"), "posterior": ("head", "ensemble"), "autoencoder_images": ("subset", "all"),
-    "source_augmentation": ("light", "trivialaugment"),
-}  # fmt: skip
-
+# What the fields of a recipe may be.
+Count = Annotated[int, whole(1)]
+Steps = Annotated[int, whole(0)]
+Amount = Annotated[float, number()]
+Share = Annotated[float, number(0, 1)]
 
 OPTIONS_SINCE: dict[str, Any] = {
     "space": "latent",
@@ -34,6 +20,21 @@ OPTIONS_SINCE: dict[str, Any] = {
     "members": 3,
     "autoencoder_images": "subset",
     "source_augmentation": "light",
+    "decode": "image",
+    "displacement": 0.0,
+    "unlabelled_count": 0,
+    "unlabelled_batch": 32,
+    "unlabelled_share": 0.375,
+    "unlabelled_weight": 1.0,
+    "unlabelled_start": 1 / 6,
+    "unlabelled_ramp": 1 / 3,
+    "teacher_decay": 0.98,
+    "sharpening": 2.0,
+    "alignment": 0.0,
+    "pseudo_labels": "soft",
+    "threshold": 0.0,
+    "strong_augmentation": "trivialaugment",
+    "consistency_images": "unlabelled",
 }
 """Options that came after results of this method version: at these values a run is the one that it was without them."""
 
@@ -54,59 +55,73 @@ class Recipe:
     is where the search moves, `latent` or `pixel` (with a radius of its own: .25 would be a quarter of the range). `posterior` is
     what the search climbs: dropout in the `head`, or an `ensemble` of `members` classifiers that are trained beside each other on
     the same batches, each at the full price; the first one is the result. `autoencoder_images` are those that the autoencoder
-    trains on: the `subset` that the classifier has, or `all` of the training set, without labels. `source_augmentation` is what
-    an image gets before a search starts from it: the `light` augmentation that all arms share, or `trivialaugment` after it.
+    trains on: the `subset` that the classifier has, `all` of the training set, or the subset and the `unlabelled` images.
+    `source_augmentation` is what an image gets before a search starts from it: the `light` augmentation that all arms share, or
+    `trivialaugment` after it. `decode` and `displacement` are those of `tsynd.targeting.target`; displacement 0 leaves each
+    image as it was found.
+
+    Of the second loss, on images without labels: `unlabelled_count` of them are used, 0 for all; `consistency_images` says
+    whether the loss is on these or on the training images without their labels. `unlabelled_batch` images take part in a step,
+    of which `unlabelled_share` come from searches where the arm has any. The loss begins at the fraction `unlabelled_start` of
+    all steps and its weight rises to `unlabelled_weight` over the fraction `unlabelled_ramp`. The targets are a teacher's: an
+    average of the classifier of decay `teacher_decay`, 0 for the classifier itself. Its probabilities are moved towards the
+    training set's shares of the classes with strength `alignment`, raised to the power `sharpening` (or made `hard`), and count
+    where the largest is at least `threshold`. `strong_augmentation` is what the classifier sees of these images.
 
     Raises:
         TsyndError: when a number is out of range, or a word is unknown.
     """
 
-    steps: int = 600
-    batch_size: int = 64
-    learning_rate: float = 4e-3
-    weight_decay: float = 1e-2
-    warmup: float = 0.25
-    share: float = 0.5
-    refresh_every: int = 10
-    refresh_count: int = 20
-    capacity: int = 60
-    radius: float = 0.25
-    ascent_steps: int = 5
-    samples: int = 64
-    guard_weight: float = 3.0
-    guard_bound: float = 0.5
-    guard_hard: bool = False
-    pixel_eps: float = 2 / 255
-    pgd_eps: float = 2 / 255
-    pgd_steps: int = 3
-    matched_steps: float = 1.4
-    mixup_alpha: float = 0.4
-    label_smoothing: float = 0.1
-    autoencoder_steps: int = 800
-    latent_noise: float = 0.05
-    soft_labels: float = 0.0
-    sources: str = "uniform"
-    ema: float = 0.0
-    space: str = "latent"
-    posterior: str = "head"
-    members: int = 3
-    autoencoder_images: str = "subset"
-    source_augmentation: str = "light"
+    steps: Steps = 600
+    batch_size: Count = 64
+    learning_rate: Amount = 4e-3
+    weight_decay: Amount = 1e-2
+    warmup: Share = 0.25
+    share: Share = 0.5
+    refresh_every: Count = 10
+    refresh_count: Count = 20
+    capacity: Count = 60
+    radius: Amount = 0.25
+    ascent_steps: Steps = 5
+    samples: Annotated[int, whole(2)] = 64
+    guard_weight: Amount = 3.0
+    guard_bound: Amount = 0.5
+    guard_hard: Annotated[bool, FLAG] = False
+    pixel_eps: Share = 2 / 255
+    pgd_eps: Share = 2 / 255
+    pgd_steps: Count = 3
+    matched_steps: Amount = 1.4
+    mixup_alpha: Amount = 0.4
+    label_smoothing: Share = 0.1
+    autoencoder_steps: Steps = 800
+    latent_noise: Amount = 0.05
+    soft_labels: Share = 0.0
+    sources: Annotated[str, choice("sources", SOURCES)] = "uniform"
+    ema: Share = 0.0
+    space: Annotated[str, choice("space", ("latent", "pixel"))] = "latent"
+    posterior: Annotated[str, choice("posterior", ("head", "ensemble"))] = "head"
+    members: Annotated[int, whole(2)] = 3
+    autoencoder_images: Annotated[str, choice("autoencoder_images", ("subset", "all", "unlabelled"))] = "subset"
+    source_augmentation: Annotated[str, choice("source_augmentation", ("light", "trivialaugment"))] = "light"
+    decode: Annotated[str, choice("decode", DECODINGS)] = "image"
+    displacement: Share = 0.0
+    unlabelled_count: Steps = 0
+    unlabelled_batch: Count = 32
+    unlabelled_share: Share = 0.375
+    unlabelled_weight: Amount = 1.0
+    unlabelled_start: Share = 1 / 6
+    unlabelled_ramp: Share = 1 / 3
+    teacher_decay: Share = 0.98
+    sharpening: Amount = 2.0
+    alignment: Share = 0.0
+    pseudo_labels: Annotated[str, choice("pseudo_labels", ("soft", "hard"))] = "soft"
+    threshold: Share = 0.0
+    strong_augmentation: Annotated[str, choice("strong_augmentation", ("trivialaugment", "randaugment"))] = "trivialaugment"
+    consistency_images: Annotated[str, choice("consistency_images", ("unlabelled", "training"))] = "unlabelled"
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise TsyndError(f"{name} must be a whole number >= {least}, got {value!r}")
-            check_whole(**{name: value})
-        for name, highest in _HIGHEST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < math.inf or (highest is not None and value > highest):
-                raise TsyndError(f"{name} must be {'>= 0' if highest is None else f'in [0, {highest}]'}, got {value!r}")
-            check_number(**{name: value})
-        if not isinstance(self.guard_hard, bool):
-            raise TsyndError(f"guard_hard must be true or false, got {self.guard_hard!r}")
+        check_fields(self)
         if self.mixup_alpha == 0:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
-        for name, known in _WORDS.items():
-            check_name(name, getattr(self, name), known)
+        if self.displacement and self.decode == "image" and self.space == "latent":
+            raise TsyndError("displacement is measured from the source: it needs decode='residual' or space='pixel'")

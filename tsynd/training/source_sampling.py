@@ -7,12 +7,13 @@ from tsynd.classification import Classifier, as_targets, classification_losses
 from tsynd.data.splits import members
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
+from tsynd.training.submodular import greedy_cover, similarities
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import predict
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.validation import check_count, check_name, check_tensors
 
-SOURCES = ("uniform", "balanced", "uncertain", "hard")
+SOURCES = ("uniform", "balanced", "uncertain", "hard", "facility_location", "submodular_mutual_information")
 POOL = 1024  # images that are scored for one choice at most, so that its cost does not grow with the training set
 
 
@@ -33,6 +34,9 @@ def choose_sources(
     without any are a class too, and an image counts for each label that it has). *uncertain*, *hard*: half
     of the probability is spread evenly, half in proportion to a score by the present classifier: its mutual information
     on the image, or its loss. The even half keeps every image in play, whatever a few outliers (wrong labels, say) score.
+    *facility_location*: images that between them represent the training set, by the similarity of the classifier's features.
+    *submodular_mutual_information*: images that represent the `count` of the highest loss and are like them
+    (see `tsynd.training.submodular.greedy_cover`).
 
     Args:
         sources: one of `SOURCES`.
@@ -62,7 +66,10 @@ def choose_sources(
         weights_B = (members_BC / members_BC.sum(0).clamp_min(1)).sum(1)
         return torch.multinomial(weights_B, count, replacement=True, generator=generator).to(device)
     pool = torch.randperm(size, generator=generator)[:POOL].to(device)
+    covering = sources in ("facility_location", "submodular_mutual_information")
     with frozen(classifier):
+        if covering:
+            alike_PP = similarities(predict(classifier.trunk, images_BCHW[pool], batch_size))
         if sources == "uncertain":
             posterior = HeadDropout.of(classifier, samples, generator)
             scores = predict(lambda images: mutual_information(posterior(images)), images_BCHW[pool], batch_size)
@@ -71,6 +78,11 @@ def choose_sources(
             targets_BC = as_targets(labels_B[pool], classifier).to(logits_BC)
             scores = classification_losses(logits_BC, targets_BC, multi_label=classifier.multi_label)
     scores = scores.double().clamp_min(0)
+    if covering:
+        like = torch.arange(len(pool)) if sources == "facility_location" else scores.cpu().topk(min(count, len(pool))).indices
+        gains_PQ = alike_PP.cpu()[:, like]
+        own_P = torch.zeros(len(pool)) if sources == "facility_location" else gains_PQ.amax(dim=1)
+        return pool[greedy_cover(gains_PQ, own_P, count, generator).to(device)]
     even, total = torch.full_like(scores, 1 / len(scores)), scores.sum()
     weights = (even + scores / total) / 2 if total > 0 else even
     return pool[torch.multinomial(weights, count, replacement=True, generator=generator).to(device)]

@@ -7,17 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tsynd.classification import Classifier, classification_loss
+from tsynd.classification import Classifier, classification_loss, classification_losses
 from tsynd.posterior import Ensemble, HeadDropout, Posterior
 from tsynd.targeting import Synthesis
 from tsynd.training.arms import Arm, steps_of
+from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank
+from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
 from tsynd.utils.rng import generator_for, seed_for
 
-Weights = list[Tensor] | tuple[Tensor, ...]
+Unlabelled = tuple[Tensor, Tensor, Tensor]
+"""Images without labels, their targets, and the weight of each in the second loss."""
 
 STREAMS = ("batches", "augmentation", "mixup", "bank picks", "adversarial training", "trivialaugment")
 
@@ -43,13 +45,22 @@ class State:
     The masks that the search's posterior holds are no part of it: every search draws new ones from the bank's generator.
     """
 
-    def __init__(self, classifier: Classifier, arm: Arm, recipe: Recipe, seed: int, synthetic: Synthesis | None) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        arm: Arm,
+        recipe: Recipe,
+        seed: int,
+        synthetic: Synthesis | None,
+        consistency: Consistency | None = None,
+    ) -> None:
         self.classifier, self.arm, self.recipe = classifier, arm, recipe
         self.searched = copy.deepcopy(classifier) if arm.sham else classifier
         fellows = recipe.members - 1 if arm.objective and recipe.posterior == "ensemble" else 0
         self.fellows = [EnsembleMember(classifier, recipe, number, seed) for number in range(1, fellows + 1)]
         self.posterior = self._posterior(seed) if arm.objective else None
         self.averaged = moving_average(classifier, recipe.ema) if recipe.ema else None
+        self.consistency = consistency
         self.optimiser = _optimiser(classifier, recipe)
         self.steps = steps_of(arm, recipe)
         self.schedule = _schedule(self.optimiser, self.steps)
@@ -79,6 +90,7 @@ class State:
             "classifier": self.classifier.state_dict(),
             "searched": self.searched.state_dict() if self.arm.sham else None,
             "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+            "consistency": self.consistency.dump() if self.consistency is not None else None,
             "fellows": [fellow.dump() for fellow in self.fellows],
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -95,6 +107,8 @@ class State:
             self.searched.load_state_dict(tree["searched"])
         if self.averaged is not None:
             self.averaged.load_state_dict(tree["averaged"])
+        if self.consistency is not None:
+            self.consistency.load(tree["consistency"])
         _restore(self.optimiser, tree["optimiser"])
         self.schedule.load_state_dict(tree["schedule"])
         for fellow, part in zip(self.fellows, tree["fellows"], strict=True):
@@ -122,10 +136,10 @@ class EnsembleMember:
         self.optimiser = _optimiser(self.classifier, recipe)
         self.schedule = _schedule(self.optimiser, recipe.steps)
 
-    def learn(self, images_BCHW: Tensor, targets_BC: Tensor, smoothing: float) -> None:
+    def learn(self, images_BCHW: Tensor, targets_BC: Tensor, smoothing: float, unlabelled: Unlabelled | None = None) -> None:
         """One step on a batch."""
         self.classifier.train()
-        descend(self.classifier, self.optimiser, self.schedule, images_BCHW, targets_BC, smoothing)
+        descend(self.classifier, self.optimiser, self.schedule, images_BCHW, targets_BC, smoothing, unlabelled)
 
     def dump(self) -> dict[str, Any]:
         """As `State.dump`."""
@@ -149,10 +163,19 @@ def descend(
     images_BCHW: Tensor,
     targets_BC: Tensor,
     smoothing: float,
+    unlabelled: Unlabelled | None = None,
 ) -> float:
-    """One step of a classifier in training mode, down the loss of a batch; gives that loss."""
-    logits_BC = classifier(images_BCHW)
-    loss = classification_loss(logits_BC, targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
+    """One step of a classifier in training mode, down the loss of a batch; gives that loss.
+
+    Images without labels pass through the network in the same batch, and their weighted mean loss is added.
+    """
+    count = len(images_BCHW)
+    logits_BC = classifier(images_BCHW if unlabelled is None else torch.cat([images_BCHW, unlabelled[0]]))
+    loss = classification_loss(logits_BC[:count], targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
+    if unlabelled is not None:
+        _, targets_UC, weight_U = unlabelled
+        losses_U = classification_losses(logits_BC[count:], targets_UC, multi_label=classifier.multi_label)
+        loss = loss + (weight_U * losses_U).mean()
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -175,18 +198,3 @@ def _restore(optimiser: torch.optim.AdamW, tree: dict[str, Any]) -> None:
         for name, moment in moments.items():
             if moment.shape == parameter.shape:  # laid out in memory like the weights, as they were: sums round likewise
                 moments[name] = torch.empty_like(parameter).copy_(moment)
-
-
-def moving_average(classifier: Classifier, decay: float) -> AveragedModel:
-    """An exponential moving average of a classifier's weights, to be updated after each step.
-
-    The decay of step n is min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten in a short training
-    too (as in TensorFlow's ExponentialMovingAverage). The running statistics of batch norm are averaged like the weights:
-    the last ones belong to the last weights, and averaged features have averaged statistics, to first order.
-    """
-
-    def update(averaged: Weights, present: Weights, count: Tensor | int) -> None:
-        n = int(count)
-        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, present, count)
-
-    return AveragedModel(classifier, multi_avg_fn=update, use_buffers=True)

@@ -52,6 +52,24 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
         raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
 
 
+def check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelled: Tensor | None) -> None:
+    """Refuse images without labels that do not fit the classifier, that the arm lacks, or that it has no use for.
+
+    Raises:
+        TsyndError: in one line, what was given and what would have been right.
+    """
+    if unlabelled is None:
+        if arm.consistency and recipe.consistency_images == "unlabelled":
+            raise TsyndError("an arm with consistency needs images without labels, got None: give unlabelled=")
+        return
+    if not arm.consistency:
+        raise TsyndError("this arm has no use for images without labels: add consistency to it, or leave unlabelled= out")
+    check_tensors(unlabelled=unlabelled)
+    if unlabelled.device != classifier.mean.device:
+        raise TsyndError(f"unlabelled must be on the classifier's device, {classifier.mean.device}, got {unlabelled.device}")
+    check_fitting("unlabelled", unlabelled, classifier)
+
+
 def _check_labels(name: str, labels_B: Tensor, count: int, classifier: Classifier) -> None:
     if classifier.multi_label:
         expected = (count, classifier.classes)

@@ -26,7 +26,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with whole(target) as temporary:
+    >>> with atomic_write(target) as temporary:
     ...     _ = temporary.write_text("done")
     >>> target.read_text()
     'done'
@@ -52,9 +52,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file (UTF-8) whole or not at all."""
+    """Write a text file (UTF-8) whole or not at all; bytes of a file's name that are no UTF-8 are spelled out."""
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:

@@ -6,12 +6,15 @@ import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
-from tsynd.utils.shape_errors import passing
-from tsynd.utils.validation import check_count, check_range, check_tensors
+from tsynd.utils.network_passes import finite, name_of, wide
+from tsynd.utils.network_trial import ask
+from tsynd.utils.validation import check_count, check_tensors
 
 
 def batches(images: Tensor, batch_size: int, device: torch.device | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """Go through a set in order: where each batch lies in it, and the batch as float images in [0, 1] on the device.
+    """Go through a set in order: where each batch lies in it, and the batch as float images on the device.
+
+    They lie in [0, 1], in single precision or wider.
 
     Args:
         images: (B, C, H, W), uint8, or float in [0, 1].
@@ -32,16 +35,7 @@ def batches(images: Tensor, batch_size: int, device: torch.device | None = None)
     check_count(1, batch_size=batch_size)
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size].to(device or images.device)
-        yield slice(start, start + len(batch)), batch.float() / 255 if batch.dtype == torch.uint8 else batch
-
-
-def check_floats(images: Tensor) -> None:
-    """Refuse what is no float batch (B, C, H, W) in [0, 1], or an empty one; values are not looked at on the meta device."""
-    check_tensors(images=images)
-    if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():
-        shape = tuple(images.shape)
-        raise TsyndError(f"images must be float of shape (B, C, H, W) with B >= 1, got {images.dtype} of shape {shape}")
-    check_range(images=images)
+        yield slice(start, start + len(batch)), batch.float() / 255 if batch.dtype == torch.uint8 else wide(batch)
 
 
 def fitting(size: int, most: int = 256) -> int:
@@ -54,13 +48,13 @@ def fitting(size: int, most: int = 256) -> int:
 
 
 def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, device: torch.device | None = None) -> Tensor:
-    """What a model says of a whole set, batch by batch and without gradients: (B, ...) on the CPU."""
-    found = []
+    """What a model says of a whole set, batch by batch and without gradients: (B, ...) on the CPU, all of it finite."""
     with torch.no_grad():
-        for _, batch in batches(images, batch_size, device):
-            with passing(batch, model):
-                found.append(model(batch).cpu())
-    return torch.cat(found)
+        found = torch.cat([ask(model, batch).cpu() for _, batch in batches(images, batch_size, device)])
+    if not finite(found):
+        bad = found.reshape(len(found), -1).isfinite().all(dim=1).logical_not().nonzero().flatten()
+        raise TsyndError(f"{name_of(model)} gives NaN or infinite numbers for {len(bad)} image(s), such as number {int(bad[0])}")
+    return found
 
 
 # Training images that would take more bytes than this as floats are kept in 8 bits.

@@ -34,4 +34,4 @@ def processor() -> str:
 
 
 # Raised by hand when the numbers of a run may change; results of different versions are never compared.
-METHOD_VERSION = 3
+METHOD_VERSION = 4

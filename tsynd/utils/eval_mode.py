@@ -24,6 +24,7 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     """
     training = [module for network in networks for module in network.modules() if module.training]
     learning = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
+    learning = [parameter for parameter in learning if not parameter.is_inference()]  # torch lets nobody set the flag of these
     try:
         if training:  # else there is nothing to do: a search freezes again and again
             for network in networks:

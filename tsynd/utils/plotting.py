@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -17,6 +17,18 @@ from tsynd.utils.atomic_files import atomic_write
 # beyond them some pairs are close for the colour-blind, so each colour has its marker as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# The colour and marker of each method, the same in every figure: a family has a colour, a member a marker.
+_FAMILIES = {
+    "#000000": ("none", "none-matched"),
+    "#56B4E9": ("random", "reconstruction", "sham", "random+mixup", "sham+mixup", "random+mixup+pixel", "refined-random"),
+    "#0072B2": ("tsynd", "guarded", "guarded+mixup", "guarded+mixup+pixel", "refined"),
+    "#009E73": ("entropy", "cross-entropy", "entropy+mixup", "cross-entropy+mixup"),
+    "#E69F00": ("mixup", "label-smoothing", "trivialaugment", "mixup+trivialaugment"),
+    "#D55E00": ("pgd", "mixup+pgd"),
+}
+_SHAPES = {"#000000": "XxP", "#56B4E9": "^v<>dp12", "#0072B2": "osDP*hH", "#009E73": "Dos^", "#E69F00": "sv^D", "#D55E00": "PX"}
+_METHODS = {arm: (colour, _SHAPES[colour][at]) for colour, arms in _FAMILIES.items() for at, arm in enumerate(arms)}
+_OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#8A8A00", "#CC79A7")]
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,
     "axes.titlesize": 11,
@@ -38,6 +50,22 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         return _render(self, "png", dpi=110)
+
+
+def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
+    """Return the colour and marker of a method, as keywords for matplotlib.
+
+    Args:
+        arm: the name of the method. One that has no style of its own gets an olive or pink one by its place among the others.
+        among: the methods of the figure, so that two without a style of their own get different ones.
+
+    >>> method_style("tsynd"), method_style("none")
+    ({'color': '#0072B2', 'marker': 'o'}, {'color': '#000000', 'marker': 'X'})
+    """
+    others = [name for name in dict.fromkeys(among) if name not in _METHODS]
+    at = others.index(arm) if arm in others else 0
+    colour, marker = _METHODS.get(arm) or _OTHERS[at % len(_OTHERS)]
+    return {"color": colour, "marker": marker}
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:

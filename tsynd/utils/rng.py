@@ -20,7 +20,7 @@ def seed_for(seed: int, purpose: str) -> int:
     (True, False)
     """
     check_seed(seed)
-    digest = hashlib.blake2b(f"{seed}:{purpose}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{seed}:{purpose}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 

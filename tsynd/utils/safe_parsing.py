@@ -2,9 +2,11 @@
 
 import json
 import math
+import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,54 @@ from tsynd.errors import TsyndError
 DEEPEST, MOST = 100, 10**5
 
 
+class _Yaml(yaml.SafeLoader):
+    """YAML 1.2, core schema: 010 is ten, 1:30 and yes are texts, 1e-3 is a number, and a key stands once in a mapping."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (as in the class above)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        written = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        _check_once([str(value) for _, value in written])
+        found = super().construct_mapping(node, deep)
+        if len(found) < len(node.value) and "tag:yaml.org,2002:merge" not in dict(written):
+            raise ValueError(f"a key stands twice in the mapping with {', '.join(map(repr, found))}")
+        return found
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+_Yaml.add_constructor("tag:yaml.org,2002:int", _Yaml.construct_yaml_int)
+for _kind, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    ("merge", r"<<", "<"),
+):
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), ["", *_first])
+
+
+def _check_once(keys: list[str]) -> None:
+    """Refuse a key that stands twice: of two values a parser takes the last, and says nothing."""
+    if twice := [key for key, count in Counter(keys).items() if count > 1]:
+        raise ValueError(f"key {twice[0]!r} stands twice in one mapping")
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _check_once([key for key, _ in pairs])
+    return dict(pairs)
+
+
 def from_json(text: str) -> Any:
     """What a JSON text says.
 
     Raises:
-        ValueError: when it is no JSON, or is nested too deeply.
+        ValueError: when it is no JSON, has a key twice, or is nested too deeply.
     """
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_pairs)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from None
     _check_extent(found, aliases=False)
@@ -33,17 +75,17 @@ def from_json(text: str) -> Any:
 
 
 def from_yaml(text: str) -> Any:
-    """What a YAML text says: mappings, lists, texts, dates, truth values and numbers of at most 64 bits.
+    """What a YAML text says, by YAML 1.2: mappings, lists, texts, true, false and numbers of at most 64 bits.
 
     Raises:
-        ValueError: when it is no YAML, names objects of a program, is nested too deeply, or is short only because parts of it
-            stand for others many times over.
+        ValueError: when it is no YAML, has a key twice in one mapping, names objects of a program, is nested too deeply, or is
+            short only because parts of it stand for others many times over.
 
-    >>> from_yaml("{seeds: 0-9, arms: [none]}")
-    {'seeds': '0-9', 'arms': ['none']}
+    >>> from_yaml("{seeds: 0-9, arms: [none], steps: 010, rate: 1e-3, limit: 1:30}")
+    {'seeds': '0-9', 'arms': ['none'], 'steps': 10, 'rate': 0.001, 'limit': '1:30'}
     """
     try:
-        found = yaml.safe_load(text)
+        found = yaml.load(text, Loader=_Yaml)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from None
     except Exception as error:  # PyYAML fails in many ways on values that are not of the type that they name

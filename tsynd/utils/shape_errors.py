@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
-from tsynd.utils.eval_mode import owner_of, weights_type
+from tsynd.utils.eval_mode import weights_type
 
 # What a network raises when its input does not fit; memory that ran out is another matter.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -23,29 +23,6 @@ def explained(what: str) -> Iterator[None]:
     except _MISFITS as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise TsyndError(f"{what}: {reason[0]}") from error
-
-
-@contextmanager
-def passing(images: Tensor, model: object) -> Iterator[None]:
-    """Explain what torch raises when images do not fit the model that they are given to inside the block.
-
-    A model that converts its input, or is wide enough, may have images of any precision: it is asked for only when it fails.
-
-    >>> from torch import nn
-    >>> images, model = torch.rand(2, 4, dtype=torch.float64), nn.Linear(4, 2)
-    >>> with passing(images, model):
-    ...     model(images)
-    Traceback (most recent call last):
-    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
-    """
-    with explained(f"images of shape {tuple(images.shape)} do not pass through {type(owner_of(model)).__name__}"):
-        try:
-            yield
-        except (TsyndError, torch.OutOfMemoryError):
-            raise
-        except _MISFITS:
-            check_precision(images, owner_of(model))
-            raise
 
 
 def check_precision(images: Tensor, model: object) -> None:

@@ -16,19 +16,23 @@ from tsynd.utils.validation import check_kind, check_path
 
 Network = TypeVar("Network", bound=nn.Module)
 
-# Where training scripts put the weights in a checkpoint, and what wrappers put before each name.
-KEYS = ("state_dict", "model_state_dict", "model", "weights")
-PREFIXES = ("module.", "_orig_mod.", "model.")
+# Where training scripts put the weights in a checkpoint, the first of them first.
+KEYS = ("state_dict", "model_state_dict", "model", "weights", "net", "network", "state_dict_ema", "model_ema", "ema")
+# What wrappers (DataParallel, torch.compile, FSDP, checkpointing, averages of weights) put into names, anywhere and in any order.
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+COUNTER = "num_batches_tracked"  # of batch norm: absent in files of old versions, and used only where momentum is None
 
 
 def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     """Load a file's weights into a network of yours, in place, and give it back in eval mode.
 
-    A checkpoint may hold the weights under `state_dict`, `model_state_dict`, `model` or `weights`; a prefix that all names
-    share (`module.` of DataParallel, `_orig_mod.` of torch.compile, `model.` of Lightning) is taken off.
+    A checkpoint may hold the weights under a key (`state_dict`, `model`, …). What wrappers put into names is taken out, in the
+    file and in the network alike: `module` of DataParallel, `_orig_mod` of torch.compile, in any order and anywhere. So is what
+    all names of the file begin with, such as `model.` of Lightning. Of tied weights one is enough.
 
     Args:
-        network: of the architecture that the weights are from; every weight and buffer must be in the file.
+        network: of the architecture that the weights are from; every weight and buffer must be in the file, but for the
+            counters of batch norm.
         path: `.safetensors`, or `.pt`, `.pth`, `.ckpt` as `torch.save` writes them. These are opened with
             `weights_only=True`: a file that holds more than tensors and plain values is refused, since opening a pickle can
             run anything.
@@ -51,28 +55,35 @@ def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     check_kind(nn.Module, network=network)
     check_path(path=path)
     file = Path(fspath(path)).expanduser()
-    given, wanted = _named(_read(file), file), network.state_dict()
-    given = _without_prefix(given, set(wanted))
+    wanted = network.state_dict()
+    given = _renamed(_named(_read(file), file), wanted)
+    places = {name: (each.device, each.data_ptr(), each.shape, each.stride()) for name, each in wanted.items() if each.numel()}
+    held = {places.get(name) for name in given}
     findings = {
-        "missing in the file": [name for name in wanted if name not in given],
+        "missing in the file": [
+            name for name in wanted if name not in given and not name.endswith(COUNTER) and places.get(name, 0) not in held
+        ],
         "unknown to the network": [name for name in given if name not in wanted],
     }
     if problems := [f"{what}: {_some(names)}" for what, names in findings.items() if names]:
         raise TsyndError(f"{file} does not fit {type(network).__name__}: {'; '.join(problems)}")
-    shapes = [(name, tuple(given[name].shape), tuple(tensor.shape)) for name, tensor in wanted.items()]
+    shapes = [(name, tuple(given[name].shape), tuple(wanted[name].shape)) for name in given]
     if wrong := [f"{name} is {found} in the file, {needed} in the network" for name, found, needed in shapes if found != needed]:
         raise TsyndError(f"{file} does not fit {type(network).__name__}: {_some(wrong)}")
-    odd = [name for name, tensor in given.items() if not _ordinary(tensor, wanted[name])]
+    weights = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    odd = [name for name, tensor in given.items() if not _ordinary(tensor, wanted[name], name in weights)]
     if odd:
-        raise TsyndError(f"{file} must hold plain tensors of real numbers, found NaN or another kind in {_some(odd)}")
-    network.load_state_dict(given)
+        raise TsyndError(f"{file} must hold plain tensors of finite real numbers, found NaN or another kind in {_some(odd)}")
+    network.load_state_dict(given, strict=False)  # what is missing is tied to what is there, or a counter
     return network.eval()
 
 
-def _ordinary(tensor: Tensor, wanted: Tensor) -> bool:
-    """Whether a tensor is dense, on a device, of the numbers that are wanted (complex or not), and without NaN."""
-    dense = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
-    return dense and tensor.is_complex() <= wanted.is_complex() and not bool(tensor.to(wanted.dtype).isnan().any())
+def _ordinary(tensor: Tensor, wanted: Tensor, weight: bool) -> bool:
+    """Whether a tensor is dense, on a device, of the numbers that are wanted, without NaN, and finite where it is a weight."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex() > wanted.is_complex():
+        return False
+    found = tensor.to(wanted.dtype)  # a number may overflow there
+    return not bool(found.isnan().any()) and not (weight and bool(found.isinf().any()))  # masks hold infinities
 
 
 def _read(file: Path) -> Any:
@@ -102,9 +113,12 @@ def _read(file: Path) -> Any:
 
 def _named(content: Any, file: Path) -> dict[str, Tensor]:
     """The tensors by name, wherever a checkpoint has them."""
-    for key in KEYS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
+    while isinstance(content, Mapping):
+        inside = [key for key, value in content.items() if isinstance(value, Mapping) and value]
+        named = [key for key in KEYS if key in inside]
+        if not named and (len(inside) != 1 or any(isinstance(value, Tensor) for value in content.values())):
+            break
+        content = content[named[0] if named else inside[0]]
     if not isinstance(content, Mapping) or not content:
         raise TsyndError(f"{file} must hold weights by name (a state_dict), found {type(content).__name__}")
     if others := [str(name) for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]:
@@ -112,11 +126,21 @@ def _named(content: Any, file: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
-def _without_prefix(given: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-    for prefix in PREFIXES:
-        if not set(given) <= wanted and all(name.startswith(prefix) for name in given):
-            given = {name.removeprefix(prefix): tensor for name, tensor in given.items()}
-    return given
+def _renamed(given: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The file's tensors by the network's names, where both agree but for wrappers and for what all names begin with."""
+    own = {_unwrapped(name): name for name in wanted}
+    plain = {_unwrapped(name): tensor for name, tensor in given.items() if name not in ("n_averaged", "module.n_averaged")}
+    if len(own) < len(wanted) or len(plain) < len(given) - 1:  # a part of the network is called like a wrapper
+        return given
+    while not set(plain) & set(own) and plain and len({name.partition(".")[0] for name in plain}) == 1:
+        if any("." not in name for name in plain):
+            break
+        plain = {name.partition(".")[2]: tensor for name, tensor in plain.items()}
+    return {own.get(name, name): tensor for name, tensor in plain.items()}
+
+
+def _unwrapped(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 def _some(names: list[str], most: int = 3) -> str:

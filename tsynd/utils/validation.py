@@ -1,4 +1,4 @@
-"""Arguments of the right kind: numbers, names, tensors, objects, images in [0, 1]. Other ranges each function checks itself."""
+"""Checks of arguments: numbers, names, tensors, objects, images and labels. What can be declared, `utils/rules.py` declares."""
 
 import math
 import os
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError, unknown
@@ -143,3 +144,37 @@ def _short(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 1000:
         return f"one of {value.bit_length()} bits"
     return f"{value:.3g}" if isinstance(value, int | float) else repr(value)
+
+
+def check_images(images: Any, *, channels: Collection[int] = (), square: bool = False, in_range: bool = True) -> None:
+    """Refuse what is no float batch (B, C, H, W) in [0, 1] with B >= 1; values are not looked at on the meta device.
+
+    channels: the numbers of channels that are right; all without any. square: H and W must agree. in_range: values are looked at
+    too, for which a GPU must be waited for.
+    """
+    check_tensors(images=images)
+    shape = tuple(images.shape)
+    wanted = f"(B, {' or '.join(map(str, channels)) or 'C'}, {'S, S' if square else 'H, W'})"
+    right = len(shape) == 4 and 0 not in shape and (not channels or shape[1] in channels) and (not square or shape[2] == shape[3])
+    if not right or not images.is_floating_point():
+        raise TsyndError(f"images must be float of shape {wanted} with B >= 1, got {images.dtype} of shape {shape}")
+    if in_range:
+        check_range(images=images)
+
+
+def check_labels(labels: Any, shape: tuple[int, ...], classes: int | None = None, *, name: str = "labels") -> None:
+    """Refuse what is no int64 tensor of a shape: class numbers, or of several labels an image, (B, L), zeros and ones.
+
+    classes: how many there are; any number from 0 on without it.
+    """
+    check_tensors(**{name: labels})
+    if tuple(labels.shape) != shape or labels.dtype != torch.int64:
+        raise TsyndError(f"{name} must be int64 of shape {shape}, got {labels.dtype} of shape {tuple(labels.shape)}")
+    if labels.is_meta or not labels.numel():
+        return
+    low, high = (int(end) for end in labels.aminmax())
+    if len(shape) == 2 and not 0 <= low <= high <= 1:
+        raise TsyndError(f"{name} must be 0 or 1, got {low} .. {high}")
+    if low < 0 or (classes is not None and high >= classes):
+        wanted = "be >= 0" if classes is None else f"lie in 0 .. {classes - 1}"
+        raise TsyndError(f"{name} must {wanted}, got {low} .. {high}")

@@ -16,6 +16,8 @@ from tsynd.robustness.attacks.autoattack import aa_attacks, autoattack, autoatta
 from tsynd.robustness.attacks.gradient import apgd, pgd
 from tsynd.utils.rng import generator_for
 
+pytestmark = pytest.mark.deep
+
 EPS = (1 / 255, 3 / 255)
 
 

@@ -1,5 +1,6 @@
 """Many image files become one array: in parallel, once, in bounded memory, kept in the cache until a file changes."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from tsynd.utils.downloads import Progress
 Result = TypeVar("Result")
 
 # Raised when the same file would become other pixels: what is in the cache is then made again.
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 # Images that are decoded ahead of the one that is taken next: a bound of the memory.
 AHEAD = 256
 PIXELS, NOTES = "images.npy", "notes.json"
@@ -49,7 +50,7 @@ class Decoded:
 def decode(files: list[Path], size: int, progress: Progress | None = None) -> Decoded:
     """Read images, from the cache if no file has changed since it was filled, else in parallel on all cores.
 
-    What decides is each file's path, size, permissions and time of change, the size in pixels and the version of the decoder.
+    What decides is each file's path and content (see `_facts`), the size in pixels and the version of the decoder.
     Of one list of files and one size the cache keeps the last state. Its array is mapped: memory is taken for what is used.
     If the cache cannot be written, the array is in memory, and is made again next time.
 
@@ -156,10 +157,15 @@ def _cached(folder: Path, count: int, size: int) -> Decoded | None:
         return None
 
 
-def _facts(file: Path) -> list[int]:
-    """What tells whether a file has changed."""
+def _facts(file: Path) -> list[int | str]:
+    """What tells whether a file's content has changed.
+
+    Where a system keeps the time of every change of a file, its name and its rights, that and the number of the file tell it:
+    times of change are set by programs (unzip, cp -p), this one is not. Windows keeps none, so there the content is hashed.
+    """
     try:
         found = file.stat()
+        content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() if os.name == "nt" else ""
     except OSError:
         return []
-    return [found.st_size, found.st_mtime_ns, found.st_mode]
+    return [found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size, found.st_mtime_ns, found.st_mode, content]

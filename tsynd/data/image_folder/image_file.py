@@ -60,7 +60,8 @@ def read_picture(file: Path) -> Picture:
     if file.exists() and not file.is_file():
         raise TsyndError(f"{file} cannot be read as an image (it is a pipe or a device, no file)")
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        # Opened here: of a TIFF that it opens by name, Pillow maps the pixels, and forgets to turn them.
+        with file.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
             _check_header(file, image)
             mode, kind, bits = image.mode, str(image.format), _bits(image)
             inverted = bits > 8 and kind == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO  # type: ignore[attr-defined]

@@ -3,13 +3,14 @@
 import csv
 import io
 import os
-import unicodedata
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.image_file import ENDINGS
+from tsynd.data.labels import class_names, composed, in_order
 from tsynd.errors import DataUnavailable, TsyndError
 
 SPLIT_NAMES = {
@@ -19,15 +20,21 @@ SPLIT_NAMES = {
 }
 COLUMNS = ("path", "label", "group", "split")
 # What systems leave in folders. Names that begin with a dot are passed over too.
-LITTER = ("__macosx", "thumbs.db", "desktop.ini")
+LITTER = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found", "system volume information")
+# Folders of network drives, with thumbnails and what was deleted: their names begin so.
+DRIVES = ("@", "#recycle", "#snapshot", "$recycle")
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image: where it is, its name in messages, its class; its group (a patient, say) and its split where they are given."""
+    """One image: where it is, its name in messages, its class; its group (a patient, say) and its split where they are given.
+
+    `key` tells it from the others, wherever the set lies and however the path was spelled: below the root, or the split.
+    """
 
     file: Path
     name: str
+    key: str
     label: str
     group: str | None = None
     split: str | None = None
@@ -44,13 +51,20 @@ class Problem:
 
 @dataclass
 class Listing:
-    """The images of a folder or table in a fixed order, what is wrong with them, and the files that were passed over."""
+    """The images of a folder or table in a fixed order, what is wrong with them, and the files that were passed over.
+
+    `spellings` counts the labels as they are written, `columns` are those of a table, and `drives` the folders that network
+    drives have put among the images.
+    """
 
     root: Path
     items: list[Item] = field(default_factory=list)
     classes: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
+    spellings: Counter[str] = field(default_factory=Counter)
+    columns: tuple[str, ...] = ()
+    drives: list[Path] = field(default_factory=list)
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -77,7 +91,10 @@ def find_images(path: Path) -> Listing:
         TsyndError: nothing can be listed. What can be listed but not be trained on is in `problems`.
     """
     listing = _table(path) if path.is_file() else _folder(path)
-    listing.classes = _classes(listing.items)
+    listing.spellings = Counter(item.label for item in listing.items)
+    names = class_names(listing.spellings)
+    listing.items = [replace(item, label=names[item.label]) for item in listing.items]
+    listing.classes = in_order(names.values())
     if len(listing.classes) == 1:
         text = f"{path} must have at least two classes, found only {listing.classes[0]!r}"
         inside = listing.root / listing.classes[0]
@@ -94,24 +111,36 @@ def find_images(path: Path) -> Listing:
     return listing
 
 
-def walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+def walk(folder: Path, above: tuple[Path, ...] = (), drives: list[Path] | None = None) -> Iterator[Path]:
     """Every file below a folder, in the order of the names, hidden ones and litter left out; no link leads round in circles."""
     real = folder.resolve()
     if real not in above:
-        for entry in _visible(folder):
-            yield from walk(entry, (*above, real)) if entry.is_dir() else [entry]
+        for entry in _visible(folder, drives):
+            yield from walk(entry, (*above, real), drives) if entry.is_dir() else [entry]
+
+
+def class_folder(parts: tuple[str, ...], splits: bool) -> str | None:
+    """The folder that names the class of a file, from its path below the root: the first one below the split's, if any."""
+    inside = parts[:-1]
+    return (inside[1] if len(inside) > 1 else None) if splits else (inside[0] if inside else None)
+
+
+def split_folders(path: Path) -> dict[str, Path]:
+    """The folders of a set that are called as splits, by the split."""
+    folders = [entry for entry in _visible(path) if entry.is_dir()]
+    return {SPLIT_NAMES[folder.name.lower()]: folder for folder in folders if folder.name.lower() in SPLIT_NAMES}
 
 
 def _folder(path: Path) -> Listing:
     listing = Listing(path)
-    folders = [entry for entry in _visible(path) if entry.is_dir()]
-    named = {SPLIT_NAMES[folder.name.lower()]: folder for folder in folders if folder.name.lower() in SPLIT_NAMES}
+    folders = [entry for entry in _visible(path, listing.drives) if entry.is_dir()]
+    named = split_folders(path)
     if len(named) not in (0, len(folders)):
         others = ", ".join(sorted({folder.name for folder in folders} - {folder.name for folder in named.values()}))
         raise TsyndError(f"{path} has split folders ({', '.join(named)}) beside others ({others}): use one kind")
     listing.others += [entry for entry in _visible(path) if not entry.is_dir()]
     for split, above in sorted(named.items(), key=lambda pair: SPLITS.index(pair[0])) if named else [(None, path)]:
-        for folder in [entry for entry in _visible(above) if entry.is_dir()]:
+        for folder in [entry for entry in _visible(above, listing.drives if split else None) if entry.is_dir()]:
             _class(listing, folder, split)
     if not listing.items:
         loose = any(file.suffix.lower() in ENDINGS for file in listing.others)
@@ -123,15 +152,15 @@ def _folder(path: Path) -> Listing:
 def _class(listing: Listing, folder: Path, split: str | None) -> None:
     """Add the images of one class folder."""
     before = len(listing.items)
-    for file in walk(folder, (listing.root.resolve(),)):
+    for file in walk(folder, (listing.root.resolve(),), listing.drives):
         inner = file.relative_to(folder).parts[:-1]
         if inner and split is None and inner[0].lower() in SPLIT_NAMES:
             raise TsyndError(f"{folder} has the split {inner[0]!r} in it: splits come first, as in {inner[0]}/{folder.name}")
         if file.suffix.lower() not in ENDINGS:
             listing.others.append(file)
             continue
-        name = file.relative_to(listing.root).as_posix()
-        listing.items.append(Item(file, name, composed(folder.name), composed(inner[0]) if inner else None, split))
+        name, key = file.relative_to(listing.root).as_posix(), composed(file.relative_to(folder.parent).as_posix())
+        listing.items.append(Item(file, name, key, composed(folder.name), composed(inner[0]) if inner else None, split))
     if len(listing.items) == before:
         text = f"{folder} has no images (files that end in {', '.join(ENDINGS)})"
         listing.problems.append(Problem("empty class", text))
@@ -140,7 +169,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
 def _table(path: Path) -> Listing:
     listing = Listing(path.parent)
     lines: dict[Path, int] = {}
-    rows = _rows(path)
+    listing.columns, rows = _rows(path)
     has_split = any(row["split"] for _, row in rows)
     for line, row in rows:
         where = f"{path}, line {line}"
@@ -159,15 +188,16 @@ def _table(path: Path) -> Listing:
             if not _is_file(file):
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
-                listing.items.append(Item(file, name, composed(label), row["group"] or None, SPLIT_NAMES.get(split)))
+                key = composed(Path(os.path.relpath(file, path.parent)).as_posix())
+                listing.items.append(Item(file, name, key, composed(label), row["group"] or None, SPLIT_NAMES.get(split)))
     if not listing.items:
         first = f": {listing.problems[0].text}" if listing.problems else ""
         raise TsyndError(f"{path} names no image that is there{first}")
     return listing
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """The line number and the four columns of each row, empty where there is none."""
+def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
+    """The names of all columns; the line number and our four columns of each row, empty where there is none."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -197,7 +227,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 rows.append((table.line_num, dict.fromkeys(COLUMNS, "") | row))
     except csv.Error as error:
         raise TsyndError(f"{path}, line {table.line_num} cannot be read as CSV ({error})") from error
-    return rows
+    return tuple(names), rows
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -215,21 +245,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _classes(items: list[Item]) -> tuple[str, ...]:
-    """Their classes, sorted: as numbers if all are, otherwise by name."""
-    names = {item.label for item in items}
-    numbers = all(name.isascii() and name.isdigit() for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name) if numbers else 0, name)))
-
-
-def _visible(folder: Path) -> list[Path]:
+def _visible(folder: Path, drives: list[Path] | None = None) -> list[Path]:
+    """What a person sees in a folder, by name; folders of network drives are added to the list."""
     shown = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in LITTER]
-    return sorted(shown, key=lambda entry: composed(entry.name))
-
-
-def composed(name: str) -> str:
-    """A name as most systems write it: macOS takes its accents apart."""
-    return unicodedata.normalize("NFC", name)
+    of_drive = [entry for entry in shown if entry.name.lower().startswith(DRIVES) and entry.is_dir()]
+    if drives is not None:
+        drives += of_drive
+    return sorted((entry for entry in shown if entry not in of_drive), key=lambda entry: composed(entry.name))
 
 
 def _looks_like_data(folder: Path) -> bool:

@@ -9,7 +9,8 @@ import torch
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
 from tsynd.data.image_folder.decode_cache import Decoded, decode
 from tsynd.data.image_folder.default_splits import divided
-from tsynd.data.image_folder.listing import Item, Listing, composed, find_images
+from tsynd.data.image_folder.listing import Item, Listing, find_images
+from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.medmnist.npz import UNKNOWN_LICENCE
 from tsynd.errors import TsyndError
 from tsynd.utils.downloads import Progress
@@ -77,7 +78,7 @@ def assign_splits(listing: Listing) -> list[str]:
     shares = {"val": SHARES["val"]} if "train" in given else SHARES
     places = [position for position, split in enumerate(given) if split in ("", "train")]
     items = [listing.items[position] for position in places]
-    names = [_key(item) for item in items]
+    names = [item.key for item in items]
     for position, split in zip(
         places, divided([item.label for item in items], names, [item.group for item in items], shares), strict=True
     ):
@@ -92,11 +93,6 @@ def crossing_groups(items: list[Item], split_of: list[str]) -> dict[str, list[st
         if item.group is not None:
             found.setdefault(item.group, set()).add(split)
     return {group: sorted(splits, key=SPLITS.index) for group, splits in sorted(found.items()) if len(splits) > 1}
-
-
-def _key(item: Item) -> str:
-    """What the hash of the split is taken of: the name, from the folder of the class on."""
-    return composed(item.name if item.split is None else item.name.partition("/")[2] or item.name)
 
 
 def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch.Tensor) -> dict[str, Split]:
@@ -118,7 +114,7 @@ def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch
 
 def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
     """What a user should know of images that can be trained on."""
-    notes = []
+    notes = [remark.text for remark in remarks(listing)]
     if crossing := crossing_groups(listing.items, [item.split or "train" for item in listing.items]) if listing.given else {}:
         group, splits = next(iter(crossing.items()))
         notes.append(f"{len(crossing)} group(s) have images in several splits, such as {group!r} in {' and '.join(splits)}")

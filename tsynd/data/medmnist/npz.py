@@ -32,15 +32,20 @@ def read_npz(path: Path, size: int | None = None, progress: Progress | None = No
     """
     splits = read_splits(path, size, progress=progress)
     labels = splits["train"].labels
+    notes: tuple[str, ...] = ()
     if labels.ndim == 2:
         classes, task = tuple(str(label) for label in range(labels.shape[1])), "multi-label"
+        if labels.shape[1] > 1 and all(bool((splits[split].labels.sum(dim=1) == 1).all()) for split in SPLITS):
+            notes = ("every image has exactly one of several labels: if they are one-hot classes, write labels (N,), by argmax",)
     else:
         present = labels.unique()
         if not torch.equal(present, torch.arange(len(present))):
             found = ", ".join(str(label) for label in present[:10].tolist())
             raise TsyndError(f"{path}: train_labels must be 0, 1, … without a gap, found {found}{', …' * (len(present) > 10)}")
         classes, task = tuple(map(str, present.tolist())), "binary" if len(present) == 2 else "multi-class"
-    return Dataset(path.stem, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path))
+    return Dataset(
+        path.stem, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path), notes=notes
+    )
 
 
 def read_splits(

@@ -1,7 +1,7 @@
 """The data set of phantoms: splits of images with their labels, factors, lesion masks and subgroups."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from tsynd.data.phantom.rendering import lesion_masks, render
 from tsynd.data.phantom.rule import CLASSES, SUBGROUPS, borderline, check_classes, classify, subgroup
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import generator_for, uniform
-from tsynd.utils.validation import check_kind, check_seed, check_whole
+from tsynd.utils.rules import SEED, validated, whole
+from tsynd.utils.validation import check_kind
 
 OPTIONS: dict[str, Any] = {"seed": 0, "count": 2000, "classes": 2, "withheld": None, "kept": 0.0}
 VAL_PER_CLASS, TEST_PER_CLASS = 200, 500
@@ -34,10 +35,11 @@ class PhantomSplit(Split):
         return torch.cat([lesion_masks(self.factors[start : start + BATCH], size) for start in starts])
 
 
+@validated
 def phantom(
-    seed: int = 0,
-    count: int = OPTIONS["count"],
-    size: int = 28,
+    seed: Annotated[int, SEED] = 0,
+    count: Annotated[int, whole(1)] = OPTIONS["count"],
+    size: Annotated[int, whole(1)] = 28,
     *,
     classes: int = 2,
     withheld: str | None = None,
@@ -61,10 +63,6 @@ def phantom(
     >>> phantom(count=10).train
     PhantomSplit(20 images of 1 x 28 x 28)
     """
-    check_seed(seed)
-    check_whole(count=count, size=size)
-    if count < 1:
-        raise TsyndError(f"phantom option 'count' must be at least 1 image per class, got {count}")
     check_classes(classes)
     if not 0 <= kept <= 1 or (kept and withheld is None):
         allowed = "lie between 0 and 1" if withheld else "go with withheld, the subgroup of which a share is kept"
@@ -95,9 +93,10 @@ def withheld_in(name: str) -> str | None:
     return dict(option.split("=") for option in options.split(",")).get("withheld") if kind == "phantom" and options else None
 
 
+@validated
 def draw_split(
-    per_class: int,
-    size: int,
+    per_class: Annotated[int, whole(1)],
+    size: Annotated[int, whole(1)],
     generator: torch.Generator | None = None,
     *,
     classes: int = 2,
@@ -106,10 +105,7 @@ def draw_split(
 ) -> PhantomSplit:
     """Draw phantoms with `per_class` of each class, in mixed order, less a withheld subgroup; arguments as in `phantom`."""
     # Of lesions that are not borderline each class has at least a third (4 classes: a sixth): this is more than enough.
-    check_whole(per_class=per_class, size=size)
     check_classes(classes)
-    if per_class < 1:
-        raise TsyndError(f"per_class must be >= 1, got {per_class}")
     drawn = sample_factors(3 * classes * per_class + 64, generator)
     drawn = drawn[~borderline(drawn, classes)]
     if withheld is not None:

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
-from tsynd.robustness.attacks.gradient import Model, attacking
-from tsynd.robustness.attacks.loss import margin_loss
+from tsynd.robustness.attacks.gradient import attacking
+from tsynd.utils.network_passes import Model, wide
+from tsynd.utils.network_trial import ask
 from tsynd.utils.rng import seeded
 from tsynd.utils.validation import check_count, check_tensors
 
@@ -83,15 +84,13 @@ def autoattack(
     check_count(1, batch_size=batch_size)
     if labels.ndim != 1:
         raise TsyndError(f"aa attacks one label an image, (B,), got labels of shape {tuple(labels.shape)}")
-    with attacking(model, images, labels, eps):
-        images = images.detach()
+    with attacking(model, images, labels, eps) as images:
         with torch.no_grad():
-            margin_loss(model, images[:1], labels.max()[None])  # refuses other outputs than logits, and labels out of range
-            classes = model(images[:1]).shape[1]
+            classes = ask(model, images[:1]).shape[1]
         if find_spec("pyautoattack") is None:
             raise TsyndError("aa needs the package pyautoattack, which is not installed: pip install 'tsynd[attacks]'")
         if eps == 0:
-            return images.clone()
+            return images
         seed = int(torch.randint(2**31, (), generator=generator))
         with seeded(seed), _trace_kept():
             attack = _prepared(model, classes, eps, seed, images.device)
@@ -103,7 +102,10 @@ def _prepared(model: Model, classes: int, eps: float, seed: int, device: torch.d
     """pyautoattack's object, with settings for so many classes: its own are for ten or more."""
     from pyautoattack import AutoAttack
 
-    attack = AutoAttack(model, attacks=list(aa_attacks(classes)), version="custom", eps=eps, seed=seed, device=device)
+    def answer(images: Tensor) -> Tensor:
+        return wide(ask(model, images))
+
+    attack = AutoAttack(answer, attacks=list(aa_attacks(classes)), version="custom", eps=eps, seed=seed, device=device)
     attack.apgd.n_restarts = attack.fab.n_restarts = 1
     attack.fab.n_target_classes = attack.apgd_targeted.n_target_classes = min(9, classes - 1)
     return attack

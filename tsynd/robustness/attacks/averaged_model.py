@@ -14,8 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
 from tsynd.uncertainty import log_probabilities
+from tsynd.utils.network_trial import ask
 from tsynd.utils.rng import seeded
-from tsynd.utils.shape_errors import passing
 from tsynd.utils.validation import check_count, check_kind, check_tensors
 
 
@@ -31,7 +31,7 @@ def averaged_model(posterior: Posterior) -> nn.Module:
 
     >>> from tsynd.classification import build_classifier
     >>> from tsynd.posterior import HeadDropout
-    >>> model = averaged(HeadDropout.of(build_classifier(1, 28, 2, seed=0).eval(), samples=8))
+    >>> model = averaged_model(HeadDropout.of(build_classifier(1, 28, 2, seed=0).eval(), samples=8))
     >>> logits = model(torch.rand(3, 1, 28, 28))
     >>> logits.shape, bool(torch.allclose(logits.exp().sum(dim=1), torch.ones(3)))
     (torch.Size([3, 2]), True)
@@ -57,7 +57,7 @@ def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | No
         TsyndError: for draws < 1, or batch norm in training mode, whose statistics every call would change.
 
     >>> noisy = nn.Sequential(nn.Flatten(), nn.Linear(64, 2), nn.Dropout())  # in training mode: drops out in every call
-    >>> expected(noisy, draws=5)(torch.rand(3, 1, 8, 8)).shape
+    >>> eot_model(noisy, draws=5)(torch.rand(3, 1, 8, 8)).shape
     torch.Size([3, 2])
     """
     check_kind(nn.Module, model=model)
@@ -70,9 +70,10 @@ def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | No
         if not images.is_floating_point():
             raise TsyndError(f"images must be float in [0, 1], got {images.dtype}")
         seed = int(torch.randint(2**62, (), generator=generator))
-        with seeded(seed), passing(images, model):
-            return _log_mean(torch.stack([log_probabilities(model(images)) for _ in range(draws)], dim=1))
+        with seeded(seed):
+            return _log_mean(torch.stack([log_probabilities(ask(model, images)) for _ in range(draws)], dim=1))
 
+    average.draws_anew = True  # type: ignore[attr-defined]  # so that a trial lets it
     return average
 
 

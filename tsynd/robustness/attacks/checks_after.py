@@ -8,9 +8,10 @@ from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.robustness.attacks.check import Check, share, slack
-from tsynd.robustness.attacks.gradient import Model, attacking, pgd
+from tsynd.robustness.attacks.gradient import attacking, pgd
 from tsynd.robustness.attacks.loss import margin_loss
 from tsynd.robustness.attacks.square import random_squares
+from tsynd.utils.network_passes import Model
 from tsynd.utils.rng import generator_for
 from tsynd.utils.validation import check_count, check_number
 
@@ -47,7 +48,7 @@ def checks_after(
     check_count(1, steps=steps, queries=queries)
     if not 0 < eps < 0.5:
         raise TsyndError(f"eps must lie between 0 and 0.5 (half the range, where nothing can hold), got {eps}")
-    with attacking(model, images, labels, eps):
+    with attacking(model, images, labels, eps) as images:
 
         def attacked(size: float, count: int = steps) -> Tensor:
             return attack(model, images, labels, eps=size, steps=count, generator=generator_for(seed, "checks"))

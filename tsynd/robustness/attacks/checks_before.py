@@ -7,8 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.robustness.attacks.check import Check, share
-from tsynd.robustness.attacks.gradient import Model, attacking
-from tsynd.robustness.attacks.loss import are_probabilities, margin_loss
+from tsynd.robustness.attacks.gradient import attacking
+from tsynd.robustness.attacks.loss import margin_loss
+from tsynd.utils.network_passes import Model, wide
+from tsynd.utils.network_trial import ask, probabilities_in
 from tsynd.utils.rng import seeded
 from tsynd.utils.validation import check_name
 
@@ -40,14 +42,13 @@ def checks_before(model: Model, images: Tensor, labels: Tensor, attacks: Iterabl
     names = list(attacks)
     for name in names:
         check_name("attack", name, CLASSES_NEEDED)
-    with attacking(model, images, labels, 0), seeded(0):  # a random model draws from torch's global state
-        margin_loss(model, images, labels, lenient=True)
+    with attacking(model, images, labels, 0, lenient=True) as images, seeded(0):  # a random model draws from the global state
         with torch.no_grad():
-            outputs = [model(images).detach().double() for _ in range(5)]
+            outputs = [ask(model, images).detach().double() for _ in range(5)]
         return [
             _deterministic(torch.stack(outputs)),
-            _logits(outputs[0], labels),
-            *_gradients(model, images.detach(), labels),
+            _logits(ask(model, images.clone().requires_grad_(True)), labels),
+            *_gradients(model, images, labels),
             _classes(outputs[0].shape[1], labels, names),
         ]
 
@@ -66,33 +67,27 @@ def _deterministic(outputs_NBC: Tensor) -> Check:
 
 
 def _logits(outputs_BC: Tensor, labels: Tensor) -> Check:
-    in_range = bool(((outputs_BC >= -1e-5) & (outputs_BC <= 1 + 1e-5)).all())
-    if are_probabilities(outputs_BC) or (in_range and labels.ndim == 2):
-        return Check(
-            "logits",
-            False,
-            "the outputs look like probabilities: a second softmax flattens the loss and hides most of its gradient; return "
-            "logits, or the logarithms of the probabilities",
-        )
+    if found := probabilities_in(outputs_BC, labels.ndim == 2):
+        reason = "a second softmax flattens the loss and hides most of its gradient; return logits"
+        return Check("logits", False, f"the outputs are {found}: {reason}")
     return Check("logits", True, "the outputs are no probabilities")
 
 
 def _gradients(model: Model, images: Tensor, labels: Tensor) -> list[Check]:
     """Does the cross-entropy have a gradient, and does the loss rise along it?"""
     x = images.clone().requires_grad_(True)
-    logits = model(x)
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = wide(ask(model, x))
     if labels.ndim == 2:
-        plain = F.binary_cross_entropy_with_logits(wide, labels.to(wide.dtype), reduction="sum")
+        plain = F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="sum")
     else:
-        plain = F.cross_entropy(wide, labels, reduction="sum")
+        plain = F.cross_entropy(logits, labels, reduction="sum")
     gradient = torch.autograd.grad(plain, x, allow_unused=True)[0] if logits.requires_grad else None
     if gradient is None:
         return [
             Check("gradients", False, "the outputs do not depend on the images by any gradient: attack it as a black box"),
             Check("uphill", False, "there is no gradient that could lead uphill, or anywhere else: attack it as a black box"),
         ]
-    loss_B, wrong_B = margin_loss(model, x, labels, lenient=True)
+    loss_B, wrong_B = margin_loss(model, x, labels)
     (of_margin,) = torch.autograd.grad(loss_B.sum(), x)
     none, none_of_margin = (share(each.flatten(1).abs().sum(dim=1) == 0) for each in (gradient, of_margin))
     gradients = Check("gradients", True, "the cross-entropy of every image has a gradient")
@@ -107,7 +102,7 @@ def _gradients(model: Model, images: Tensor, labels: Tensor) -> list[Check]:
         gradients = Check("gradients", False, f"the cross-entropy of {none:.0%} of the images has gradient exactly 0: {reason}")
     step = 0.25 / 255
     with torch.no_grad():
-        ahead_B, ahead_wrong_B = margin_loss(model, (images + step * of_margin.sign()).clamp(0, 1), labels, lenient=True)
+        ahead_B, ahead_wrong_B = margin_loss(model, (images + step * of_margin.sign()).clamp(0, 1), labels)
     rises = share((ahead_B > loss_B.detach()) | (ahead_wrong_B > wrong_B))
     message = f"a quarter of a grey level along the gradient raises the loss of {rises:.0%} of the images"
     meaning = ": the gradient does not belong to the loss (noise, a straight-through estimate, or a very ragged network)"

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.robustness.attacks.loss import margin_loss
-from tsynd.utils.batching import check_floats
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_passes import Model, finite, name_of, network_of, wide
+from tsynd.utils.network_trial import tried
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_number, check_tensors, check_whole
-
-Model = Callable[[Tensor], Tensor]
+from tsynd.utils.validation import check_images, check_labels, check_number, check_tensors, check_whole
 
 
 def pgd(
@@ -41,7 +40,7 @@ def pgd(
     the worse), then by highest loss. It costs one more forward pass and is never weaker.
 
     Args:
-        model: images in [0, 1] to logits (B, classes); a module must be in eval mode.
+        model: images in [0, 1] to logits (B, classes); a module must be in eval mode. It gets them in its own precision.
         images: (B, C, H, W) float in [0, 1].
         labels: (B,) int64, the classes that the attack moves away from; several labels an image: (B, L) of 0 and 1, one
             logit each, and the attack climbs the sum of their losses.
@@ -52,11 +51,11 @@ def pgd(
         start: the random start given instead, (B, C, H, W) in [-1, 1] in units of eps; zeros start at the image itself.
 
     Returns:
-        (B, C, H, W) attacked images in [0, 1], within eps of the given ones, detached.
+        (B, C, H, W) attacked images in [0, 1], within eps of the given ones, detached, in single precision or wider.
 
     Raises:
         TsyndError: for eps outside [0, 1], steps < 1, step_size <= 0, images outside [0, 1] or NaN, an empty set, labels
-            out of range, a model in training mode, or one that does not return (B, classes).
+            out of range, a model in training mode, or one that the trial refuses (see `tsynd.utils.network_trial.tried`).
 
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).eval()
     >>> images, labels = torch.rand(3, 1, 8, 8), torch.tensor([0, 1, 0])
@@ -65,20 +64,19 @@ def pgd(
     True
     """
     step_size = _checked_steps(eps, steps, step_size, lambda: 2.5 * eps / steps)
-    with attacking(model, images, labels, eps):
+    with attacking(model, images, labels, eps) as images:
         if eps == 0:
-            return images.detach().clone()
-        images = images.detach()
+            return images
         lowest, highest, x = _ball(images, eps, start, generator)
         worst = _Worst(x)
         for step in range(steps + 1):  # the last round only judges the last iterate
             x.requires_grad_(step < steps)
-            loss_B, wrong_B = margin_loss(model, x, labels, checked=step > 0)
+            loss_B, wrong_B = margin_loss(model, x, labels)
             worst.see(x, loss_B, wrong_B)
             if step < steps:
                 (gradient,) = torch.autograd.grad(loss_B.sum(), x)
                 x = (x.detach() + step_size * gradient.sign()).clamp(lowest, highest)
-        return worst.images
+        return worst.found(model)
 
 
 def apgd(
@@ -111,10 +109,9 @@ def apgd(
     True
     """
     step_size = _checked_steps(eps, steps, step_size, lambda: 2 * eps)
-    with attacking(model, images, labels, eps):
+    with attacking(model, images, labels, eps) as images:
         if eps == 0:
-            return images.detach().clone()
-        images = images.detach()
+            return images
         lowest, highest, x = _ball(images, eps, start, generator)
         before, worst, ends, last_end = x.detach(), _Worst(x), _checkpoints(steps), 0
         best, best_gradient = x.detach(), torch.zeros_like(x)
@@ -124,7 +121,7 @@ def apgd(
         halved_B = torch.ones_like(best_B, dtype=torch.bool)
         for step in range(steps + 1):  # the last round only judges the last iterate
             x.requires_grad_(step < steps)
-            loss_B, wrong_B = margin_loss(model, x, labels, checked=step > 0)
+            loss_B, wrong_B = margin_loss(model, x, labels)
             worst.see(x, loss_B, wrong_B)
             if step == steps:
                 break
@@ -144,7 +141,7 @@ def apgd(
             share = 0.75 if step > 0 else 1.0
             x, before = (x + share * (ahead - x) + (1 - share) * (x - before)).clamp(lowest, highest), x
             loss_before_B = loss_B
-        return worst.images
+        return worst.found(model)
 
 
 def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
@@ -153,9 +150,10 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
     x + eps * sign(d CE(model(x), y) / dx), clipped to [0, 1]; Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 4.
     Cheap and weak: for figures use `pgd`. Arguments, result and errors as there.
     """
-    with attacking(model, images, labels, eps):
-        x = images.detach().clone().requires_grad_(True)
+    with attacking(model, images, labels, eps) as images:
+        x = images.requires_grad_(True)
         (gradient,) = torch.autograd.grad(margin_loss(model, x, labels)[0].sum(), x)
+        refuse_not_finite(model, finite(gradient))
         return (x.detach() + eps * gradient.sign()).clamp(0, 1)
 
 
@@ -163,16 +161,22 @@ class _Worst:
     """The worst image seen of each: by its wrong decisions (one label: misclassified or not), then by highest loss."""
 
     def __init__(self, x: Tensor) -> None:
-        self.images = x.clone()
+        self._images, self._finite = x.clone(), torch.tensor(True, device=x.device)
         self._loss_B = torch.full((len(x),), -torch.inf, device=x.device)
         self._wrong_B = torch.zeros(len(x), dtype=torch.int64, device=x.device)
 
     def see(self, x: Tensor, loss_B: Tensor, wrong_B: Tensor) -> None:
         loss_B = loss_B.detach()
+        self._finite = self._finite & loss_B.isfinite().all()  # looked at once, at the end: a GPU need not wait
         worse_B = (wrong_B > self._wrong_B) | ((wrong_B == self._wrong_B) & (loss_B > self._loss_B))
-        self.images = _where(worse_B, x.detach(), self.images)
+        self._images = _where(worse_B, x.detach(), self._images)
         self._loss_B = torch.where(worse_B, loss_B, self._loss_B)
         self._wrong_B = torch.maximum(self._wrong_B, wrong_B)
+
+    def found(self, model: Model) -> Tensor:
+        """The worst images, if every loss on the way was a number: NaN is not worse than anything, and would look held."""
+        refuse_not_finite(model, self._images.is_meta or bool(self._finite))
+        return self._images
 
 
 def _where(which_B: Tensor, yes_BCHW: Tensor, no_BCHW: Tensor) -> Tensor:
@@ -208,24 +212,33 @@ def _checkpoints(steps: int) -> set[int]:
     return ends
 
 
-@contextmanager
-def attacking(model: Model, images: Tensor, labels: Tensor, eps: float) -> Iterator[None]:
-    """Check what every attack takes; inside the block gradients are on, but not those of the weights.
+def refuse_not_finite(model: Model, right: bool) -> None:
+    """Refuse an attack in which a logit or a gradient was no finite number."""
+    if not right:
+        raise TsyndError(f"{name_of(model)} gives logits or gradients that are NaN or infinite, so nothing is attacked")
 
-    Values are not looked at on the meta device.
+
+@contextmanager
+def attacking(
+    model: Model, images: Tensor, labels: Tensor, eps: float, *, gradient: bool = True, lenient: bool = False
+) -> Iterator[Tensor]:
+    """Check what every attack takes, and try the model; inside the block gradients are on, but not those of the weights.
+
+    It gives a copy of the images in single precision or wider: in half precision a small step would round away, and a
+    projection would leave its ball. Values are not looked at on the meta device.
     """
     check_number(eps=eps)
     check_tensors(images=images, labels=labels)
     if not 0 <= eps <= 1:
         raise TsyndError(f"eps must lie in [0, 1] (intensity; 8/255 is common), got {eps}")
-    check_floats(images)
-    if labels.ndim not in (1, 2) or labels.shape[:1] != images.shape[:1] or labels.dtype != torch.int64:
-        shape = tuple(labels.shape)
-        raise TsyndError(f"labels must be int64 of shape ({len(images)},), got {labels.dtype} of shape {shape}")
-    if not labels.is_meta and int(labels.min()) < 0:
-        raise TsyndError(f"labels must be >= 0, got {int(labels.min())}")
-    modules = tuple(model.modules()) if isinstance(model, nn.Module) else ()
-    if any(module.training for module in modules):
+    check_images(images)
+    check_labels(labels, (len(images), *labels.shape[1:2]))
+    networks = network_of(model)
+    if any(module.training for network in networks for module in network.modules()):
         raise TsyndError("the model is in training mode, which distorts the attack (dropout, batch norm): call model.eval()")
-    with frozen(*modules[:1]), torch.enable_grad():
-        yield
+    with (
+        tried(model, images, labels, gradient=gradient and (eps > 0 or lenient), lenient=lenient),
+        frozen(*networks),
+        torch.enable_grad(),
+    ):
+        yield wide(images.detach()).clone()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
-from tsynd.robustness.attacks.gradient import Model, attacking
+from tsynd.robustness.attacks.gradient import attacking, refuse_not_finite
 from tsynd.robustness.attacks.loss import margin_loss
+from tsynd.utils.network_passes import Model, finite
 from tsynd.utils.rng import uniform
 from tsynd.utils.validation import check_whole
 
@@ -29,8 +30,7 @@ def random_squares(
     check_whole(queries=queries)
     if queries < 1:
         raise TsyndError(f"queries must be >= 1, got {queries}")
-    with attacking(model, images, labels, eps), torch.no_grad():
-        images = images.detach()
+    with attacking(model, images, labels, eps, gradient=False) as images, torch.no_grad():
         count, channels, height, width = images.shape
         lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
         stripes = _signs((count, channels, 1, width), generator, images)
@@ -45,6 +45,7 @@ def random_squares(
             proposed[where] = images[where] + eps * _signs((count, channels, 1, 1), generator, images)
             proposed = proposed.clamp(lowest, highest)
             new_loss_B, new_wrong_B = margin_loss(model, proposed, labels)
+            refuse_not_finite(model, finite(new_loss_B))
             better_B = (new_wrong_B > wrong_B) | ((new_wrong_B == wrong_B) & (new_loss_B > loss_B))
             x = torch.where(better_B.view(-1, 1, 1, 1), proposed, x)
             loss_B, wrong_B = torch.where(better_B, new_loss_B, loss_B), torch.where(better_B, new_wrong_B, wrong_B)

@@ -16,7 +16,7 @@ from tsynd.augmentation.intensity import brightness, contrast, gamma, saturation
 from tsynd.errors import TsyndError
 from tsynd.robustness.corruptions.blur import defocus_blur, jpeg, motion_blur, pixelate
 from tsynd.robustness.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
-from tsynd.utils.validation import check_name, check_range, check_tensors, check_whole
+from tsynd.utils.validation import check_images, check_name, check_whole
 
 
 class Corruption(NamedTuple):
@@ -48,7 +48,6 @@ def corrupt(images_BCHW: Tensor, name: str, severity: int, generator: torch.Gene
     tensor(0.8400)
     """
     check_name("corruption", name, CORRUPTIONS)
-    check_tensors(images=images_BCHW)
     if isinstance(severity, bool) or not isinstance(severity, Integral) or severity not in range(1, 6):
         raise TsyndError(f"severity must be 1, 2, 3, 4 or 5, got {severity!r}")
     corruption = CORRUPTIONS[name]
@@ -154,10 +153,6 @@ def corruptions_for(modality: str, channels: int) -> tuple[str, ...]:
 
 
 def _check(images_BCHW: Tensor, name: str, colour: bool) -> None:
-    shape = tuple(images_BCHW.shape)
-    if images_BCHW.ndim != 4 or len(images_BCHW) == 0 or not images_BCHW.is_floating_point() or shape[1] not in (1, 3):
-        wanted = "float of shape (B, C, H, W) with B >= 1 and C = 1 or 3"
-        raise TsyndError(f"images must be {wanted}, got {images_BCHW.dtype} of shape {shape}")
-    check_range(images=images_BCHW)
-    if colour and shape[1] == 1:
+    check_images(images_BCHW, channels=(1, 3))
+    if colour and images_BCHW.shape[1] == 1:
         raise TsyndError(f"corruption {name!r} changes colours, and these images are grey: it needs 3 channels, got 1")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.teaching.exercises.checker import NotYet, checker, expect
 
 CLOSE = 1e-5
 
@@ -147,3 +147,53 @@ def walk_along_a_factor(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
 
 def _rounded(values: Tensor) -> str:
     return "(" + ", ".join(f"{value:.3g}" for value in values.tolist()) + ")"
+
+
+@checker
+def worst_kept(answer: Callable[[Tensor, Tensor], int]) -> str:
+    """Check `worst(read_NF, copied_NF)`: which factor can be told least from a reconstruction.
+
+    read_NF, copied_NF: what an oracle reads from images, and from their reconstructions; each factor has a unit of its own.
+    """
+    generator = torch.Generator().manual_seed(0)
+    read = torch.randn(200, 4, generator=generator).double() * torch.tensor([50.0, 1.0, 1.0, 0.1]).double()
+    noise = torch.randn(200, 4, generator=generator).double() * torch.tensor([10.0, 0.1, 1.0, 0.01]).double()
+    copied = read + noise
+    copied[:, 1] = copied[:, 1] + 5  # all too large by as much: nothing is lost
+    copied[:, 3] = 0.3 * copied[:, 3]  # faded, and still in order
+    mistakes = {
+        "Factor 0 has large numbers, so its error is large in its unit, and small beside what it varies by.": 0,
+        "Factor 1 is read too large everywhere. Who subtracts that has lost nothing: a constant shift is no loss.": 1,
+        "Factor 3 has faded. Its order is whole: multiply, and it is back. Measure what cannot be brought back.": 3,
+    }
+    expect(int(answer(read.clone(), copied.clone())), 2, mistakes, "Which column of `copied` tells least about that of `read`?")
+    return (
+        "A correlation asks what can still be told, in any unit. An error asks for the same numbers, which is another question."
+    )
+
+
+@checker
+def between_codes(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
+    """Check `between(one_BD, other_BD, share)`: codes on the way from one to the other that keep to the shell.
+
+    The direction is that of the straight mixture, the norm goes evenly from the one norm to the other.
+    """
+    generator = torch.Generator().manual_seed(0)
+    one, other = (torch.randn(3, 64, generator=generator).double() for _ in range(2))
+    other = other * torch.tensor([[1.0], [2.0], [0.5]]).double()
+    for share in (0.0, 0.25, 0.5, 1.0):
+        mixed = (1 - share) * one + share * other
+        unit = mixed / mixed.norm(dim=1, keepdim=True)
+        norms = [each.norm(dim=1, keepdim=True) for each in (one, other)]
+        mistakes = {
+            "This is the straight mixture: halfway it lies inside the shell, where hardly any image is.": mixed,
+            "All codes have norm 1. The shell has the radius of the codes themselves.": unit,
+            "All have the norm root of D. These codes have norms of their own: go evenly from one to the other.": unit * 8,
+            "The norm is that of the batch: take it for each image (dim=1, keepdim=True).": mixed / mixed.norm(),
+            "You go the other way: at share 0 stands the first code.": (unit * ((1 - share) * norms[1] + share * norms[0]))
+            if share != 0.5
+            else mixed,
+        }
+        told = f"At share {share} direction or norm is another. Which direction has the mixture, and which norm should it get?"
+        expect(answer(one.clone(), other.clone(), share), unit * ((1 - share) * norms[0] + share * norms[1]), mistakes, told)
+    return "On the shell all the way. Whether what the decoder draws there is an image is still a question for your eyes."

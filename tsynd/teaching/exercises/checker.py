@@ -3,7 +3,8 @@
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +22,23 @@ class NotYet(Exception):
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a checker says about an answer; it counts as true when the answer passed."""
+    """What a checker says about an answer; it counts as true when the answer passed.
+
+    error: what the reader's own code raised, with its traceback; it is shown below the message.
+    """
 
     passed: bool
     message: str
+    error: BaseException | None = None
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __repr__(self) -> str:
-        return textwrap.fill(f"{'Right' if self.passed else 'Not yet'}. {self.message}", WIDTH)
+        told = textwrap.fill(f"{'Right' if self.passed else 'Not yet'}. {self.message}", WIDTH)
+        if self.error is None:
+            return told
+        return f"{told}\n\n{''.join(traceback.format_exception(self.error, chain=False)).rstrip()}"
 
 
 def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
@@ -53,6 +61,10 @@ def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
     Not yet. Nothing was returned: replace the dots.
     >>> double(lambda number: number / 0)
     Not yet. Your function raised ZeroDivisionError: division by zero.
+    <BLANKLINE>
+    Traceback (most recent call last):
+      ...
+    ZeroDivisionError: division by zero
     """
 
     @functools.wraps(check)
@@ -63,7 +75,7 @@ def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
                 _refuse_stub(answer)
                 return Verdict(True, check(_watched(answer) if inspect.isroutine(answer) else answer))
             except NotYet as reason:
-                return Verdict(False, str(reason))
+                return Verdict(False, str(reason), reason.__cause__)
             except Exception as error:  # what came does not fit what the checker does with it
                 what = "What your function returned" if inspect.isroutine(answer) else "Your answer"
                 return Verdict(False, f"{what} is not of the kind that was asked for: {_in_words(error)}")
@@ -78,6 +90,24 @@ def kind_of(value: Any) -> str:
     ('shape (2, 3)', 'a float')
     """
     return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def expect(found: Any, right: Any, mistakes: Mapping[str, Any], otherwise: str, close: float = 1e-5) -> None:
+    """Raise `NotYet` unless an answer is the right one: with the words for the mistake that gives it, or with other words.
+
+    A mistake that gives the right answer here cannot be told, and is passed over.
+
+    >>> expect(9, 6, {"This is the square.": 9}, "Twice 3 is 6.")
+    Traceback (most recent call last):
+    tsynd...NotYet: This is the square.
+    """
+
+    def same(value: Any) -> bool:
+        one, other = (torch.as_tensor(each).double() for each in (found, value))
+        return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=close, equal_nan=True)
+
+    if not same(right):
+        raise NotYet(next((words for words, value in mistakes.items() if same(value)), otherwise))
 
 
 def listed(values: Tensor) -> str:
@@ -98,7 +128,8 @@ def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
             given = answer(*arguments, **keywords)
         except Exception as error:
             if "ellipsis" in str(error):  # the dots stand inside an expression
-                raise NotYet(STUB) from error
+                raise NotYet(STUB) from None
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next  # without this frame
             raise NotYet(f"Your function raised {_in_words(error)}") from error
         _refuse_stub(given)
         return tuple(map(_as_tensor, given)) if isinstance(given, tuple | list) else _as_tensor(given)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.teaching.exercises.checker import NotYet, checker, expect
 
 
 @checker
@@ -111,3 +111,49 @@ def balanced_accuracy(measure: Callable[[Tensor, Tensor], Any]) -> str:
 
 def _form(value: Tensor) -> str:
     return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+
+
+@checker
+def leave_one_hospital_out(answer: Callable[[Tensor, Tensor], Sequence[tuple[Tensor, Tensor]]]) -> str:
+    """Check `folds(hospital_N, patient_N)`: for each hospital, in order, masks (N,) of its training and its test images."""
+    hospital_N = torch.tensor([2, 2, 2, 5, 5, 5, 9, 9, 9, 9])
+    patient_N = torch.tensor([1, 1, 2, 3, 4, 4, 2, 5, 5, 3])  # patients 2 and 3 were in two hospitals
+    folds = [tuple(torch.as_tensor(part).bool() for part in fold) for fold in answer(hospital_N.clone(), patient_N.clone())]
+    if len(folds) != 3 or any(part.shape != hospital_N.shape for fold in folds for part in fold):
+        raise NotYet("Three hospitals make three pairs of masks, each with a True or False for all 10 images.")
+    for name, (train_N, test_N) in zip((2, 5, 9), folds, strict=True):
+        here = hospital_N == name
+        if (train_N & test_N).any():
+            raise NotYet(f"Hospital {name}: images stand in training and in the test.")
+        if torch.equal(train_N, here) or torch.equal(test_N, ~here):
+            raise NotYet(f"Hospital {name}: the two parts are exchanged. The hospital that is left out is the test.")
+        if not torch.equal(test_N, here):
+            raise NotYet(f"Hospital {name}: its test is all of its images; take shared patients out of the *training* part.")
+        shared = set(patient_N[train_N].tolist()) & set(patient_N[test_N].tolist())
+        if shared:
+            raise NotYet(f"Hospital {name}: patient {min(shared)} was in another hospital too, and is now in both parts.")
+        if not torch.equal(train_N, ~here & ~torch.isin(patient_N, patient_N[here])):
+            raise NotYet(f"Hospital {name}: training lacks images of patients whom this hospital has never seen.")
+    return "A new hospital is a harder test than new patients, and only if nobody was in both."
+
+
+@checker
+def without_the_leak(answer: Callable[[float, float, float], float]) -> str:
+    """Check `clean(score, leaked, known)`: the accuracy on images that are new, of a test that holds some that are not.
+
+    score: accuracy on the whole test. leaked: the share of it that was in training. known: the accuracy on that share.
+    """
+    for score, leaked, known in ((0.9, 0.4, 1.0), (0.8, 0.25, 0.95), (0.7, 0.0, 1.0)):
+        rest = 1 - leaked
+        mistakes = {
+            "This is what new images add to the score, not how well they are done: divide by their share.": score
+            - leaked * known,
+            "You take the leaked images off the score, and not what they brought: a share times their accuracy.": (score - leaked)
+            if known != 1
+            else -1,
+            "Known images are not always right. Their accuracy is given.": (score - leaked) / rest if known != 1 else -1,
+            "This shrinks the score by the leaked share. It is a mixture: solve it for the other part.": score * rest,
+        }
+        told = f"Score {score}, of which a share of {leaked} is right in {known}: write the score as a sum over the two shares."
+        expect(answer(score, leaked, known), (score - leaked * known) / rest, mistakes if leaked else {}, told)
+    return "A test is a mixture. The larger the leaked share, the less its score says of anyone who comes next year."

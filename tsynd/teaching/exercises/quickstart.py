@@ -1,12 +1,13 @@
 """Exercises of the quickstart: a fair pair of runs, what became of an image, and what a few seeds tell."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tsynd.runs.config import RunConfig
-from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of
 
 VERDICTS = ("better", "worse", "cannot tell")
 
@@ -89,3 +90,58 @@ def judge_one_run(judge: Callable[[Sequence[float]], tuple[float, str]]) -> str:
                 f"Of the differences {here} you say {verdict!r}. How far is their mean from 0, counted in standard errors?"
             )
     return "One pair tells nothing about chance. Several do: their mean, and how much they scatter about it."
+
+
+@checker
+def how_many_seeds(answer: Callable[[float, float], int]) -> str:
+    """Check `seeds(gain, spread)`: the fewest seeds whose mean, if it is `gain`, lies more than two standard errors from 0.
+
+    spread: the standard deviation of the differences, one of each seed.
+    """
+    for gain, spread in ((0.02, 0.05), (0.03, 0.05), (0.1, 0.02)):
+        ratio = 2 * spread / gain
+        mistakes = {
+            "One difference has no spread, so one seed cannot show that the gain is not chance: two at least.": 1,
+            "The error shrinks with the *root* of the number of seeds, so half the gain needs four times the seeds.": int(ratio)
+            + 1,
+            "Seeds come whole, and with a fraction of a seed less the mean is too near to 0: round up.": int(ratio**2),
+            "Count seeds, so return a whole number; one more than would put the mean *at* two standard errors.": ratio**2,
+            "You ask for one standard error. The rule of this page asks for more than two.": int((spread / gain) ** 2) + 1,
+        }
+        told = f"For a gain of {gain} and a spread of {spread} it is another number: when is gain / (spread / root of n) above 2?"
+        expect(answer(gain, spread), max(2, int(ratio**2 + 1e-9) + 1), mistakes, told)
+    return "The seeds go with the square of spread / gain: half the gain costs four times the runs. Ask before you start."
+
+
+@checker
+def who_changed_more(answer: Callable[[Tensor, Tensor, Tensor], Any]) -> str:
+    """Check `search_did(source_BCHW, start_BCHW, targeted_BCHW)`: (B,), did the search change an image most?"""
+    source = torch.full((4, 1, 6, 6), 0.5)
+    start, targeted = source.clone(), source.clone()
+    start[0] += 0.2  # the autoencoder did it, and the search hardly anything
+    targeted[0] = start[0] + 0.05
+    start[1, 0, :3] += 0.05
+    targeted[1], targeted[1, 0, ::2] = start[1], start[1, 0, ::2] + 0.1
+    start[2] += 0.1
+    targeted[2] = start[2] - 0.15  # back past the source: against the source it looks small
+    start[3], targeted[3] = 0.6, 0.6
+    targeted[3, 0, 0], targeted[3, 0, 1] = 0.9, 0.3  # brighter here, darker there: the mean does not move
+
+    def rms(change: Tensor) -> Tensor:
+        return change.square().mean(dim=(1, 2, 3)).sqrt()
+
+    found = torch.as_tensor(answer(source.clone(), start.clone(), targeted.clone()))
+    if found.shape != (4,):
+        raise NotYet(f"One True or False for each of 4 images is asked for, got {kind_of(found)}.")
+    mistakes = {
+        "You compare the targeted image with the *source*. The search began at the start.": rms(targeted - source)
+        > rms(start - source),
+        "Some pixels get brighter and others darker: in a mean they cancel. Square them first.": (targeted - start)
+        .mean((1, 2, 3))
+        .abs()
+        > (start - source).mean((1, 2, 3)).abs(),
+        "These are the images that the *autoencoder* changed more.": rms(targeted - start) <= rms(start - source),
+    }
+    told = f"You say {found.bool().tolist()}. Root mean square of targeted minus start, against that of start minus source."
+    expect(found, rms(targeted - start) > rms(start - source), mistakes, told)
+    return "Before you credit a search with a change, see what the way to its starting point has done already."

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker, kind_of, listed
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of, listed
 
 CLOSE = 1e-6
 FLAWS = ("sound", "weak attack", "gradient masking", "random defence", "no clean accuracy")
@@ -123,3 +123,89 @@ def judge_a_report(verdicts: Any) -> str:
         if word != right:
             raise NotYet(f"{team} is not {word!r}. {reason}")
     return "More steps, no gradient, the average, and clean accuracy beside it: four questions that any report must survive."
+
+
+@checker
+def round_step(answer: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) -> str:
+    """Check `step(x, image, gradient, size, eps)`: one step of an attack whose change may have an Euclidean norm of `eps`.
+
+    Along the gradient by a norm of `size`, back to the ball of radius `eps` around `image`, and into [0, 1]; for each image.
+    """
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(3, 1, 4, 4, generator=generator).double() * 0.6 + 0.2
+    gradient = torch.randn(3, 1, 4, 4, generator=generator).double() * torch.tensor([0.01, 1.0, 20.0]).view(3, 1, 1, 1)
+    x = image + 0.05 * torch.randn(3, 1, 4, 4, generator=generator).double()
+    x[0, 0, 0, 0] = image[0, 0, 0, 0] = 0.999
+
+    def norm(each: Tensor) -> Tensor:
+        return each.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+    for size, eps in ((0.1, 5.0), (1.0, 0.5)):
+        moved = x + size * gradient / norm(gradient)
+        offset = moved - image
+        inside = image + offset * (eps / norm(offset)).clamp(max=1)
+        signed = x + size * gradient.sign()
+        whole = x + size * gradient / gradient.norm()
+        mistakes = {
+            "The sign is for the other norm, where each pixel may move by eps. Here the whole change has one norm.": (
+                image + (signed - image).clamp(-eps, eps)
+            ).clamp(0, 1),
+            "The norm is that of the whole batch. Each image has its own: flatten it, dim=1.": (
+                image + (whole - image) * (eps / norm(whole - image)).clamp(max=1)
+            ).clamp(0, 1),
+            "You hold each pixel within eps. The ball holds the norm of the whole change.": (
+                image + offset.clamp(-eps, eps)
+            ).clamp(0, 1)
+            if eps < 1
+            else torch.zeros(1),
+            "The step has left the ball around `image`: the projection is missing.": moved.clamp(0, 1)
+            if eps < 1
+            else torch.zeros(1),
+            "Pixels end outside of [0, 1]: that is no image.": inside,
+        }
+        told = f"With size {size} and eps {eps}: unit vector of each image, step, projection around `image`, clamp."
+        expect(answer(x.clone(), image.clone(), gradient.clone(), size, eps), inside.clamp(0, 1), mistakes, told)
+    return "The same three parts, with another norm: direction, projection, range. An eps of one norm says nothing in the other."
+
+
+@checker
+def accuracy_curve(answer: Callable[[Tensor, list[float]], Any]) -> str:
+    """Check `curve(broken_AB, sizes)`: the accuracy that is left at each size, against all attacks together.
+
+    broken_AB: the smallest size at which attack A broke image B; infinity where it never did, 0 where the image was wrong before.
+    """
+    never = torch.inf
+    broken = torch.tensor([[0.0, 1.0, 4.0, never, 2.0], [0.0, 3.0, 2.0, 8.0, never], [0.0, never, 8.0, never, 4.0]]).double()
+    sizes = [0.0, 1.0, 2.0, 4.0, 8.0]
+    at = torch.tensor(sizes).double()[:, None, None]
+    mistakes = {
+        "These are means over the attacks. Against all of them an image holds only if it holds against each.": (broken > at)
+        .double()
+        .mean((1, 2)),
+        "You count an image as right at the size that broke it. `broken` is the smallest size that *succeeds*.": (
+            broken.amin(0) >= at[:, 0]
+        )
+        .double()
+        .mean(1),
+        "You ask who broke *last*. Whoever may choose takes the attack that breaks the image first.": (broken.amax(0) > at[:, 0])
+        .double()
+        .mean(1),
+        "This is the share that is broken. What is left is asked for.": (broken.amin(0) <= at[:, 0]).double().mean(1),
+        "You leave out the image that was wrong before. It is not right at size 0 either, and counts.": (
+            broken.amin(0)[1:] > at[:, 0]
+        )
+        .double()
+        .mean(1),
+        "At each size you give the best single attack. Another image may fall to another attack.": (broken > at)
+        .double()
+        .mean(2)
+        .amin(1),
+    }
+    found = torch.as_tensor(answer(broken.clone(), list(sizes)))
+    expect(
+        found,
+        (broken.amin(0) > at[:, 0]).double().mean(1),
+        mistakes,
+        "For each image: the smallest size at which anything broke it.",
+    )
+    return "One curve from the worst attack of each image. It begins at the clean accuracy, and can only fall."

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm as normal  # type: ignore[import-untyped]
 from torch import Tensor
 
 from tsynd.study.statistics import holm
-from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.teaching.exercises.checker import NotYet, checker, expect
 
 DRAWS = 600  # resamples that an answer is asked for: their spread is then known to some per cent
 FLAWS = ("sound", "one seed", "not paired", "wrong control", "best of many")
@@ -124,3 +125,58 @@ def judge_a_study(verdicts: Any) -> str:
         if word != right:
             raise NotYet(f"{team} is not {word!r}. {reason}")
     return "Ask of any study: how many seeds, paired how, against what, and how many other things were looked at?"
+
+
+@checker
+def not_worse(answer: Callable[[float, float, float], str]) -> str:
+    """Check `judge(low, high, margin)`: is a cheaper method "not worse", "worse" or is it "undecided"?
+
+    low, high: the interval of cheaper minus dearer. margin: how much may be lost, above 0, named before the runs.
+    """
+    cases = {
+        (-0.01, 0.03, 0.02): ("not worse", "The interval holds 0, and nothing in it is a loss of more than the margin."),
+        (0.01, 0.05, 0.02): ("not worse", "Even the worst case is a gain."),
+        (-0.015, -0.005, 0.02): (
+            "not worse",
+            "It is surely a little worse than 0, and surely by less than the margin: that was allowed.",
+        ),
+        (-0.05, 0.01, 0.02): ("undecided", "A loss of .05 is possible, and so is a gain: to hold 0 is not to be equal."),
+        (-0.08, -0.03, 0.02): ("worse", "Even the best case loses more than the margin."),
+        (-0.04, -0.01, 0.02): ("undecided", "A loss of .01 would be allowed and one of .04 would not."),
+    }
+    for (low, high, margin), (right, reason) in cases.items():
+        word = str(answer(low, high, margin)).strip().lower()
+        if word not in ("not worse", "worse", "undecided"):
+            raise NotYet(f"{word!r} is none of 'not worse', 'worse' and 'undecided'.")
+        if word != right:
+            raise NotYet(f"From {low:+.3f} to {high:+.3f}, with a margin of {margin}, is not {word!r}. {reason}")
+    return "The ends against minus the margin, never the middle, and never 0. A margin that is chosen afterwards proves anything."
+
+
+@checker
+def peeking(answer: Callable[[Any, float], Any]) -> str:
+    """Check `alarms(p_SL, level)`: two shares of studies with a false alarm, for two rules of stopping.
+
+    p_SL: the p-value of each study after each look, where nothing works. The first rule looks once, at the end; the second
+    stops at the first look that is below the level.
+    """
+    generator = np.random.default_rng(0)
+    noise = generator.normal(size=(2000, 10)).cumsum(1) / np.sqrt(np.arange(1, 11))
+    p = 2 * (1 - normal.cdf(np.abs(noise)))
+    found = [float(each) for each in answer(p.copy(), 0.05)]
+    once, ever = (p[:, -1] < 0.05).mean(), (p < 0.05).any(1).mean()
+    mistakes = {
+        "The two are exchanged: first the rule that looks once.": (ever, once),
+        "Your second number is the share of *looks* that alarm. A study has stopped at its first one.": (once, (p < 0.05).mean()),
+        "Looking once means at the end, not at the first look.": ((p[:, 0] < 0.05).mean(), ever),
+        "Your second rule wants every look to alarm. One is enough to stop.": (once, (p < 0.05).all(1).mean()),
+        "Your second rule takes the mean of the p-values. It stops at the first that is below the level.": (
+            once,
+            (p.mean(1) < 0.05).mean(),
+        ),
+    }
+    told = f"{once:.3f} and {ever:.3f} are right, yours are {', '.join(f'{each:.3f}' for each in found)}."
+    expect(found, (once, ever), mistakes, told)
+    return (
+        f"{once:.0%} and {ever:.0%}: ten looks at nothing make three or four false alarms of one. Fix the number of seeds first."
+    )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tsynd.targeting.ascent import unit
-from tsynd.teaching.exercises.checker import NotYet, checker, kind_of, listed
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of, listed
 
 CLOSE = 1e-5
 VERDICTS = ("own masks", "another class", "found", "no better than random")
@@ -149,3 +149,60 @@ def _shaped(codes: Any, like: Tensor) -> Tensor:
     if not isinstance(codes, Tensor) or codes.shape != like.shape:
         raise NotYet(f"Codes of shape {tuple(like.shape)} are asked for, got {kind_of(codes)}.")
     return codes.detach().double()
+
+
+@checker
+def partial_step(answer: Callable[[Tensor, Tensor, Tensor, Tensor, float, float], Tensor]) -> str:
+    """Check `step(z, z0, gradient, free_D, size, radius)`: one step in which only the numbers where `free_D` is true may move.
+
+    As before a step has the length `size`, and ends in the ball of `radius` around z0, both in units of |.| / sqrt(D).
+    """
+    generator = torch.Generator().manual_seed(0)
+    z0, gradient, aside = (torch.randn(3, 16, generator=generator).double() for _ in range(3))
+    free, length = torch.arange(16) % 4 != 0, 4.0
+    z = z0 + 0.1 * length * unit(aside * free)
+
+    def ended(direction: Tensor, size: float, radius: float) -> Tensor:
+        offset = z + size * length * direction - z0
+        return z0 + offset * (radius * length / offset.norm(dim=1, keepdim=True)).clamp(max=1)
+
+    for size, radius in ((0.1, 1.0), (0.4, 0.25)):
+        given = _shaped(answer(z.clone(), z0.clone(), gradient.clone(), free.clone(), size, radius), z0)
+        loose = ended(unit(gradient), size, radius)
+        mistakes = {
+            "Numbers that should stay have moved: take the gradient away where `free_D` is false.": loose,
+            "You make the step and put the others back afterwards: what is left of it is too short.": torch.where(
+                free, loose, z0
+            ),
+            "You make the gradient a unit vector *before* you take numbers away, so the step is too short.": ended(
+                unit(gradient) * free, size, radius
+            ),
+            "The step has left the ball: the projection is missing.": z + size * length * unit(gradient * free),
+        }
+        told = (
+            f"With size {size} and radius {radius} the codes end elsewhere: mask, unit vector, step, projection, in this order."
+        )
+        expect(given, ended(unit(gradient * free), size, radius), mistakes, told)
+    return "The search may now change the tissue and leave the lesion, or the reverse. Which of them would keep the label?"
+
+
+@checker
+def best_allowed(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> str:
+    """Check `choose(path_SBD, score_SB, log_p_SB, floor)`: (B, D), of each image the code with the highest score among those
+    whose log-probability of the label is at least `floor`; where there is none, the code that the search started from.
+    """  # fmt: skip
+    path = torch.arange(4 * 3 * 2).view(4, 3, 2).double()
+    score = torch.tensor([[0.0, 0.1, 0.0], [0.3, 0.2, 0.4], [0.9, 0.3, 0.5], [0.4, 0.6, 0.7]]).double()
+    log_p = torch.tensor([[-0.1, -0.1, -3.0], [-0.3, -0.2, -2.0], [-2.0, -0.4, -1.5], [-0.5, -2.5, -1.2]]).double()
+    steps, images = torch.tensor([3, 2, 0]), torch.arange(3)
+    allowed = torch.where(log_p >= -1, score, -torch.inf)
+    mistakes = {
+        "This is the end of the way. The last code need not be the best, nor be allowed.": path[-1],
+        "These are the highest scores, also where the label has become unlikely: look at `floor`.": path[score.argmax(0), images],
+        "You take the highest log-probability: the floor is a condition, and the score decides.": path[log_p.argmax(0), images],
+        "Image 2 has no code above the floor. Then it keeps its start, `path_SBD[0]`.": path[torch.tensor([3, 2, 3]), images],
+        "One step for the whole batch is not enough: each image has its own best step.": path[int(allowed.mean(1).argmax())],
+    }
+    found = answer(path.clone(), score.clone(), log_p.clone(), -1.0)
+    expect(found, path[steps, images], mistakes, "Forbid what lies below the floor, then take each image's highest score.")
+    return "A floor instead of a price: nothing below it is ever returned. It guards what the classifier believes, not the truth."

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.teaching.exercises.checker import NotYet, checker, expect
 
 # The objection, the arm that answers it, and why.
 OBJECTIONS = (
@@ -105,3 +105,56 @@ def which_control(answers: Any) -> str:
         if word != right:
             raise NotYet(f"Objection {number} is not answered by {word!r}. {reason}")
     return "Each control does all that targeting does but for one thing. What targeting does better is that one thing's doing."
+
+
+@checker
+def draws_of_an_image(answer: Callable[[int, float, int, int, int], Any]) -> str:
+    """Check `draws(batch, share, every, count, capacity)`: how often a targeted image is drawn in its whole life, on average.
+
+    Every `every` steps the bank takes `count` images and keeps the last `capacity`; a share of each batch is drawn from it.
+    """
+    for batch, share, every, count, capacity in ((64, 0.5, 10, 20, 60), (32, 0.25, 5, 8, 40)):
+        life, drawn = capacity / count * every, share * batch
+        mistakes = {
+            "This is how often it is drawn in one step. It lives for more than one.": drawn / capacity,
+            "This counts one refresh. The image stays for capacity / count of them.": drawn / capacity * every,
+            "You fill the whole batch from the bank: only a share of it comes from there.": batch * every / count,
+            "This is for how many steps it lives. How often is it drawn in each?": life,
+            "These are all draws of its life, of all images together: divide by how many share them.": drawn * life,
+        }
+        told = f"In each step {drawn:g} draws are shared by {capacity} images. For how many steps does one of them stay?"
+        expect(answer(batch, share, every, count, capacity), drawn * every / count, mistakes, told)
+    return "The capacity cancels: a larger bank keeps an image longer and draws it less often. What counts is how fast they come."
+
+
+@checker
+def strongest_control(answer: Callable[[Mapping[str, list[float]], str], tuple[str, list[float]]]) -> str:
+    """Check `hardest(scores, arm)`: the control with the highest mean, and the arm minus this control at each seed."""
+    scores = {
+        "none": [0.60, 0.62, 0.58, 0.61],
+        "random": [0.70, 0.60, 0.66, 0.64],
+        "reconstruction": [0.61, 0.69, 0.62, 0.66],
+        "tsynd": [0.72, 0.69, 0.70, 0.68],
+    }
+    name, differences = answer({each: list(values) for each, values in scores.items()}, "tsynd")
+    table = torch.tensor(list(scores.values())).double()
+    if name == "tsynd":
+        raise NotYet("The arm itself has the highest mean. Look among the others: it cannot be its own control.")
+    if name != "random":
+        raise NotYet(f"{name!r} is not the control with the highest mean over the seeds. An arm must beat the best of them.")
+    mistakes = {
+        "You take the best control *of each seed*. That one does not exist: its choice knows the results.": table[3]
+        - table[:3].amax(0),
+        "You subtract the mean of the controls. An arm must beat each of them, and so the hardest.": table[3] - table[:3].mean(0),
+        "This is the gain over training on real images only, the easiest control.": table[3] - table[0],
+        "The control minus the arm: turn the sign.": table[1] - table[3],
+    }
+    expect(
+        torch.as_tensor(differences),
+        table[3] - table[1],
+        mistakes,
+        "Subtract seed by seed: arm minus control, in the order of seeds.",
+    )
+    return (
+        "The hardest control, seed by seed. Choosing it after the runs is a look at the results, so name all of them beforehand."
+    )

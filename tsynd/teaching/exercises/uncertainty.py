@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.teaching.exercises.checker import NotYet, checker, expect
 from tsynd.uncertainty import expected_entropy, log_probabilities, mutual_information, predictive_entropy
 
 PARTS = ("total", "aleatoric", "epistemic")
@@ -137,3 +137,64 @@ def _same(value: Tensor, wanted: Tensor) -> bool:
 def _coin(share: float) -> float:
     """The entropy of a coin, in nats."""
     return -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
+
+
+@checker
+def after_the_label(answer: Callable[[Tensor, int, Tensor], Tensor]) -> str:
+    """Check `update(probs_KC, label, other_KC)`: (C,), what a committee says of another image after it was told one label.
+
+    All K members are as likely before. A member that gave the label more probability counts more afterwards.
+    """
+    probs = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).double()
+    other = torch.tensor([[0.7, 0.3], [0.5, 0.5], [0.1, 0.9]]).double()
+    for label in (0, 1):
+        weights = probs[:, label] / probs[:, label].sum()
+        best = int(probs[:, label].argmax())
+        mistakes = {
+            "All members count alike still. The label must change who is believed.": other.mean(0),
+            "These are no probabilities, they do not sum to 1: divide the weights by their sum.": probs[:, label] @ other,
+            "You believe one member alone. The others are less likely now, and not impossible.": other[best],
+            "You weigh members by the other class: who foresaw the label counts *more*.": probs[:, 1 - label]
+            / probs[:, 1 - label].sum()
+            @ other,
+        }
+        told = f"After label {label} the weights are another: Bayes' rule, with as much belief in each member at first."
+        expect(answer(probs.clone(), label, other.clone()), weights @ other, mistakes, told)
+    return "This is what mutual information promises, made good: a label moves belief between members who disagreed about it."
+
+
+@checker
+def merged_classes(answer: Callable[[Tensor, list[int]], Tensor]) -> str:
+    """Check `information(probs_BKC, group_of)`: (B,) nats of mutual information about the *group* of the class.
+
+    group_of: for each class the number of its group, such as [0, 0, 1] when the first two ask for the same treatment.
+    """
+    generator = torch.Generator().manual_seed(0)
+    probs, group_of = torch.rand(4, 5, 3, generator=generator).double() ** 4 + 0.01, [0, 0, 1]
+    probs = probs / probs.sum(-1, keepdim=True)
+
+    def entropy(each: Tensor) -> Tensor:
+        return -(each * each.log()).sum(-1)
+
+    def information(each: Tensor) -> Tensor:
+        return entropy(each.mean(1)) - entropy(each).mean(1)
+
+    merged = torch.stack([probs[..., :2].sum(-1), probs[..., 2]], -1)
+    first = torch.stack([probs[..., :2].mean(-1), probs[..., 2]], -1)
+    alone = probs[..., [0, 2]]
+    mistakes = {
+        "This is the information about the class. Doubt between two classes of one group does not matter here.": information(
+            probs
+        ),
+        "The probabilities of a group are added, not averaged: one of the two classes happens.": information(first),
+        "Class 1 belongs to group 0 as well: add its probability.": information(alone / alone.sum(-1, keepdim=True)),
+        "This is the total uncertainty about the group. Take off what each member is unsure of by itself.": entropy(
+            merged.mean(1)
+        ),
+        "This is the aleatoric part: the mean entropy of the members. The other part is asked for.": entropy(merged).mean(1),
+    }
+    told = "First make each member's probabilities of the groups, then the mutual information of these."
+    expect(answer(probs.clone(), group_of), information(merged), mistakes, told)
+    return (
+        "Merging can only lower it: what no decision depends on need not be known. Ask about what you will do, not about names."
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsynd.teaching.exercises.checker import NotYet, checker
+from tsynd.teaching.exercises.checker import NotYet, checker, expect
 
 # File names as a hospital's export gives them: date, patient, view. The patient's name in capitals or not.
 NAMES = {
@@ -132,3 +132,52 @@ def stop_or_go(answer: Callable[[Mapping[str, Any]], Any]) -> str:
         if word != right:
             raise NotYet(f"For {facts} you say {word!r}, and {reason}: {right!r}.")
     return "The order matters: a leak makes every later figure worthless. And what counts is the interval, not its middle."
+
+
+@checker
+def two_experts(answer: Callable[[list[str], list[str]], float]) -> str:
+    """Check `agreement(first, second)`: Cohen's kappa of two experts who said "accept" or "reject" of the same images.
+
+    The share on which they agree beyond chance, of what there is beyond chance: 1 is perfect, 0 is what two dice would give.
+    """
+    cases = {
+        "one accepts nearly all": ("aaaaaaaaar", "aaaaaaarra"),
+        "careful both": ("aaaarrrraa", "aaarrrrraa"),
+        "opposites": ("aarr", "rraa"),
+    }
+    words = {"a": "accept", "r": "reject"}
+    for name, (one, other) in cases.items():
+        first, second = ([words[letter] for letter in each] for each in (one, other))
+        agreed = sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
+        rate = [each.count("accept") / len(each) for each in (first, second)]
+        chance = rate[0] * rate[1] + (1 - rate[0]) * (1 - rate[1])
+        mistakes = {
+            "This is how often they agree. Two experts who accept nearly everything agree often, and have not looked.": agreed,
+            "You take chance to be one half. It depends on how often each of them accepts.": 2 * agreed - 1,
+            "You subtract chance and stop. What is there to gain beyond chance is 1 - chance: divide by it.": agreed - chance,
+            "Chance is to agree on accept *or* on reject: add both products.": (agreed - rate[0] * rate[1])
+            / (1 - rate[0] * rate[1]),
+        }
+        told = f"Case “{name}”: they agree on {agreed:.2f}, and by chance they would on {chance:.2f}."
+        expect(float(answer(first, second)), (agreed - chance) / (1 - chance), mistakes, told)
+    return "An expert who accepts everything agrees with everyone, and kappa is 0 or less. And both can be wrong."
+
+
+@checker
+def size_inside(answer: Callable[[float, Tensor, Tensor], Tensor]) -> str:
+    """Check `inner(eps, mean_C, std_C)`: how far an attack of `eps` moves each channel of what a network standardises inside.
+
+    The network gets images in [0, 1] and computes (255 * image - mean_C) / std_C.
+    """
+    mean, std = torch.tensor([120.0, 100.0, 60.0]).double(), torch.tensor([60.0, 50.0, 20.0]).double()
+    for eps in (2 / 255, 0.1):
+        mistakes = {
+            "You subtract the mean. It moves image and attacked image alike, so in the change it cancels.": (255 * eps - mean)
+            / std,
+            "The image is multiplied by 255 before it is standardised, and so is the change.": eps / std,
+            "Each channel has its own deviation: one number is not enough.": (255 * eps / std.mean()).expand(3),
+            "You multiply by the deviation. Standardising divides.": 255 * eps * std,
+        }
+        told = f"For eps {eps:.4f}: what does (255 * (image + eps) - mean) / std differ by from (255 * image - mean) / std?"
+        expect(answer(eps, mean.clone(), std.clone()), 255 * eps / std, mistakes, told)
+    return "The same eps is another one in each channel, and in each network: hence [0, 1] outside, and standardising inside."

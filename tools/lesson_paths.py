@@ -1,0 +1,171 @@
+"""The lessons of `book/teaching/paths.yaml`: for each step the cells of a chapter that are run, in order, and none is missing.
+
+A step names a chapter, the headings of the sections that it shows (a few words of each are enough) and the exercises that it does. What
+these cells need from earlier ones, imports, data and functions, is found in their code and comes before them.
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from book_exercises import OPEN, TAG, TRANSFER, exercises, is_exercise, transfer_tasks
+from nbformat import NotebookNode
+
+SOURCE = Path("book/teaching/paths.yaml")
+HEADING = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
+TASKS = re.compile(r"(?:Exercise|Task|Open task): ")
+KINDS = ("lesson", "break", "questions", "project")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a timetable. `cells`: positions in the notebook `chapter`, empty where nothing is run."""
+
+    day: str
+    minutes: int
+    what: str
+    kind: str
+    chapter: str = ""
+    page: str = ""
+    cells: tuple[int, ...] = ()
+
+
+@dataclass
+class Lesson:
+    """A course: its title, the minutes that it promises, and its steps in order."""
+
+    name: str
+    title: str
+    minutes: int
+    steps: list[Step] = field(default_factory=list)
+
+    def notebooks(self) -> dict[str, list[int]]:
+        """The cells of each chapter, in the order of the course: what a class runs from the first to the last."""
+        found: dict[str, set[int]] = {}
+        for step in self.steps:
+            if step.chapter:
+                found.setdefault(step.chapter, set()).update(step.cells)
+        return {chapter: sorted(cells) for chapter, cells in found.items()}
+
+
+def lessons(root: Path) -> dict[str, Lesson]:
+    """The lessons of a book, by name.
+
+    Raises:
+        ValueError: for a heading or exercise that its chapter lacks, or has twice, and for an unknown kind of step.
+    """
+    given = yaml.safe_load((root / SOURCE).read_text(encoding="utf-8"))
+    chapters = {path.stem: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
+    found = {}
+    for name, course in given.items():
+        lesson = Lesson(name, course["title"], course["minutes"])
+        for day, steps in course["days"].items():
+            lesson.steps += [_step(day, each, chapters) for each in steps]
+        found[name] = lesson
+    return found
+
+
+def _step(day: str, given: dict[str, Any], chapters: dict[str, NotebookNode]) -> Step:
+    """One step, with the cells that it needs."""
+    kind = given.get("kind", "lesson")
+    if kind not in KINDS or (given.get("chapter") or next(iter(chapters))) not in chapters:
+        raise ValueError(f"{given['what']}: kind {kind!r} or chapter {given.get('chapter')!r} is unknown")
+    if "chapter" not in given:
+        return Step(day, given["minutes"], given["what"], kind, page=given.get("page", ""))
+    cells = chapters[given["chapter"]].cells
+    if given.get("all"):
+        wanted = set(range(len(cells)))
+    else:
+        wanted = {cell for words in given.get("show", ()) for cell in section(cells, words, given["chapter"])}
+        wanted |= {cell for checker in given.get("exercises", ()) for cell in exercise(chapters[given["chapter"]], checker)}
+        wanted |= needed(cells, wanted)
+    return Step(day, given["minutes"], given["what"], kind, given["chapter"], cells=tuple(sorted(wanted)))
+
+
+def section(cells: list[NotebookNode], words: str, chapter: str) -> list[int]:
+    """The cells of the section whose heading has these words, up to the next heading of its level or above.
+
+    Exercises and tasks within it are chosen by themselves.
+    """
+    marks = [
+        (position, len(found[1]), found[2], found.start() > 0)
+        for position, cell in enumerate(cells)
+        if cell.cell_type == "markdown"
+        for found in HEADING.finditer(cell.source)
+    ]
+    chosen = [mark for mark in marks if words.lower() in mark[2].lower() and not TASKS.match(mark[2])]
+    if len(chosen) != 1:
+        raise ValueError(f"{chapter}: one heading with {words!r} is asked for, got {[mark[2] for mark in chosen]}")
+    start, level = chosen[0][:2]
+    later = (at + inside for at, depth, title, inside in marks if at > start and depth <= level and not TASKS.match(title))
+    end = min(later, default=len(cells))
+    apart = {around for at, cell in enumerate(cells) if is_exercise(cell, TAG) for around in (at - 1, at, at + 1)}
+    apart |= {around for at, cell in enumerate(cells) if is_exercise(cell, TRANSFER) for around in (at - 1, at)}
+    apart |= {at for at, cell in enumerate(cells) if OPEN in cell.metadata.get("tags", [])}
+    return [at for at in range(start, end) if at not in apart]
+
+
+def exercise(notebook: NotebookNode, checker: str) -> range:
+    """The cells of the exercise or task with this checker: text, code, and the solution below an exercise."""
+    for each in exercises(notebook):
+        if each.checker == checker:
+            return range(each.cell - 2, each.cell + 1)
+    for each in transfer_tasks(notebook):
+        if each.checker == checker:
+            return range(each.cell - 2, each.cell)
+    raise ValueError(f"{notebook.metadata['tsynd']['title']}: no exercise is checked by {checker!r}")
+
+
+def needed(cells: list[NotebookNode], wanted: set[int]) -> set[int]:
+    """The code cells before the wanted ones that make what these use, or change it; the set-up cell always.
+
+    A name is taken from every earlier cell that binds it, and from those that call a method of it or assign to a part of it as a
+    statement of its own: too much rather than too little. That nothing is missing, `make test-all` proves by running the lesson.
+    """
+    code = [position for position, cell in enumerate(cells) if cell.cell_type == "code"]
+    facts = {position: _names(cells[position].source) for position in code}
+    chosen = {position for position in code if "setup" in cells[position].metadata.get("tags", [])}
+    todo = [position for position in wanted if position in facts]
+    while todo:
+        at = todo.pop()
+        uses = facts[at][1]
+        for earlier in (position for position in code if position < at and position not in chosen | wanted):
+            if is_exercise(cells[earlier], TAG) or is_exercise(cells[earlier], TRANSFER):
+                continue
+            if (facts[earlier][0] | facts[earlier][2]) & uses:
+                chosen.add(earlier)
+                todo.append(earlier)
+    return chosen - wanted
+
+
+def _names(source: str) -> tuple[set[str], set[str], set[str]]:
+    """What a cell binds, uses, and changes in place."""
+    tree = ast.parse("\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))) or "pass")
+    bound: set[str] = set()
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(name, ast.Store()) | ast.FunctionDef(name) | ast.ClassDef(name):
+                bound.add(name)
+            case ast.Name(name):
+                used.add(name)
+            case ast.Import(names) | ast.ImportFrom(names=names):
+                bound |= {alias.asname or alias.name.split(".")[0] for alias in names}
+    changed = {name for statement in tree.body for name in _changed(statement)}
+    return bound, used - set(dir(builtins)), changed
+
+
+def _changed(statement: ast.stmt) -> Iterator[str]:
+    """The names whose objects a statement changes: `x.append(1)`, `x[0] = 1`, `x.y = 1`."""
+    for node in ast.walk(statement):
+        match node:
+            case ast.Expr(ast.Call(ast.Attribute(ast.Name(name)))):
+                yield name
+            case ast.Subscript(ast.Name(name), ctx=ast.Store()) | ast.Attribute(ast.Name(name), ctx=ast.Store()):
+                yield name

@@ -1,0 +1,196 @@
+"""Slides from the cells of a notebook: what a lecturer shows of them, and what she says.
+
+A section's lists, tables, boxes, equations and questions are shown, and of plain paragraphs how they begin; its whole text becomes the
+speaker's notes. Figures fill a slide. Short functions and short outputs are shown, all other code is not.
+"""
+
+import base64
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+
+from book_exercises import OPEN, TAG, TRANSFER, is_exercise
+from latex2mathml.converter import convert
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from nbformat import NotebookNode
+
+WORDS = 62  # as much as can be read from the last row
+BEGINNING = 24  # words of a plain paragraph, to the end of the sentence
+CODE_LINES, CODE_WIDTH = 15, 76
+SKIPPED = {"info", "setup", "remove-cell"}
+HEADING = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
+DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>\s*\n(.*?)\n\s*</details>", re.DOTALL)
+SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z*`$\"“])")
+# A paragraph that is shown whole: a list, a table, a box, a displayed equation.
+WHOLE = re.compile(r"^(?:[-*] |\d+\. |\||>|\$\$)", re.MULTILINE)
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Slide:
+    """One slide: its title, what is shown (HTML), and what is said (Markdown)."""
+
+    title: str
+    body: str
+    notes: str = ""
+    kind: str = "text"
+    words: list[str] = field(default_factory=list)
+
+
+@cache
+def markdown() -> MarkdownIt:
+    """Return the renderer; formulas become MathML, which a browser draws without a script."""
+    found = MarkdownIt("commonmark").enable("table")
+    return found.use(
+        dollarmath_plugin, renderer=lambda text, options: convert(text, display="block" if options["display_mode"] else "inline")
+    )
+
+
+def render(text: str) -> str:
+    """Return a Markdown text as HTML; links keep their words and lose their address, since a slide leads nowhere."""
+    return str(markdown().render(_unlinked(text))).strip()
+
+
+def inline(text: str) -> str:
+    """Return a line of Markdown, such as a title, as HTML."""
+    return str(markdown().renderInline(_unlinked(text)))
+
+
+def _unlinked(text: str) -> str:
+    return re.sub(r"(?<!!)\[([^\]]+)\]\([^)]+\)", r"\1", text)
+
+
+def slides(cells: Iterable[NotebookNode]) -> list[Slide]:
+    """Return the slides of these cells, in their order; a title without anything to show gets no slide."""
+    found: list[Slide] = []
+    title = ""
+    for cell in cells:
+        tags = set(cell.metadata.get("tags", []))
+        if tags & SKIPPED:
+            continue
+        if "objectives" in tags:
+            found.append(Slide("What you can do afterwards", render(cell.source.partition("\n")[2]), kind="text"))
+        elif cell.cell_type == "markdown":
+            for slide in _of_text(cell.source, title, OPEN in tags):
+                title = slide.title
+                found.append(slide)
+        elif is_exercise(cell, TAG) or is_exercise(cell, TRANSFER):
+            continue  # its text was a slide
+        else:
+            found.extend(_of_code(cell, title))
+    return [slide for slide in found if slide.body]
+
+
+def _of_text(source: str, title: str, task: bool) -> Iterator[Slide]:
+    """The slides of a Markdown cell: one or more for each of its sections, and one for each folded question."""
+    ends = [*(found.start() for found in HEADING.finditer(source)), len(source)]
+    parts = [("", source[: ends[0]]), *((source[a:b]) and (HEADING.match(source[a:b])[2], source[a:b].partition("\n")[2]) for a, b in zip(ends, ends[1:], strict=False))]  # type: ignore[index]  # fmt: skip
+    for head, text in parts:
+        folded = DETAILS.findall(text)
+        text = DETAILS.sub("", text).strip()
+        here = head or title
+        whole = task or head.startswith(("Exercise:", "Task:", "Open task:"))
+        if source.startswith("# ") and head == HEADING.match(source)[2]:  # type: ignore[index]
+            yield Slide(here, render(text), text, "title")
+            continue
+        if text:
+            yield from _paged(here, _shown(text, whole), text, "task" if whole else "text")
+        elif head:
+            yield Slide(here, "")  # the next figure stands under it
+        for question, answer in folded:
+            if question in ("Hint", "Solution"):
+                continue
+            yield Slide("Check yourself", render(f"**{question}**"), answer, "question")
+
+
+def _shown(text: str, whole: bool) -> list[str]:
+    """The paragraphs of a text that are shown, shortened where they are plain."""
+    shown = []
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"(?s)```.*?```", "", text)):
+        paragraph = paragraph.strip()
+        if not paragraph:
+            continue
+        if whole or WHOLE.match(paragraph):
+            shown.append(paragraph)
+            continue
+        sentences = SENTENCE.split(" ".join(paragraph.split()))
+        words, kept = 0, []
+        for sentence in sentences:
+            if words < BEGINNING or "**" in sentence or sentence.rstrip("*").endswith("?"):
+                kept.append(sentence)
+            words += len(sentence.split())
+        shown.append(" ".join(kept))
+    return shown
+
+
+def _paged(title: str, paragraphs: list[str], notes: str, kind: str) -> Iterator[Slide]:
+    """Slides of at most so many words; a long list is cut between its items. The notes stand with the first."""
+    page: list[str] = []
+    count = 0
+    for part in (part for paragraph in paragraphs for part in _items(paragraph)):
+        words = len(re.sub(r"\$[^$]*\$|[|>*`-]", " ", part).split()) + (12 if part.startswith(("|", "$$")) else 0)
+        if page and count + words > WORDS:
+            yield Slide(title, render(_joined(page)), notes, kind)
+            page, count, notes = [], 0, "(continued)"
+        page.append(part)
+        count += words
+    if page:
+        yield Slide(title, render(_joined(page)), notes, kind)
+
+
+def _items(paragraph: str) -> list[str]:
+    """The items of a list; anything else in one piece."""
+    if re.match(r"[-*] |\d+\. ", paragraph):
+        return re.split(r"\n(?=[-*] |\d+\. )", paragraph)
+    return [paragraph]
+
+
+def _joined(parts: list[str]) -> str:
+    """The pieces as Markdown again: items of a list stand close, everything else apart."""
+    text = ""
+    for part in parts:
+        listed = re.match(r"[-*] |\d+\. ", part) and re.match(r"[-*] |\d+\. ", text.rsplit("\n\n", 1)[-1])
+        text += ("\n" if listed else "\n\n") + part
+    return text.strip()
+
+
+def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
+    """A slide for a figure, or for a short function and what it printed."""
+    images = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+    frames = [re.findall(r"<img[^>]*>", str(output.get("data", {}).get("text/html", ""))) for output in cell.outputs]
+    printed = ANSI.sub("", "".join(output.get("text", "") for output in cell.outputs)).strip()
+    alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) or title
+    for image in images:
+        yield Slide(title, figure(image, alt), alt, "figure")
+    if any(frames):
+        middle = [found[len(found) // 2] for found in frames if found][0]
+        yield Slide(
+            title, f'<div class="figure">{middle}</div>', "Move the slider in the notebook; here is its middle.", "figure"
+        )
+    lines = cell.source.splitlines()
+    short = len(lines) <= CODE_LINES and max(map(len, lines), default=0) <= CODE_WIDTH
+    teaches = short and "def " in cell.source and "import " not in cell.source and not images and not any(frames)
+    if teaches and "hide-input" not in cell.metadata.get("tags", []):
+        yield Slide(title, f"<pre>{escape(cell.source)}</pre>", "Read it aloud, line by line.", "code")
+    wide = printed.splitlines()
+    if printed and not images and len(wide) <= 12 and max(map(len, wide)) <= CODE_WIDTH:
+        yield Slide(title, f'<pre class="printed">{escape(printed)}</pre>', "This is what the cell prints.", "output")
+
+
+def figure(png: str, alt: str) -> str:
+    """Return an image that fills the slide, inside the page itself."""
+    return f'<div class="figure"><img alt="{escape(alt, quote=True)}" src="data:image/png;base64,{"".join(png.split())}"></div>'
+
+
+def size_of(png: str) -> tuple[int, int]:
+    """Return width and height of a PNG in base64, in pixels.
+
+    >>> size_of("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ")
+    (1, 1)
+    """
+    width, height = struct.unpack(">II", base64.b64decode("".join(png.split())[:32])[16:24])
+    return width, height

@@ -1,0 +1,122 @@
+"""Rules that stand in annotations: a bound is declared with the parameter or the field that it binds.
+
+    @validated
+    def climb(images: Tensor, *, steps: Annotated[int, whole(0)] = 5, radius: Annotated[float, number()] = 0.25) -> Tensor: ...
+
+`validated` checks the arguments of each call, `check_fields` the fields of a dataclass. Tests read the same rules: `wrong` holds
+values that a rule refuses.
+"""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache, wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
+
+from tsynd.errors import TsyndError
+from tsynd.utils.validation import MOST, check_count, check_kind, check_name, check_number, check_path, check_seed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """What is right for a value. check: raises TsyndError with the value's name. wrong: values that it refuses."""
+
+    check: Callable[[str, Any], None]
+    wrong: tuple[Any, ...]
+
+
+def whole(least: int, most: int = MOST) -> Rule:
+    """A whole number from `least` to `most`."""
+
+    def check(name: str, value: Any) -> None:
+        check_count(least, **{name: value})
+        if value > most:
+            raise TsyndError(f"{name} must be <= {most}, got {value}")
+
+    return Rule(check, (0.5, math.nan, True, "1", None, [1], 10**30, least - 1, most + 1))
+
+
+def number(low: float = 0.0, high: float = math.inf, *, above: bool = False) -> Rule:
+    """A finite number in [low, high], ends included; with `above`, low itself is refused too."""
+    wanted = f"{'>' if above else '>='} {low:g}" if high == math.inf else f"in {'(' if above else '['}{low:g}, {high:g}]"
+
+    def check(name: str, value: Any) -> None:
+        check_number(**{name: value})
+        if not (low <= value <= high and value < math.inf) or (above and value == low):
+            raise TsyndError(f"{name} must be {wanted}, got {value}")
+
+    beyond = (low - 0.5, *([high + 0.5] if high < math.inf else []), *([low] if above else []))
+    return Rule(check, (math.nan, math.inf, -math.inf, True, "1", None, [0.5], 1j, *beyond))
+
+
+def choice(kind: str, known: Collection[str]) -> Rule:
+    """One of several names; `kind` is what they are names of."""
+    return Rule(lambda name, value: check_name(kind, value, known), ("no such", "", "two\nlines", 3, True, None, ["a"]))
+
+
+def instance(kind: type) -> Rule:
+    """An object of a class, or of one of its subclasses."""
+    return Rule(lambda name, value: check_kind(kind, **{name: value}), (object(), 3j))
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise TsyndError(f"{name} must be true or false, got {value!r}")
+
+
+SEED = Rule(lambda name, value: check_seed(value), (0.5, math.nan, True, "1", [1], 2**63))
+FLAG = Rule(_check_flag, (0, 1, "true", None, []))
+PATH = Rule(lambda name, value: check_path(**{name: value}), (3, True, ["a"], object()))
+
+
+@cache
+def rules(declared: Callable[..., Any]) -> Mapping[str, tuple[Rule, bool]]:
+    """Return the rule of each parameter or field that has one, and whether None is right too."""
+    found = {}
+    for name, hint in get_type_hints(declared, include_extras=True).items():
+        for each in (hint, *get_args(hint)):
+            for rule in getattr(each, "__metadata__", ()):
+                if isinstance(rule, Rule):
+                    found[name] = rule, type(None) in get_args(hint)
+    return found
+
+
+def check_declared(declared: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """Refuse values that break the rules that `declared`, a function or a dataclass, states in its annotations.
+
+    Raises:
+        TsyndError: in one line that restates the value and says what would have been right.
+    """
+    for name, (rule, optional) in rules(declared).items():
+        if name in values and not (optional and values[name] is None):
+            rule.check(name, values[name])
+
+
+def check_fields(instance: Any) -> None:
+    """Refuse a dataclass whose fields break their rules: the first line of its `__post_init__`."""
+    check_declared(type(instance), vars(instance))
+
+
+def validated(function: Callable[P, R]) -> Callable[P, R]:
+    """Check the arguments of a function by the rules in its annotations, before it runs.
+
+    >>> from typing import Annotated
+    >>> @validated
+    ... def climb(steps: Annotated[int, whole(0)], radius: Annotated[float, number()] = 0.25) -> int: return steps
+    >>> climb(3, radius=-0.5)
+    Traceback (most recent call last):
+    tsynd.errors.TsyndError: radius must be >= 0, got -0.5
+    """
+    parameters = signature(function)
+
+    @wraps(function)
+    def checked(*given: P.args, **named: P.kwargs) -> R:
+        check_declared(function, parameters.bind(*given, **named).arguments)
+        return function(*given, **named)
+
+    checked.__dict__["validated"] = True
+    return checked
