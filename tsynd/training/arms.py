@@ -92,7 +92,9 @@ METHODS: dict[str, Method] = {
         "guarded+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment", "decode": "residual"},
         "refined, with what the search changed added to the real image",
     ),
-    "recommended+unlabelled": Method("consistency+tsynd+mixup+trivialaugment", {"alignment": 1.0}, "the same idea with images without labels"),
+    "recommended+unlabelled": Method(
+        "consistency+tsynd+mixup+trivialaugment", {"alignment": 1.0}, "for images without labels beside those with"
+    ),
     # Sohn et al. 2020, arXiv 2001.07685, with the numbers of its table 4: hard labels above .95, 7 unlabelled images for a
     # labelled
     # one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. Optimiser and steps are ours.
@@ -118,7 +120,7 @@ METHODS: dict[str, Method] = {
     "pixel-residual": Method("tsynd", {"space": "pixel", "radius": 0.02, "displacement": 0.02}, "control: tsynd in pixel space"),
     "latent-residual": Method("tsynd", {"decode": "residual", "displacement": 0.02}, "tsynd, as large as pixel-residual"),
     # A signed gradient step in pixel space from the unlabelled image itself.
-    "consistency+pixel": Method("consistency+reconstruction+pixel", {"space": "pixel"}, "control: consistency under a pixel step"),
+    "consistency+pixel": Method("consistency+reconstruction+pixel", {"space": "pixel"}, "control: a pixel step instead"),
 }  # fmt: skip
 """Named methods. An arm is named by one of these, or by parts."""
 
