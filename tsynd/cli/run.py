@@ -29,6 +29,16 @@ def run(
         typer.Option(help="Images without labels: rest (of the training split), or a folder. For arms with consistency."),
     ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
+    classifier: Annotated[
+        str | None,
+        typer.Option(help="compact, resnet18, efficientnet-lite0, or your own: FILE.py:factory, package.module:factory."),
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="The layer of your classifier where dropout begins. Default: found.")] = None,
+    classifier_weights: Annotated[str | None, typer.Option(help="A file of weights for your classifier.")] = None,
+    autoencoder: Annotated[
+        str | None, typer.Option(help="conv, vae, or your own: FILE.py:factory, package.module:factory.")
+    ] = None,
+    autoencoder_weights: Annotated[str | None, typer.Option(help="A file of weights for your autoencoder.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a number of the budget, as in radius=0.1.")
     ] = None,
@@ -46,8 +56,9 @@ def run(
     per = _count(per_class)
     changes = _changes(set_ or [])
     config = RunConfig(
-        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes
-    )
+        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes,
+        classifier, head, classifier_weights, autoencoder, autoencoder_weights,
+    )  # fmt: skip
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:
