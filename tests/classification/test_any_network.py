@@ -99,7 +99,7 @@ def test_weights_are_drawn_anew_as_the_factory_draws_them() -> None:
         fresh.conv1.weight.data.fill_(1.0)  # pretrained, say
         return Network(fresh)
 
-    classifier = AnyClassifier(rebuild(0), 1, 28, 2, rebuild=rebuild)
+    classifier: Any = AnyClassifier(rebuild(0), 1, 28, 2, rebuild=rebuild)
     first = classifier.network.fc.weight.clone()
     classifier.reinitialise(1)
     assert (classifier.network.conv1.weight == 1).all() and not torch.equal(classifier.network.fc.weight, first)
