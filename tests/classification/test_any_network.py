@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.classification.nets import DenseNet, ResNet
-from tsynd.classification import AnyClassifier, Network, normalise_to
+from tsynd.classification import AnyClassifier, normalise_to
+from tsynd.classification.any_network import Network
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.training import Recipe, parse_arm, train_classifier
