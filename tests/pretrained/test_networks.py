@@ -53,7 +53,7 @@ def test_dropout_in_the_trunk_is_channel_wise_and_changes_nothing_in_eval_mode()
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"architecture": "resnet19"}, "unknown architecture 'resnet19': did you mean 'resnet18'"),
+        ({"architecture": "resnet19"}, "unknown classifier 'resnet19': did you mean 'resnet18'"),
         ({"trunk_dropout": 1.0}, r"trunk_dropout must be in \[0, 1\), got 1\.0"),
         ({"architecture": "resnet18", "trunk_dropout": 0.1}, r"trunk_dropout must be 0 for resnet18, got 0\.1"),
         ({"classes": 0, "multi_label": True}, "at least 1 label, got size=28, classes=0"),
