@@ -95,7 +95,10 @@ def test_version_and_help_are_quick_to_ask_for() -> None:
     import tsynd as package
 
     assert tsynd("--version").stdout.strip() == package.__version__
-    assert "--per-class" in tsynd("run", "--help").stdout
+    told = tsynd("run", "--help").stdout
+    assert "--per-class" in told
+    known = {name: each.what for kind in (ARMS, METHODS) for name, each in kind.items()}  # type: ignore[attr-defined]
+    assert all(what and f"  {name} " in told and what.split()[0] in told for name, what in known.items())
     assert tsynd("run").returncode == 2
 
 

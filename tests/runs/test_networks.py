@@ -75,10 +75,8 @@ def test_the_source_and_the_weights_are_part_of_a_run_s_key_and_their_place_is_n
     assert key(moved_again, same) == before
     torch.save(nets.DenseNet(1, 2).state_dict(), same)
     assert key(moved_again, same) != before
-    assert (
-        Planned("none", config(arm="none", classifier="compact", autoencoder="conv")).key
-        == Planned("none", config(arm="none")).key
-    )
+    plain = Planned("none", config(arm="none")).key
+    assert plain == Planned("none", config(arm="none", classifier="compact", autoencoder="conv")).key
 
 
 def test_weights_that_a_factory_reads_by_itself_are_part_of_the_run(file: Path, tmp_path: Path) -> None:
@@ -87,10 +85,16 @@ def test_weights_that_a_factory_reads_by_itself_are_part_of_the_run(file: Path, 
         "def made(channels, size, classes, multi_label):\n    net = DenseNet(channels, classes)\n"
         f"    net.load_state_dict(torch.load({str(tmp_path / 'weights.pt')!r}))\n    return net\n"
     )
+
+    def stop(stage: str, *_: object) -> None:
+        if stage == "training":
+            raise KeyboardInterrupt
+
     seen = []
     for _ in range(2):
         torch.save(nets.DenseNet(1, 2).state_dict(), tmp_path / "weights.pt")
-        tsynd.run(config(arm="none", classifier=f"{file}:made"), tmp_path / "run", force=True)
+        with pytest.raises(KeyboardInterrupt):
+            tsynd.run(config(arm="none", classifier=f"{file}:made"), tmp_path / "run", force=True, progress=stop)
         seen.append(json.loads((tmp_path / "run" / "config.json").read_text())["initial_classifier"])
     assert seen[0] != seen[1]
 
@@ -102,7 +106,7 @@ def test_baselines_in_closed_form_and_data_in_memory(tmp_path: Path) -> None:
     data = from_arrays(*[(images, labels)] * 3, name="mine")
     settings = RunConfig("mine", arm="pixel-ridge", budget="smoke", device="cpu")
     made = tsynd.run(settings, tmp_path / "run", data=data)
-    assert made.metrics["clean"]["auroc"] == 1.0 and len(made.history.loss) == 1
+    assert made.metrics["clean"]["auroc"] > 0.999 and len(made.history.loss) == 1
     again = tsynd.load_run(tmp_path / "run", data=data)
     assert torch.equal(again.classifier(images[:, None]), made.classifier(images[:, None]))
     with pytest.raises(TsyndError, match="unknown data set 'mine'"):
