@@ -219,11 +219,13 @@ def head(plan: Mapping[str, Any]) -> list[str]:
     ]
     changed = [f"Amended on {each['date']}: {each['reason']}" for each in plan["amendments"]] or ["It has not been amended."]
     return [
+        *("---", "tsynd:", "  numbers:", '    "0.05": "a level and a margin, chosen and not measured"', "---"),
         *("# The registered confirmation", ""),
         "Every number elsewhere in this book comes from data sets that we knew when we chose our recipes. This page is for those "
         "that we did not know. "
         f"On {plan['registered']} we wrote down which hypotheses we would test, how each would be decided and what would refute "
         "it, in `studies/confirmation.yaml`, before anybody here had seen the data. " + " ".join(changed),
+        *("", "**Still open.** " + " ".join(plan["pending"].split())),
         *(
             "",
             "| hypothesis | in words | comparison | primary measure | safety: worse by at most |",

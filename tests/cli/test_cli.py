@@ -15,6 +15,7 @@ from PIL import Image
 from tests.patience import finish
 from tsynd import cli
 from tsynd.errors import TsyndError
+from tsynd.training import ARMS, METHODS
 
 TINY = ["--data", "phantom:count=30", "--per-class", "20", "--budget", "smoke", "--device", "cpu"]
 

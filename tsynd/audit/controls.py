@@ -22,7 +22,7 @@ class StartingAt(nn.Module):
         self.autoencoder, self.start_BD = autoencoder, start_BD
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
-        return self.start_BD
+        return self.start_BD[: len(images_BCHW)]  # of a trial that asks about fewer images, theirs
 
     def decode(self, latents_BD: Tensor) -> Tensor:
         return self.autoencoder.decode(latents_BD)

@@ -34,6 +34,8 @@ class Standardised(nn.Module):
     std: Tensor
     latent_noise: ClassVar[float] = 0.05
     """Noise that training adds to the codes if not told otherwise, relative to their overall standard deviation."""
+    edge_weight: ClassVar[float] = 1.0
+    """Weight of the edges in the loss of training if not told otherwise."""
 
     def expect(self, image_shape: Sequence[int], code_shape: Sequence[int]) -> None:
         """Say what images (C, H, W) and codes (any shape) look like, each without the batch; codes are not yet standardised."""
@@ -153,7 +155,7 @@ class AnyAutoencoder(Standardised):
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
         with self._used():
-            return self._callables[0](images_BCHW)
+            return self._callables[0](images_BCHW.clone())  # a copy: it may work in place
 
     def decode_raw(self, codes: Tensor) -> Tensor:
         return self._decode(codes) if self.training else self._decode(codes).clamp(0, 1)
@@ -164,7 +166,7 @@ class AnyAutoencoder(Standardised):
     def _decode(self, codes: Tensor) -> Tensor:
         with self._used():
             try:
-                return self._callables[1](codes)
+                return self._callables[1](codes.clone())
             except (RuntimeError, ValueError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
@@ -212,6 +214,8 @@ def _check_codes(codes: object, again: object, count: int) -> None:
     if codes.ndim < 2 or len(codes) != count or not codes.is_floating_point():
         found = f"{codes.dtype} of shape {tuple(codes.shape)}"
         raise TsyndError(f"encode must return float codes of shape ({count}, …), one for each image, got {found}")
+    if not bool(codes.isfinite().all()):
+        raise TsyndError("encode gives codes that are not finite for images in [0, 1]")
     if not torch.allclose(codes, again, rtol=1e-2, atol=1e-3 * float(codes.abs().max()), equal_nan=True):
         hint = "it must return the mean rather than a sample, and `networks` must name those behind a lambda"
         raise TsyndError(f"encode gives another code each time: {hint}")

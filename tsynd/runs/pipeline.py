@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.evaluation import measure
 from tsynd.runs.networks import autoencoder_for, classifier_for
+from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of, losses
+from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
 from tsynd.targeting import Guard, Synthesis
@@ -59,8 +61,8 @@ def run(
 
     Args:
         config: what to run.
-        out: folder for config.json, autoencoder.safetensors, classifier.safetensors, synthetic.npz, metrics.json and
-            report.html; nothing is written without one.
+        out: folder for config.json, autoencoder.safetensors, classifier.safetensors, synthetic.npz, metrics.json, splits.csv,
+            predictions.csv and report.html; nothing is written without one.
         force: replace another run's files in `out`.
         progress: called as stages advance.
         shared: folder of autoencoders that runs of one set, subset, seed and recipe have in common: found there, or put there.
@@ -75,9 +77,32 @@ def run(
     """
     check_kind(RunConfig, config=config)
     check_kind(Dataset, optional=True, data=data)
+    with ExitStack() as stack:  # it holds the folder's lock once there is something to write
+        return _run(
+            config,
+            None if out is None else Path(out),
+            force,
+            progress,
+            None if shared is None else Path(shared),
+            audited,
+            data,
+            stack,
+        )
+
+
+def _run(
+    config: RunConfig,
+    folder: Path | None,
+    force: bool,
+    progress: Progress | None,
+    shared: Path | None,
+    audited: bool,
+    data: Dataset | None,
+    stack: ExitStack,
+) -> Run:
+    """Do what `run` says."""
     say = progress or (lambda stage, done, total, text: None)
     seconds = dict.fromkeys(STAGES, 0.0)
-    folder = Path(out) if out is not None else None
     device = find_device(config.device)
     with _clock(seconds, "load"):
         say("load", 0, 0, config.data)
@@ -109,6 +134,7 @@ def run(
         pool = unlabelled_images(config.unlabelled, data, chosen, count=config.recipe.unlabelled_count, seed=config.seed)
         settings |= {"unlabelled_fingerprint": pool.fingerprint}
     if folder:
+        stack.enter_context(run_folder.only_writer(folder))
         run_folder.open_folder(folder, settings, force)
     some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
     images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
@@ -116,7 +142,7 @@ def run(
     autoencoder: Standardised | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
-        path = _shared(Path(shared), settings) if shared else folder / run_folder.AUTOENCODER if folder else None
+        path = _shared(shared, settings) if shared else folder / run_folder.AUTOENCODER if folder else None
         seen_by = config.recipe.autoencoder_images
         learnt_BCHW = for_training(data.train.images, device) if seen_by == "all" else images_BCHW
         if seen_by == "unlabelled" and pool is not None:
@@ -134,6 +160,11 @@ def run(
         with _clock(seconds, "audit"):
             seen = _audit(config, settings, data, chosen, classifier, autoencoder, synthesis, say)
     metrics["audit"] = seen.to_json() if seen else None
+    if audited and report.answers:
+        split = getattr(data, config.evaluate)
+        metrics["intervals"] = intervals(report.answers, split, config.seed)
+        metrics["by_class"] = by_class(report.answers, split, data.classes)
+        metrics["verdicts"] = verdicts(metrics, data)
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
     metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
@@ -144,6 +175,8 @@ def run(
             from tsynd.runs.report.page import write_report  # matplotlib takes a second to import
 
             write_report(folder / run_folder.REPORT, finished)
+            write_splits(folder / run_folder.SPLITS, finished)
+            write_evaluated(folder / run_folder.PREDICTIONS, finished)
         write_json(folder / run_folder.METRICS, {"schema": 1, "config": settings} | metrics)
     return finished
 
@@ -159,7 +192,7 @@ def _autoencoder(
     """Train the autoencoder, or take it from an unfinished run or another that shares it."""
     recipe = config.recipe
     notes = load_notes(path, "seconds", "loss") if path else None
-    autoencoder, untrained = autoencoder_for(settings, images_BCHW, loading=notes is not None)
+    autoencoder, untrained = autoencoder_for(settings, recipe, images_BCHW, loading=notes is not None)
     if path and notes is not None:
         load_weights(path, autoencoder)
         if not isinstance(notes["seconds"], int | float):
@@ -186,7 +219,7 @@ def _autoencoder(
 
 def _shared(folder: Path, settings: dict[str, Any]) -> Path:
     """Where the autoencoder lies that a run shares: named by all that it depends on."""
-    recipe = {name: settings["recipe"][name] for name in ("autoencoder_steps", "latent_noise", "autoencoder_images")}
+    recipe = {name: value for name, value in settings["recipe"].items() if name.startswith(("autoencoder_", "latent_"))}
     names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
     if recipe["autoencoder_images"] == "unlabelled":
         recipe |= {"unlabelled_fingerprint": settings.get("unlabelled_fingerprint")}

@@ -104,7 +104,7 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
         size = settings["size"] if isinstance(settings["size"], int) else None
         named = {name: settings[name] for name in NETWORKS if name in settings}
         RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"], **named)
-        recipe_of(settings)
+        recipe = recipe_of(settings)
     except TsyndError as error:
         raise TsyndError(f"{folder / run_folder.CONFIG} is damaged: {error}") from error
     if settings["method_version"] != METHOD_VERSION:
@@ -127,7 +127,7 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     autoencoder: Standardised | None = None
     loss: list[float] = []
     if parse_arm(settings["arm"]).objective:
-        autoencoder, _ = autoencoder_for(settings, data.train.images[chosen[:16]], loading=True)
+        autoencoder, _ = autoencoder_for(settings, recipe, data.train.images[chosen[:16]], loading=True)
         load_weights(folder / run_folder.AUTOENCODER, autoencoder)
         loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC)

@@ -17,7 +17,7 @@ from tsynd.data.image_folder.listing import find_images
 from tsynd.data.image_folder.reading import assign_splits
 from tsynd.data.labels import class_key, same_classes
 from tsynd.data.quality import check
-from tsynd.runs.prediction import _from_data, _from_folder
+from tsynd.runs.prediction import _from_data
 
 RANDOM = np.random.default_rng(0)
 
@@ -71,6 +71,10 @@ def test_splits_do_not_depend_on_how_a_path_is_spelled(tmp_path: Path) -> None:
             continue  # a file system that tells both forms apart
         rows = [[spelled(tmp_path, name), "ab"[number % 2]] for number, name in enumerate(names)]
         found[kind] = assign_splits(find_images(table(tmp_path, rows)))
+    (tmp_path / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
+    table(tmp_path, [[str(tmp_path / "elsewhere" / name), "ab"[number % 2]] for number, name in enumerate(names)])
+    found["by a link"] = assign_splits(find_images(tmp_path / "t.csv"))
+    found["a table by a link"] = assign_splits(find_images(tmp_path / "elsewhere" / "t.csv"))
     assert all(splits == found["plain"] for splits in found.values()), found.keys()
     assert {split: found["plain"].count(split) for split in ("train", "val", "test")} == {"train": 28, "val": 4, "test": 8}
 
@@ -171,6 +175,24 @@ def test_files_with_other_endings_are_said_to_be_passed_over(tmp_path: Path) -> 
     _said(r"12 file\(s\) passed over, since their ending is not read: \.(webp|dicom) \(6\), \.(webp|dicom) \(6\)", data, tmp_path)
 
 
+def test_images_without_a_class_are_said_to_be_passed_over(tmp_path: Path) -> None:
+    folder(tmp_path, ["train/a", "train/b", "test/a", "test/b"])
+    image(tmp_path / "train" / "loose.png")
+    _said(r"1 image\(s\) beside the folders .* passed over, such as train/loose.png", tsynd.load(tmp_path), tmp_path)
+
+
+def test_predict_says_what_it_passes_over(tmp_path: Path) -> None:
+    folder(tmp_path, ["a", "b"], count=1)
+    (tmp_path / "a" / "x.webp").write_bytes(b"x")
+    image(tmp_path / "a" / "@eaDir" / "00.png")
+    said: list[str] = []
+    assert len([row for rows, _ in _from_folder(tmp_path, Trained(("a", "b")), 64, said.append) for row in rows]) == 2  # type: ignore[arg-type]
+    assert [text.partition(" passed over")[0] for text in said] == [
+        "1 file(s)",
+        "1 folder(s) of a network drive, such as '@eaDir',",
+    ]
+
+
 def test_thumbnails_of_a_network_drive_are_neither_images_nor_patients(tmp_path: Path) -> None:
     folder(tmp_path, ["a", "b"])
     for name in "ab":
@@ -257,7 +279,7 @@ class Trained:
 
 
 def labels_of(root: Path, classes: tuple[str, ...]) -> dict[str, int | None]:
-    rows = [row for some, _ in _from_folder(root, Trained(classes), 64) for row in some]  # type: ignore[arg-type]
+    rows = [row for some, _ in _from_folder(root, Trained(classes), 64, print) for row in some]  # type: ignore[arg-type]
     return {str(name): None if label is None else int(label) for _, name, label in rows}
 
 
@@ -291,5 +313,5 @@ def test_labels_of_a_file_are_the_run_s_numbers(tmp_path: Path, classes: tuple[s
         arrays |= {f"{split}_images": RANDOM.integers(0, 255, (6, 20, 20), dtype=np.uint8)}
         arrays |= {f"{split}_labels": np.arange(6) % 3}
     np.savez(tmp_path / "x.npz", **arrays)
-    rows = [row for some, _ in _from_data(str(tmp_path / "x.npz"), Trained(classes), 64) for row in some]  # type: ignore[arg-type]
+    rows = [row for some, _ in _from_data(str(tmp_path / "x.npz"), Trained(classes), 64, print) for row in some]  # type: ignore[arg-type]
     assert torch.stack([label for *_, label in rows]).tolist() == [0, 1, 2, 0, 1, 2] * 3
