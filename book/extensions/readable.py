@@ -34,7 +34,9 @@ def put_right(app: Any, page: str, template: str, context: dict[str, Any], doctr
 
 def _named_toggles(toctree: Any) -> Any:
     """The theme's function that makes the side bar, with words for the buttons that unfold a page's sections."""
-    return lambda *args, **kwargs: str(toctree(*args, **kwargs)).replace("<summary>", '<summary aria-label="pages below this one">')
+    return lambda *args, **kwargs: str(toctree(*args, **kwargs)).replace(
+        "<summary>", '<summary aria-label="pages below this one">'
+    )
 
 
 def _body(script: Any) -> str:

@@ -229,3 +229,11 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise TsyndError(f"device {name!r} cannot be used here: use auto or cpu") from error
     return device
+
+
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
+    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
+    if not isinstance(recipe, dict):
+        raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
+    return Recipe(**{name: value for name, value in recipe.items() if name in known})

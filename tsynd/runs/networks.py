@@ -11,7 +11,8 @@ from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
 from tsynd.errors import TsyndError
-from tsynd.training import Recipe, parse_arm
+from tsynd.runs.config import recipe_of
+from tsynd.training import parse_arm
 from tsynd.utils.factories import find_factory, is_factory
 from tsynd.utils.rng import seed_for
 
@@ -30,9 +31,7 @@ def classifier_for(settings: Mapping[str, Any], data: Dataset, seed: int | None 
     )
 
 
-def autoencoder_for(
-    settings: Mapping[str, Any], recipe: Recipe, images_BCHW: Tensor, *, loading: bool = False
-) -> tuple[Standardised, bool]:
+def autoencoder_for(settings: Mapping[str, Any], images_BCHW: Tensor, *, loading: bool = False) -> tuple[Standardised, bool]:
     """Build the autoencoder of a run on the device of its images, and say whether it is still to be trained.
 
     loading: its state is read from a file next.
@@ -41,8 +40,8 @@ def autoencoder_for(
     if is_factory(kind):
         weights = None if loading else settings.get("autoencoder_weights")
         return adopt_autoencoder(kind, images_BCHW, seed, weights=weights, loading=loading)
-    made = build_autoencoder(images_BCHW.shape[1], images_BCHW.shape[-1], seed, kind, **recipe.autoencoder_settings)
-    return made.to(images_BCHW.device), True
+    numbers = recipe_of(settings).autoencoder_settings
+    return build_autoencoder(images_BCHW.shape[1], images_BCHW.shape[-1], seed, kind, **numbers).to(images_BCHW.device), True
 
 
 def check_sources(settings: Mapping[str, Any]) -> None:

@@ -192,7 +192,7 @@ def _autoencoder(
     """Train the autoencoder, or take it from an unfinished run or another that shares it."""
     recipe = config.recipe
     notes = load_notes(path, "seconds", "loss") if path else None
-    autoencoder, untrained = autoencoder_for(settings, recipe, images_BCHW, loading=notes is not None)
+    autoencoder, untrained = autoencoder_for(settings, images_BCHW, loading=notes is not None)
     if path and notes is not None:
         load_weights(path, autoencoder)
         if not isinstance(notes["seconds"], int | float):

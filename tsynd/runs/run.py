@@ -1,7 +1,7 @@
 """A run as an object: what it was, what it made, and how a finished one is read back from its folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
-from tsynd.runs.config import NETWORKS, RunConfig
+from tsynd.runs.config import NETWORKS, RunConfig, recipe_of
 from tsynd.runs.networks import autoencoder_for, check_sources, classifier_for
 from tsynd.synthetic.npz import load_synthesis
 from tsynd.targeting import Synthesis
@@ -76,14 +76,6 @@ class Run:
         return for_training(chosen.images, self.device), chosen.labels.to(self.device)
 
 
-def recipe_of(settings: Mapping[str, Any]) -> Recipe:
-    """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
-    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
-    if not isinstance(recipe, dict):
-        raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
-    return Recipe(**{name: value for name, value in recipe.items() if name in known})
-
-
 def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
 
@@ -104,7 +96,7 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
         size = settings["size"] if isinstance(settings["size"], int) else None
         named = {name: settings[name] for name in NETWORKS if name in settings}
         RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"], **named)
-        recipe = recipe_of(settings)
+        recipe_of(settings)
     except TsyndError as error:
         raise TsyndError(f"{folder / run_folder.CONFIG} is damaged: {error}") from error
     if settings["method_version"] != METHOD_VERSION:
@@ -127,7 +119,7 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     autoencoder: Standardised | None = None
     loss: list[float] = []
     if parse_arm(settings["arm"]).objective:
-        autoencoder, _ = autoencoder_for(settings, recipe, data.train.images[chosen[:16]], loading=True)
+        autoencoder, _ = autoencoder_for(settings, data.train.images[chosen[:16]], loading=True)
         load_weights(folder / run_folder.AUTOENCODER, autoencoder)
         loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC)
