@@ -60,7 +60,7 @@ def test_soft_labels_go_from_the_label_to_the_even_guess() -> None:
 
 
 def test_the_bank_softens_synthetic_images_only() -> None:
-    given = synthetic(information_after_B=torch.full((6,), math.log(2)))
+    given = synthetic(mutual_information_after=torch.full((6,), math.log(2)))
     bank = Bank(parse_arm("none"), replace(QUICK, soft_labels=0.5), seed=0, given=given)
     onehot = torch.nn.functional.one_hot(LABELS[:8], 2).float()
     _, labels, targets = bank.mix_in(IMAGES[:8], LABELS[:8], onehot, torch.Generator().manual_seed(0))
