@@ -212,7 +212,7 @@ class HeadDropout(MaskedDropout):
         max_chunk: int | None = None,
     ) -> "HeadDropout":
         """The posterior of a `Classifier`, by the dropout in its head; arguments as in `from_model`."""
-        return cls(classifier, "head", samples, None, generator, max_chunk)
+        return cls(classifier, classifier.split, samples, None, generator, max_chunk)
 
 
 def _kind(network: nn.Module) -> str:

@@ -18,7 +18,7 @@ from tsynd.utils.atomic_files import atomic_write
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # The colour and marker of each method, the same in every figure. Relatives have similar colours and different markers.
-_METHODS = {
+METHODS = {
     "none": ("#000000", "X"),
     "none-matched": ("#000000", "x"),
     "random": ("#56B4E9", "^"),
@@ -78,9 +78,9 @@ def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     >>> method_style("tsynd"), method_style("none")
     ({'color': '#0072B2', 'marker': 'o'}, {'color': '#000000', 'marker': 'X'})
     """
-    others = [name for name in dict.fromkeys(among) if name not in _METHODS]
+    others = [name for name in dict.fromkeys(among) if name not in METHODS]
     at = others.index(arm) if arm in others else 0
-    colour, marker = _METHODS.get(arm) or _OTHERS[at % len(_OTHERS)]
+    colour, marker = METHODS.get(arm) or _OTHERS[at % len(_OTHERS)]
     return {"color": colour, "marker": marker}
 
 

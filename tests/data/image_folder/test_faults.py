@@ -17,7 +17,7 @@ from tsynd.data.image_folder.listing import find_images
 from tsynd.data.image_folder.reading import assign_splits
 from tsynd.data.labels import class_key, same_classes
 from tsynd.data.quality import check
-from tsynd.runs.prediction import _from_data, _from_folder
+from tsynd.runs.prediction import _from_data, _from_files
 
 RANDOM = np.random.default_rng(0)
 
@@ -71,6 +71,10 @@ def test_splits_do_not_depend_on_how_a_path_is_spelled(tmp_path: Path) -> None:
             continue  # a file system that tells both forms apart
         rows = [[spelled(tmp_path, name), "ab"[number % 2]] for number, name in enumerate(names)]
         found[kind] = assign_splits(find_images(table(tmp_path, rows)))
+    (tmp_path / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
+    table(tmp_path, [[str(tmp_path / "elsewhere" / name), "ab"[number % 2]] for number, name in enumerate(names)])
+    found["by a link"] = assign_splits(find_images(tmp_path / "t.csv"))
+    found["a table by a link"] = assign_splits(find_images(tmp_path / "elsewhere" / "t.csv"))
     assert all(splits == found["plain"] for splits in found.values()), found.keys()
     assert {split: found["plain"].count(split) for split in ("train", "val", "test")} == {"train": 28, "val": 4, "test": 8}
 
