@@ -10,6 +10,7 @@ sets took part.
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -217,9 +218,11 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         + " |"
         for each in plan["hypotheses"]
     ]
+    texts = " ".join(str(plan[name]) for name in ("pending", "decision", "power", "cut"))
+    registered = sorted({"0.05", *re.findall(r"(?<![\d.])\d+\.\d+", texts)})
     changed = [f"Amended on {each['date']}: {each['reason']}" for each in plan["amendments"]] or ["It has not been amended."]
     return [
-        *("---", "tsynd:", "  numbers:", '    "0.05": "a level and a margin, chosen and not measured"', "---"),
+        *("---", "tsynd:", "  numbers:", *(f'    "{each}": "registered before the runs"' for each in registered), "---"),
         *("# The registered confirmation", ""),
         "Every number elsewhere in this book comes from data sets that we knew when we chose our recipes. This page is for those "
         "that we did not know. "
