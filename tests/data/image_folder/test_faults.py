@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import tsynd
+from tsynd.data import load
 from tsynd.data.image_folder.image_file import read_picture
 from tsynd.data.image_folder.listing import find_images
 from tsynd.data.image_folder.reading import assign_splits
@@ -182,7 +183,7 @@ def test_predict_says_what_it_passes_over(tmp_path: Path) -> None:
     (tmp_path / "a" / "x.webp").write_bytes(b"x")
     image(tmp_path / "a" / "@eaDir" / "00.png")
     said: list[str] = []
-    assert len([row for rows, _ in _from_folder(tmp_path, Trained(("a", "b")), 64, said.append) for row in rows]) == 2  # type: ignore[arg-type]
+    assert len([row for rows, _ in _from_files(tmp_path, Trained(("a", "b")), 64, said.append) for row in rows]) == 2  # type: ignore[arg-type]
     assert [text.partition(" passed over")[0] for text in said] == [
         "1 file(s)",
         "1 folder(s) of a network drive, such as '@eaDir',",
@@ -275,8 +276,8 @@ class Trained:
 
 
 def labels_of(root: Path, classes: tuple[str, ...]) -> dict[str, int | None]:
-    rows = [row for some, _ in _from_folder(root, Trained(classes), 64, print) for row in some]  # type: ignore[arg-type]
-    return {str(name): None if label is None else int(label) for _, name, label in rows}
+    rows = [row for some, _ in _from_files(root, Trained(classes), 64, print) for row in some]  # type: ignore[arg-type]
+    return {str(name): None if label is None else int(label) for name, _, _, label in rows}
 
 
 def test_predict_takes_the_class_folder_that_load_takes(tmp_path: Path) -> None:
@@ -309,5 +310,5 @@ def test_labels_of_a_file_are_the_run_s_numbers(tmp_path: Path, classes: tuple[s
         arrays |= {f"{split}_images": RANDOM.integers(0, 255, (6, 20, 20), dtype=np.uint8)}
         arrays |= {f"{split}_labels": np.arange(6) % 3}
     np.savez(tmp_path / "x.npz", **arrays)
-    rows = [row for some, _ in _from_data(str(tmp_path / "x.npz"), Trained(classes), 64, print) for row in some]  # type: ignore[arg-type]
+    rows = [row for some, _ in _from_data(load(tmp_path / "x.npz"), Trained(classes), 64) for row in some]  # type: ignore[arg-type]
     assert torch.stack([label for *_, label in rows]).tolist() == [0, 1, 2, 0, 1, 2] * 3
