@@ -33,6 +33,9 @@ OPTIONAL = {"numbers": dict, "lesson": bool}
 DEVICES = {"cpu": "a CPU is enough", "gpu": "a GPU; on a CPU it can be read"}
 OBJECTIVE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 FEWEST, MOST = 3, 5
+# Cells that ask a reader to do something, and the minutes that one takes: an estimate, which the info box calls one.
+TASKS = ("exercise", "transfer", "open")
+SHORTEST, LONGEST = 5, 15
 
 
 def problems(metadata: Any) -> Iterator[str]:
@@ -64,9 +67,11 @@ def problems(metadata: Any) -> Iterator[str]:
 
 def fill(notebook: NotebookNode, path: Path) -> None:
     """Write the generated cells of a notebook that stands, or will stand, at `path`."""
+    tags = [tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])]
+    metadata = {**notebook.metadata["tsynd"], "tasks": sum(map(tags.count, TASKS))}
     for cell in notebook.cells:
         for tag in set(GENERATED) & set(cell.metadata.get("tags", [])):
-            cell.source = GENERATED[tag](notebook.metadata["tsynd"], path)
+            cell.source = GENERATED[tag](metadata, path)
 
 
 def info(metadata: Any, path: Path) -> str:
@@ -76,7 +81,7 @@ def info(metadata: Any, path: Path) -> str:
     first = ", ".join(f"[{title(path.parent / f'{name}.ipynb')}]({name}.ipynb)" for name in metadata["needs"])
     minutes = metadata["minutes_reading"]
     rows = {
-        "Time": f"{minutes} minute{'s' * (minutes != 1)} to read, {run}",
+        "Time": f"{minutes} minute{'s' * (minutes != 1)} to read{working(metadata.get('tasks', 0))}, {run}",
         "Device": DEVICES[metadata["device"]],
         "Data": "; ".join(map(source_of, metadata["data"])) or "none",
         "Read first": first or "nothing",
@@ -97,6 +102,11 @@ def rounded(seconds: float) -> str:
     halves = -(-round(seconds) // 30) if seconds <= 120 else 2 * -(-round(seconds) // 60)
     number = f"{halves // 2 or ''}{'½' * (halves % 2)}"
     return f"about {number} minute{'s' * (halves > 2)}"
+
+
+def working(tasks: int) -> str:
+    """Return how long the exercises and tasks take, as a range that says that it is an estimate; empty where there are none."""
+    return f", {tasks * SHORTEST} to {tasks * LONGEST} more for the {tasks} exercises and tasks (an estimate)" if tasks else ""
 
 
 def source_of(name: str) -> str:

@@ -1,6 +1,6 @@
 """Train the networks that come with the package in tsynd/pretrained: `make artefacts`. All take some minutes.
 
-python tools/make_artefacts.py [--only breastmnist] [--steps 10]
+python tools/make_artefacts.py [--only breastmnist] [--arm tsynd] [--steps 10]
 """
 
 import argparse
@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -18,7 +20,6 @@ from tsynd.data.phantom.oracle import ORACLE, train_oracle
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.utils.environment import versions
 from tsynd.utils.tensor_files import save_network, weights_hash, write_tensors
-from tsynd.utils.validation import check_name
 
 STEPS, BATCH_SIZE, LEARNING_RATE, SEED = 3000, 64, 3e-3, 0
 
@@ -26,16 +27,24 @@ STEPS, BATCH_SIZE, LEARNING_RATE, SEED = 3000, 64, 3e-3, 0
 def main() -> None:
     """Train and write the networks, each with its configuration and hash."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", choices=["oracle", *pretrained.DATA], help="one file")
+    parser.add_argument("--only", choices=["oracle", *pretrained.DATA], help="one data set, or the oracle")
+    parser.add_argument("--arm", choices=pretrained.ARMS, help="one way to train; by default each that comes with the package")
     parser.add_argument("--steps", type=int, help="optimiser steps of each training; only to try this script")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for name in ["oracle", *pretrained.DATA]:
-        if options.only in (None, name):
-            started = time.perf_counter()
-            path = ORACLE if name == "oracle" else pretrained.FOLDER / f"{name}.safetensors"
-            make_oracle(options.steps or STEPS) if name == "oracle" else make_example(name, options.steps)
-            print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - started:.0f} s")
+    if options.only in (None, "oracle") and options.arm is None:
+        written(ORACLE, lambda: make_oracle(options.steps or STEPS))
+    for name, (_, with_autoencoder) in pretrained.DATA.items():
+        for arm in pretrained.ARMS if with_autoencoder else pretrained.ARMS[:1]:
+            if options.only in (None, name) and options.arm in (None, arm):
+                written(pretrained.path_of(name, arm), partial(make_example, name, arm, options.steps))
+
+
+def written(path: Path, make: Callable[[], None]) -> None:
+    """Make a file; say how large it is, and how long it took."""
+    started = time.perf_counter()
+    make()
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def make_oracle(steps: int) -> None:
@@ -46,39 +55,40 @@ def make_oracle(steps: int) -> None:
     save_network(ORACLE, oracle, notes)
 
 
-def make_example(name: str, steps: int | None) -> None:
-    """Train and write the networks of one example."""
+def make_example(name: str, arm: str, steps: int | None) -> None:
+    """Train and write the networks of one example by one arm."""
     recipe = Recipe() if steps is None else replace(Recipe(), steps=steps, autoencoder_steps=steps)
-    write(name, train(name, recipe, say), recipe)
+    write(name, train(name, recipe, say, arm), recipe)
 
 
 def train(
-    name: str, recipe: Recipe | None = None, progress: Callable[[str, int, float], None] | None = None
+    name: str, recipe: Recipe | None = None, progress: Callable[[str, int, float], None] | None = None, arm: str = "none"
 ) -> pretrained.Example:
-    """Train an example's networks anew: a minute on one core.
+    """Train an example's networks anew: about a minute on one core.
 
     Args:
         name: a key of `DATA`.
         recipe: steps and all else; the budget `cpu` by default.
         progress: called with (stage, step, loss) after each step.
+        arm: how the classifier is trained. For every arm but `none` the autoencoder is the one that comes with the package.
 
     Raises:
-        TsyndError: for an unknown name.
+        TsyndError: for an unknown name, or an arm that does not come with the package.
         DataUnavailable: when its data can be neither found nor downloaded.
     """
-    check_name("example", name, pretrained.DATA)
+    pretrained.check_names(name, arm)
     recipe = Recipe() if recipe is None else recipe
-    data_name, with_autoencoder = pretrained.DATA[name]
-    data = load(data_name)
+    data = load(pretrained.DATA[name][0])
     split = data.subset(pretrained.PER_CLASS, pretrained.SEED).train
     images_BCHW = split.images.float() / 255
-    example = pretrained.untrained(name, data.channels, data.size, len(data.classes))
+    example = pretrained.untrained(name, data.channels, data.size, len(data.classes), arm)
+    if arm != "none":
+        example = replace(example, autoencoder=pretrained.read(name).autoencoder)
 
     def reporter(stage: str) -> Callable[[int, float], None] | None:
         return None if progress is None else lambda step, loss: progress(stage, step, loss)
 
-    if with_autoencoder:
-        assert example.autoencoder is not None
+    if example.autoencoder is not None and arm == "none":
         train_autoencoder(
             example.autoencoder,
             images_BCHW,
@@ -91,8 +101,9 @@ def train(
         example.classifier,
         images_BCHW,
         split.labels,
-        parse_arm("none"),
+        parse_arm(arm),
         recipe,
+        autoencoder=example.autoencoder,
         seed=pretrained.SEED,
         progress=reporter("classifier"),
     )
@@ -100,7 +111,10 @@ def train(
 
 
 def write(name: str, example: pretrained.Example, recipe: Recipe) -> None:
-    """Write an example's networks, in half precision, with how they were made and a hash of what `read` gives."""
+    """Write an example's networks, in half precision, with how they were made and a hash of what `read` gives.
+
+    The file of an arm other than `none` holds its classifier only.
+    """
     halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in pretrained.weights(example).items()}
     pretrained.load_into(example, halves)  # what is read is what is hashed
     size = {"channels": example.classifier.channels, "size": example.classifier.size, "classes": example.classifier.classes}
@@ -108,11 +122,11 @@ def write(name: str, example: pretrained.Example, recipe: Recipe) -> None:
         "data": example.data_name,
         "per_class": pretrained.PER_CLASS,
         "seed": pretrained.SEED,
-        "arm": "none",
+        "arm": example.arm,
         "recipe": asdict(recipe),
     }
     notes = size | {"config": config, "hash": pretrained.hash_of(example), "command": "make artefacts", "versions": versions()}
-    write_tensors(pretrained.FOLDER / f"{name}.safetensors", halves, notes)
+    write_tensors(pretrained.path_of(name, example.arm), halves, notes)
 
 
 def say(stage: str, step: int, loss: float) -> None:

@@ -18,7 +18,7 @@ def images() -> torch.Tensor:
 
 
 def drawn(figure: Figure) -> Figure:
-    figure.canvas.draw()  # what cannot be drawn fails here
+    figure.draw_without_rendering()  # what cannot be drawn fails here
     return figure
 
 
@@ -33,6 +33,12 @@ def test_copies_have_three_rows_and_one_scale_for_the_differences(images: torch.
     assert len(panels) == 12 and len(differences) == 4
     assert len({image.get_clim() for image in differences}) == 1
     assert differences[0].get_clim()[1] == pytest.approx(float((images * 0.5).max()))
+
+
+def test_losses_draw_each_batch_and_the_test_images() -> None:
+    batches, tests = drawn(figures.losses([0.3, 0.2, 0.1], [0.25, 0.15], every=2)).axes[0].lines
+    assert np.asarray(batches.get_ydata()).tolist() == [0.3, 0.2, 0.1]
+    assert np.asarray(tests.get_xdata()).tolist() == [0, 2]
 
 
 def test_survival_puts_the_factor_that_suffers_most_at_the_bottom() -> None:
@@ -53,7 +59,7 @@ def test_a_ball_and_a_path_have_a_row_for_each_space_and_a_column_for_each_step(
     rows = {"one": images, "other": images.flip(0)}
     assert len(drawn(figures.ball(rows, ["copy", "a", "b", "c"])).axes) == 8
     figure = drawn(figures.path(rows, {name: torch.tensor([0.0, 0.25, 0.5, 1]) for name in rows}, [-1, 0, 0.5, 1]))
-    assert [axis.get_title() for axis in figure.axes[:4]] == ["−1", "copy", "+0.5", "+1"]
+    assert [axis.get_title() for axis in figure.axes[:4]] == ["−1", "start", "+0.5", "+1"]
     assert [axis.get_xlabel() for axis in figure.axes[4:]] == ["0.00", "0.25", "0.50", "1.00"]
 
 

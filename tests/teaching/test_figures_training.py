@@ -9,6 +9,7 @@ from torch import nn
 
 from tsynd.posterior import HeadDropout
 from tsynd.teaching.figures import robustness, training
+from tsynd.utils.plotting import method_style
 
 
 def posterior() -> HeadDropout:
@@ -35,9 +36,14 @@ def test_the_survey_of_a_plane_has_its_axes_the_right_way_round() -> None:
     assert (probability[:, 0] < 0.1).all()
 
 
-def test_curves_and_ages() -> None:
-    figure = training.curves({"none": [0.1, 0.2], "tsynd": [0.2, 0.3]}, [10, 20], "accuracy")
-    assert len(figure.axes[0].lines) == 2
+def test_borders_ages_and_votes() -> None:
+    figure = training.border({"none": torch.tensor([1.0, 2.0]), "tsynd": torch.tensor([2.0, 4.0])})
+    none, tsynd = (np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines)
+    assert (none, tsynd) == ([1, 0.5, 0], [1, 0.5, 0])
+    assert [line.get_color() for line in figure.axes[0].lines] == [method_style(name)["color"] for name in ("none", "tsynd")]
+    votes = {(method, kind): torch.rand(8) for method in ("none", "tsynd") for kind in ("clean", "attacked")}
+    figure = training.before_and_after({"image": torch.rand(1, 1, 8, 8)}, votes)
+    assert [axis.get_title() for axis in figure.axes] == ["image", "none", "tsynd"]
     figure = training.age([30, 20, 10], [0.1, 0.2, 0.3], start=0.05, life=30)
     assert figure.axes[0].get_xlabel() == "age (steps since the search)"
 

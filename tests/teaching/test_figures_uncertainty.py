@@ -32,6 +32,12 @@ def test_votes_has_a_picture_and_a_strip_for_each_image_and_marks_the_average(me
     assert data_uri(figure)
 
 
+def test_dropout_crosses_out_what_a_mask_switches_off() -> None:
+    figure = lesson.dropout(torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]))
+    crosses = [sum(line.get_marker() == "x" for line in axis.lines) for axis in figure.axes]
+    assert crosses == [1, 2]
+
+
 def test_bars_are_as_long_as_the_total() -> None:
     figure = lesson.bars({"agree": (0.69, 0.69, 0.0), "half": (0.69, 0.4, 0.29)})
     ends = {round(bar.get_x() + bar.get_width(), 6) for bar in rectangles(figure.axes[0])}

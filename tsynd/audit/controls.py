@@ -9,7 +9,7 @@ from tsynd.audit.measures import as_saved, encoded
 from tsynd.classification import Classifier
 from tsynd.posterior import HeadDropout, Posterior
 from tsynd.targeting import OBJECTIVES, Autoencoder, Guard, Synthesis, concatenate, target
-from tsynd.utils.rng import generator_for, seed_for, seeded
+from tsynd.utils.rng import generator_for, seed_for
 
 BATCH = 64  # images a search; bounds the memory
 
@@ -40,10 +40,7 @@ def codes(synthesis: Synthesis, autoencoder: Autoencoder, device: torch.device) 
 def untrained(network: Classifier, seed: int) -> Classifier:
     """A copy with fresh weights, which normalises its input as the network does: it looks alike and knows nothing."""
     fresh = copy.deepcopy(network)
-    with seeded(seed):
-        for layer in fresh.modules():
-            if callable(reset := getattr(layer, "reset_parameters", None)):
-                reset()
+    fresh.reinitialise(seed)
     return fresh.eval()
 
 

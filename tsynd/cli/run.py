@@ -4,10 +4,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from tsynd.cli.plain import plain
 from tsynd.errors import TsyndError
 from tsynd.utils.safe_parsing import from_yaml
+
+
+class RunCommand(TyperCommand):
+    """`tsynd run`, whose help ends in the arms, a line for each."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the arms and the named methods, from where they are registered."""
+        from tsynd.training import ARMS, METHODS  # takes seconds to import: not for the help of other commands
+
+        for title, known in (("Arms, which combine with +", ARMS), ("Named methods", METHODS)):
+            with formatter.section(title):
+                formatter.write_dl([(name, each.what) for name, each in known.items()])
 
 
 def run(
@@ -29,6 +42,16 @@ def run(
         typer.Option(help="Images without labels: rest (of the training split), or a folder. For arms with consistency."),
     ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
+    classifier: Annotated[
+        str | None,
+        typer.Option(help="compact, resnet18, efficientnet-lite0, or your own: FILE.py:factory, package.module:factory."),
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="The layer of your classifier where dropout begins. Default: found.")] = None,
+    classifier_weights: Annotated[str | None, typer.Option(help="A file of weights for your classifier.")] = None,
+    autoencoder: Annotated[
+        str | None, typer.Option(help="conv, vae, or your own: FILE.py:factory, package.module:factory.")
+    ] = None,
+    autoencoder_weights: Annotated[str | None, typer.Option(help="A file of weights for your autoencoder.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a number of the budget, as in radius=0.1.")
     ] = None,
@@ -46,8 +69,9 @@ def run(
     per = _count(per_class)
     changes = _changes(set_ or [])
     config = RunConfig(
-        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes
-    )
+        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes,
+        classifier, head, classifier_weights, autoencoder, autoencoder_weights,
+    )  # fmt: skip
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:

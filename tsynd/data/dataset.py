@@ -8,6 +8,7 @@ from typing import Literal, Self
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from tsynd.data.splits import proportional, stratified
 from tsynd.errors import TsyndError
@@ -55,6 +56,16 @@ class Split:
             subgroups={name: members[chosen] for name, members in self.subgroups.items()},
             names=None if self.names is None else tuple(np.array(self.names, dtype=object)[places]),
         )
+
+    def to_tensor_dataset(self) -> TensorDataset:
+        """Convert to torch's own kind: pairs of an image in [0, 1], (C, H, W) float, and its label; images take 4 bytes a value.
+
+        >>> split = Split(torch.zeros(2, 1, 28, 28, dtype=torch.uint8), torch.tensor([0, 1]))
+        >>> image, label = split.to_tensor_dataset()[1]
+        >>> image.shape, int(label)
+        (torch.Size([1, 28, 28]), 1)
+        """
+        return TensorDataset(self.images.float() / 255, self.labels)
 
 
 @dataclass(frozen=True, eq=False)

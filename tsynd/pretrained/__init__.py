@@ -1,9 +1,10 @@
 """Trained networks that come with the package, so that an example starts at once; `make artefacts` makes them again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
+from torch.nn import Module
 
 from tsynd.autoencoding import ConvAutoencoder, build_autoencoder
 from tsynd.classification import Classifier, build_classifier
@@ -11,6 +12,7 @@ from tsynd.data import Dataset, Split, load
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import seed_for
 from tsynd.utils.tensor_files import read_tensors, weights_hash
+from tsynd.utils.validation import check_name
 
 __all__ = ["Example", "breastmnist", "phantom", "phantom_withheld"]
 
@@ -22,14 +24,16 @@ DATA = {
     "phantom_withheld": ("phantom:withheld=irregular-enhancing", False),
     "breastmnist": ("breastmnist", True),
 }
+# Methods whose classifiers come for each data set that has an autoencoder; `pgd` is adversarial training.
+ARMS = ("none", "random", "tsynd", "pgd")
 
 
 @dataclass(frozen=True)
 class Example:
     """Networks trained on 60 images of each class, in eval mode, and what they were trained on.
 
-    data_name: what `tsynd.load` takes. per_class, seed: of the subset, and the seed of all else. classifier: by arm `none`,
-    on real images only. autoencoder: on the same images; None for `phantom_withheld`.
+    data_name: what `tsynd.load` takes. per_class, seed: of the subset, and the seed of all else. classifier: trained
+    by `arm`, in a run of full length. autoencoder: of the same images; None for `phantom_withheld`.
     """
 
     data_name: str
@@ -37,6 +41,7 @@ class Example:
     seed: int
     classifier: Classifier
     autoencoder: ConvAutoencoder | None
+    arm: str = "none"
 
     def load(self) -> Dataset:
         """The data set, its test split included.
@@ -51,17 +56,20 @@ class Example:
         return data.subset(self.per_class, self.seed).train
 
 
-def phantom() -> Example:
-    """Classifier and autoencoder for phantoms of two classes.
+def phantom(arm: str = "none") -> Example:
+    """Return the classifier and the autoencoder for phantoms of two classes.
+
+    Args:
+        arm: how the classifier was trained, one of `ARMS`; images, initialisation, batches and steps are the same for each.
 
     >>> import torch
     >>> phantom().classifier(torch.zeros(3, 1, 28, 28)).shape
     torch.Size([3, 2])
 
     Raises:
-        TsyndError: when its file is missing or damaged.
+        TsyndError: for another arm, and when a file is missing or damaged.
     """
-    return read("phantom")
+    return read("phantom", arm)
 
 
 def phantom_withheld() -> Example:
@@ -69,57 +77,74 @@ def phantom_withheld() -> Example:
     return read("phantom_withheld")
 
 
-def breastmnist() -> Example:
-    """Classifier and autoencoder for BreastMNIST (images: Al-Dhabyani et al., 2020, CC BY 4.0); see `phantom`."""
-    return read("breastmnist")
+def breastmnist(arm: str = "none") -> Example:
+    """Return those for BreastMNIST (images: Al-Dhabyani et al., 2020, CC BY 4.0); see `phantom`."""
+    return read("breastmnist", arm)
 
 
-def read(name: str) -> Example:
-    """The example of that name, as `make artefacts` wrote it.
+def read(name: str, arm: str = "none") -> Example:
+    """Read the example of that name, with the classifier of that arm, as `make artefacts` wrote it.
 
     Raises:
-        TsyndError: when its file is missing or damaged.
+        TsyndError: for an unknown name or arm, and when a file is missing or damaged.
     """
-    path = FOLDER / f"{name}.safetensors"
+    check_names(name, arm)
+    path = path_of(name, arm)
     found, notes = read_tensors(path, "example")
     try:
-        example = untrained(name, notes["channels"], notes["size"], notes["classes"])
+        example = untrained(name, notes["channels"], notes["size"], notes["classes"], arm)
         load_into(example, found)
     except (KeyError, RuntimeError) as error:
         raise TsyndError(f"{path} is damaged: {str(error).splitlines()[0]}; make artefacts makes it again") from error
     _check(path, notes.get("hash"), hash_of(example))
-    return example
+    return example if arm == "none" else replace(example, autoencoder=read(name).autoencoder)
 
 
-def untrained(name: str, channels: int, size: int, classes: int) -> Example:
-    """An example's networks as they were initialised, in eval mode."""
+def path_of(name: str, arm: str = "none") -> Path:
+    """Return the file of an example's classifier of that arm; that of `none` holds the autoencoder too."""
+    return FOLDER / f"{name if arm == 'none' else f'{name}_{arm}'}.safetensors"
+
+
+def check_names(name: str, arm: str) -> None:
+    """Raise TsyndError for an example that does not come with the package."""
+    check_name("example", name, DATA)
+    check_name("arm of an example", arm, ARMS if DATA[name][1] else ARMS[:1])
+
+
+def untrained(name: str, channels: int, size: int, classes: int, arm: str = "none") -> Example:
+    """Return an example's networks as they are initialised, in eval mode; an autoencoder for `none` only."""
     data_name, with_autoencoder = DATA[name]
     classifier = build_classifier(channels, size, classes, seed_for(SEED, "initialise classifier")).eval()
     autoencoder = None
-    if with_autoencoder:
+    if with_autoencoder and arm == "none":
         autoencoder = build_autoencoder(channels, size, seed_for(SEED, "initialise autoencoder")).eval()
-    return Example(data_name, PER_CLASS, SEED, classifier, autoencoder)
+    return Example(data_name, PER_CLASS, SEED, classifier, autoencoder, arm)
+
+
+def networks(example: Example) -> dict[str, Module]:
+    """Return the networks that an example's file holds, by kind."""
+    found: dict[str, Module] = {"classifier": example.classifier}
+    if example.autoencoder is not None and example.arm == "none":
+        found["autoencoder"] = example.autoencoder
+    return found
 
 
 def weights(example: Example) -> dict[str, Tensor]:
-    """The weights of both networks, under the name of each."""
-    networks = {"classifier": example.classifier, "autoencoder": example.autoencoder}
+    """Return the weights in an example's file, under the name of each network."""
     return {
-        f"{kind}.{key}": tensor for kind, network in networks.items() if network for key, tensor in network.state_dict().items()
+        f"{kind}.{key}": tensor for kind, network in networks(example).items() for key, tensor in network.state_dict().items()
     }
 
 
 def load_into(example: Example, weights: dict[str, Tensor]) -> None:
-    """Load the weights of both networks, as `weights` gives them."""
-    for kind, network in (("classifier", example.classifier), ("autoencoder", example.autoencoder)):
-        if network is not None:
-            network.load_state_dict({k.removeprefix(f"{kind}."): v for k, v in weights.items() if k.startswith(f"{kind}.")})
+    """Load weights, as `weights` gives them."""
+    for kind, network in networks(example).items():
+        network.load_state_dict({k.removeprefix(f"{kind}."): v for k, v in weights.items() if k.startswith(f"{kind}.")})
 
 
 def hash_of(example: Example) -> str:
-    """Return a hash of the weights of each network."""
-    parts = [weights_hash(network) for network in (example.classifier, example.autoencoder) if network is not None]
-    return " ".join(parts)
+    """Return a hash of the weights of each network in an example's file."""
+    return " ".join(weights_hash(network) for network in networks(example).values())
 
 
 def _check(path: Path, noted: str | None, found: str) -> None:

@@ -63,5 +63,6 @@ def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without the names of files whose content it identifies: a moved file is the same configuration."""
-    skipped = ("synthetic", "review") if "synthetic_identity" in config else ()
+    skipped = {"synthetic", "review"} if "synthetic_identity" in config else set[str]()
+    skipped |= {name for name in config if f"{name}_identity" in config and name.endswith("weights")}
     return {name: value for name, value in config.items() if name not in skipped}

@@ -18,7 +18,7 @@ from tsynd.utils.atomic_files import atomic_write
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # The colour and marker of each method, the same in every figure. Relatives have similar colours and different markers.
-_METHODS = {
+METHODS = {
     "none": ("#000000", "X"),
     "none-matched": ("#000000", "x"),
     "random": ("#56B4E9", "^"),
@@ -37,6 +37,12 @@ _METHODS = {
     "cross-entropy": ("#8A8A00", "o"),
     "entropy+mixup": ("#009E73", "s"),
     "cross-entropy+mixup": ("#8A8A00", "^"),
+    "divergence": ("#009E73", "o"),
+    "lvat": ("#009E73", "^"),
+    "consistency": ("#CC79A7", "o"),
+    "fixmatch": ("#CC79A7", "s"),
+    "recommended": ("#0072B2", "P"),
+    "recommended+unlabelled": ("#0072B2", "X"),
     "mixup": ("#E69F00", "s"),
     "label-smoothing": ("#E69F00", "v"),
     "trivialaugment": ("#E69F00", "^"),
@@ -44,7 +50,7 @@ _METHODS = {
     "pgd": ("#D55E00", "P"),
     "mixup+pgd": ("#D55E00", "X"),
 }
-_OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#CC79A7", "#B35C44")]
+_OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#B35C44", "#6B8E23")]
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,
     "axes.titlesize": 11,
@@ -72,15 +78,15 @@ def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     """Return the colour and marker of a method, as keywords for matplotlib.
 
     Args:
-        arm: the name of the method. One that has no style of its own gets a pink or brown one by its place among the others.
+        arm: the name of the method. One that has no style of its own gets a brown or green one by its place among the others.
         among: the methods of the figure, so that two without a style of their own get different ones.
 
     >>> method_style("tsynd"), method_style("none")
     ({'color': '#0072B2', 'marker': 'o'}, {'color': '#000000', 'marker': 'X'})
     """
-    others = [name for name in dict.fromkeys(among) if name not in _METHODS]
+    others = [name for name in dict.fromkeys(among) if name not in METHODS]
     at = others.index(arm) if arm in others else 0
-    colour, marker = _METHODS.get(arm) or _OTHERS[at % len(_OTHERS)]
+    colour, marker = METHODS.get(arm) or _OTHERS[at % len(_OTHERS)]
     return {"color": colour, "marker": marker}
 
 

@@ -98,7 +98,7 @@ def read_picture(file: Path) -> Picture:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(file) from error
     except Exception as error:  # Pillow's decoders fail in many ways: OSError, SyntaxError, struct.error, …
-        reason = getattr(error, "strerror", None) or str(error).replace(f" {str(file)!r}", "")
+        reason = getattr(error, "strerror", None) or re.sub(r" <_io\.[^>]*>", "", str(error))
         raise TsyndError(f"{file} cannot be read as an image ({reason})") from error
     return Picture((1 << bits) - 1 - pixels if inverted else pixels, bits, mode, "JPEG" if kind == "MPO" else kind)
 

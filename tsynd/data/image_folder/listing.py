@@ -256,10 +256,8 @@ def _table(path: Path, labelled: bool = True, fold: int | None = None) -> Listin
             if not _is_file(numbered(file)[0]):
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
-                key = composed(Path(os.path.relpath(file, path.parent)).as_posix())
-                listing.items.append(
-                    Item(file, name, key, composed(label), class_key(row["group"]) or None, SPLIT_NAMES.get(split))
-                )
+                key, group = _key(file, path.parent), class_key(row["group"]) or None
+                listing.items.append(Item(file, name, key, composed(label), group, SPLIT_NAMES.get(split)))
     if not listing.items:
         first = f": {listing.problems[0].text}" if listing.problems else ""
         raise TsyndError(f"{path} names no image that is there{first}")
@@ -271,6 +269,15 @@ def _file(folder: Path, name: str) -> Path:
     if "\\" in name and not _is_file(folder / name):
         name = name.replace("\\", "/")
     return Path(os.path.normpath(folder / name))
+
+
+def _key(file: Path, root: Path) -> str:
+    """The path of an image below the root, however both were spelled: where links lead, if they lead below it."""
+    try:
+        real = Path(os.path.relpath(file.parent.resolve() / file.name, root.resolve()))
+        return composed((Path(os.path.relpath(file, root)) if real.parts[0] == ".." else real).as_posix())
+    except ValueError:  # another drive of Windows
+        return composed(file.as_posix())
 
 
 def _is_file(path: Path) -> bool:

@@ -13,6 +13,7 @@ from tsynd.data import Dataset
 from tsynd.data.labels import names_of, numbers_of
 from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
 from tsynd.runs.run import Run
+from tsynd.targeting import Synthesis
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, short, styled
 from tsynd.utils.rng import generator_for
 
@@ -21,8 +22,12 @@ ROWS = ("source", "start", "targeted", "difference")
 
 def examples(run: Run, count: int = 8) -> Tensor:
     """Rows of the synthesis to show: one for each source, the classes in turn, the largest gain in information first."""
-    synthesis = run.synthesis
-    assert synthesis is not None
+    assert run.synthesis is not None
+    return order_of_gain(run.synthesis, count)
+
+
+def order_of_gain(synthesis: Synthesis, count: int) -> Tensor:
+    """Return rows of a synthesis in the order of `examples`."""
     gain_B = (synthesis.mutual_information_after - synthesis.mutual_information_before).cpu()
     order = gain_B.argsort(descending=True, stable=True).tolist()
     queues: dict[str, list[int]] = {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tsynd.audit import figures as audit_figures
 from tsynd.robustness import figure as robustness_figure
-from tsynd.runs.config import changes
+from tsynd.runs.config import NETWORKS, changes
 from tsynd.runs.report import figures
 from tsynd.runs.report.errors import by_class_section, review_section, verdict_list
 from tsynd.runs.report.html import document, figure_tag, number, table
@@ -39,7 +39,7 @@ def command(config: dict[str, Any], out: Path) -> str:
     """
     per_class = "all" if config["per_class"] is None else config["per_class"]
     options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
-    options |= {name: config[name] for name in ("synthetic", "review") if config.get(name)}
+    options |= {name: config[name] for name in ("synthetic", "review", *NETWORKS) if config.get(name)}
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
     words += ["--skip-unreadable"] if config.get("skip_unreadable") else []

@@ -11,30 +11,43 @@ from torch import Tensor, nn
 
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.data.phantom.oracle import Oracle
+from tsynd.teaching.figures import WIDTH, taught
 from tsynd.teaching.slider import Explorer, explore
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, styled
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
 
 
-@styled
+@taught
 def copies(images_BCHW: Tensor, copies_BCHW: Tensor) -> Figure:
     """Images, their copies below, and the difference in colour: image minus copy, red where the copy is too dark."""
     change_BCHW = images_BCHW - copies_BCHW
     limit = max(float(change_BCHW.abs().max()), 1e-3)
-    figure = Picture(figsize=(1.05 * len(images_BCHW) + 1.3, 3.1))
+    figure = Picture(figsize=(WIDTH, 3.5))
     axes = figure.subplots(3, len(images_BCHW), squeeze=False)
     shown = None
     for column in range(len(images_BCHW)):
         _grey(axes[0, column], images_BCHW[column])
         _grey(axes[1, column], copies_BCHW[column])
         shown = axes[2, column].imshow(_pixels(change_BCHW[column]), cmap="RdBu_r", vmin=-limit, vmax=limit)
-    _name_rows(axes, ("image", "copy", "image\nminus copy"))
+    _name_rows(axes, ("image", "recon-\nstruction", "difference"))
     bare(axes)
     assert shown is not None
-    figure.colorbar(shown, ax=axes[2], shrink=0.9, pad=0.01)
+    figure.colorbar(shown, ax=axes, location="bottom", shrink=0.7, aspect=30, label="image minus reconstruction")
     return figure
 
 
-@styled
+@taught
+def losses(batches: Sequence[float], tests: Sequence[float], every: int) -> Figure:
+    """Draw the squared error of a training against its steps: of each batch, and of test images every so many steps."""
+    figure = Picture(figsize=(WIDTH, 3.2))
+    axis = figure.subplots()
+    axis.plot(batches, color="#BBBBBB", linewidth=1, label="training, each batch")
+    axis.plot(range(0, every * len(tests), every), tests, color=COLOURS[0], marker=MARKERS[0], markersize=5, label="test images")
+    axis.set(xlabel="optimiser step", ylabel="squared error", yscale="log")
+    axis.legend()
+    return figure
+
+
+@taught
 def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) -> Figure:
     """What copies lose: the share of detail of each size, and how well each factor can still be read.
 
@@ -42,8 +55,8 @@ def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) 
         lost: by size of detail, the power of the difference relative to that of the image.
         factors: by name, the correlation with the truth of what is read from the images and from the copies.
     """
-    figure = Picture(figsize=(8.6, 3.3))
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.35))
+    figure = Picture(figsize=(WIDTH, 6.8))
+    left, right = figure.subplots(2, 1, height_ratios=(1, 1.5))
     left.bar(range(len(lost)), [100 * share for share in lost.values()], color=COLOURS[0], width=0.7)
     left.set_xticks(range(len(lost)), list(lost))
     left.set_xlabel("size of the detail, px")
@@ -54,42 +67,42 @@ def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) 
     for row, name in enumerate(order):
         before, after = factors[name]
         right.plot([after, before], [row, row], color="#999999", linewidth=1.5, zorder=1)
-    for position, label in ((0, "read from the image"), (1, "read from the copy")):
+    for position, label in ((0, "read from the image"), (1, "read from the reconstruction")):
         values = [factors[name][position] for name in order]
         right.scatter(values, range(len(order)), color=COLOURS[position], marker=MARKERS[position], s=42, label=label, zorder=2)
     right.set_yticks(range(len(order)), order)
     right.set_xlim(0, 1.03)
     right.set_xlabel("correlation with the truth")
     right.set_title("factors, read by the oracle")
-    right.legend(loc="lower left", fontsize=9)
+    right.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2))
     return figure
 
 
-@styled
+@taught
 def deviations(deviation_D: Tensor, floor: float) -> Figure:
     """How much each number of a raw code varies over the training images, with the floor."""
-    figure = Picture(figsize=(6.4, 2.7))
+    figure = Picture(figsize=(WIDTH, 2.9))
     axis = figure.subplots()
     axis.hist(deviation_D.numpy(), bins=32, color=COLOURS[0])
     axis.axvline(floor, color=COLOURS[1], linestyle="--", linewidth=2)
     axis.set_xlim(0, None)
     axis.text(floor, 0.96 * axis.get_ylim()[1], "floor ", color="black", ha="right", va="top")
-    axis.set_xlabel("standard deviation over the training images, raw units")
+    axis.set_xlabel("standard deviation, raw units")
     axis.set_ylabel("numbers of the code")
     return figure
 
 
-@styled
+@taught
 def ball(rows: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
     """Decoded codes, a row for each space and a column for each direction; the first column is the centre."""
     columns = len(captions)
-    figure = Picture(figsize=(0.98 * columns + 0.9, 0.93 * len(rows) + 0.3))
+    figure = Picture(figsize=(WIDTH, 1.0 * len(rows) + 0.4))
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for line, images_BCHW in enumerate(rows.values()):
         for column in range(columns):
             _grey(axes[line, column], images_BCHW[column])
     for column, caption in enumerate(captions):
-        axes[0, column].set_title(caption, fontsize=9)
+        axes[0, column].set_title(caption)
     _name_rows(axes, list(rows))
     bare(axes)
     return figure
@@ -110,7 +123,7 @@ def ball_slider(spaces: Mapping[str, Standardised], image_1CHW: Tensor, directio
         for name, space in spaces.items():
             code_1D = space.encode(image_1CHW)
             rows[name] = space.decode(torch.cat([code_1D, code_1D + radius * directions_ND]))
-        return ball(rows, ["the copy", *("→" for _ in directions_ND)])
+        return ball(rows, ["recon-\nstruction", *("→" for _ in directions_ND)])
 
     def words(radius: float) -> str:
         return f"Steps of radius {radius}. In the first row: {seen[radius]}. In the second: disorder."
@@ -118,36 +131,36 @@ def ball_slider(spaces: Mapping[str, Standardised], image_1CHW: Tensor, directio
     return explore(draw, "radius of the step", list(seen), start=0.25, alt=words)
 
 
-@styled
+@taught
 def distances(codes_ND: Tensor, radius: float) -> Figure:
     """How far codes lie from each other, all pairs and nearest neighbours, in radii, beside the ball of a search."""
     apart_NN = torch.cdist(codes_ND, codes_ND) / codes_ND.shape[1] ** 0.5
     pairs = apart_NN[torch.triu(torch.ones_like(apart_NN), diagonal=1) > 0]
     nearest = (apart_NN + torch.diag(torch.full((len(codes_ND),), torch.inf))).amin(dim=1)
-    figure = Picture(figsize=(7, 2.8))
+    figure = Picture(figsize=(WIDTH, 4))
     axis = figure.subplots()
     bins = np.linspace(0, float(pairs.max()) * 1.02, 45).tolist()
     axis.hist(pairs.numpy(), bins=bins, density=True, color=COLOURS[5], label="any two images")
     style: dict[str, Any] = {"histtype": "step", "linewidth": 2}
-    axis.hist(nearest.numpy(), bins=bins, density=True, color=COLOURS[1], label="an image and its nearest neighbour", **style)
+    axis.hist(nearest.numpy(), bins=bins, density=True, color=COLOURS[1], label="an image and its nearest one", **style)
     axis.axvspan(0, radius, color="#999999", alpha=0.35, label="the ball of a search")
     axis.set_xlim(0, bins[-1])
     axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
     axis.set_xlabel("distance between codes, as a radius")
     axis.set_ylabel("density")
-    axis.legend(loc="upper right", fontsize=9)
+    figure.legend(loc="outside upper left")
     return figure
 
 
-@styled
+@taught
 def walk(images_BCHW: Tensor, names: Sequence[str], captions: Sequence[str]) -> Figure:
     """Images side by side: its name above each, what is read from it below."""
-    figure = Picture(figsize=(2.05 * len(images_BCHW), 2.65))
+    figure = Picture(figsize=(WIDTH, 2.6))
     axes = figure.subplots(1, len(images_BCHW), squeeze=False)
     for axis, image_CHW, name, caption in zip(axes[0], images_BCHW, names, captions, strict=True):
         _grey(axis, image_CHW)
-        axis.set_title(name, fontsize=10)
-        axis.set_xlabel(caption, fontsize=10)
+        axis.set_title(name)
+        axis.set_xlabel(caption)
     bare(axes)
     return figure
 
@@ -169,8 +182,8 @@ def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifi
     def draw(name: str, share: float) -> Figure:
         images_BCHW = panels(name, share)
         read_B, chance_B = getattr(oracle.recover(images_BCHW), name), classifier(images_BCHW).softmax(dim=1)[:, 1]
-        captions = [f"{name} {value:.2g}\nmalignant: {chance:.0%}" for value, chance in zip(read_B, chance_B, strict=True)]
-        return walk(images_BCHW, ("drawn", "its copy", "walk"), captions)
+        captions = [f"{name}\n{value:.2g}\nmalignant:\n{chance:.0%}" for value, chance in zip(read_B, chance_B, strict=True)]
+        return walk(images_BCHW, ("drawn", "reconstructed", "walk"), captions)
 
     def words(name: str, share: float) -> str:
         return f"{name}, {share:.0%} of the way: {points[name] if share else 'before the walk, all three are alike'}"
@@ -179,16 +192,16 @@ def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifi
     return explore(draw, ("factor", "share of the way"), (list(points), shares), start=("shadow", 1), alt=words)
 
 
-@styled
+@taught
 def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
     """How far walks change each factor, as a share of the change in the images that the direction was made from.
 
     Args:
         reached: by factor, the share for the images' copies, a direction from one place, a direction from all places.
     """
-    figure = Picture(figsize=(6.6, 2.9))
+    figure = Picture(figsize=(WIDTH, 4.2))
     axis = figure.subplots()
-    labels = ("copies of the pair", "walk, lesions at one place", "walk, lesions anywhere")
+    labels = ("reconstructions of the pair", "walk, lesions at one place", "walk, lesions anywhere")
     for position, label in enumerate(labels):
         values = [100 * shares[position] for shares in reached.values()]
         axis.scatter(values, range(len(values)), color=COLOURS[position], marker=MARKERS[position], s=46, label=label)
@@ -197,15 +210,15 @@ def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
     axis.set_ylim(-0.5, len(reached) - 0.5)
     axis.axvline(0, color="#999999", linewidth=1)
     axis.axvline(100, color="#999999", linewidth=1)
-    axis.set_xlabel("change of the factor, % of that between the drawn pair")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9, columnspacing=1)
+    axis.set_xlabel("change of the factor, % of the drawn one")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=1)
     return figure
 
 
-@styled
+@taught
 def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
     """The probability of a class for images and for their copies; points in the shaded corners change the answer."""
-    figure = Picture(figsize=(4.4, 3.9))
+    figure = Picture(figsize=(WIDTH, 5.2))
     axis = figure.subplots()
     changed_B = (before_B > 0.5) != (after_B > 0.5)
     for chosen_B, position, label in ((~changed_B, 0, "same answer"), (changed_B, 1, "another answer")):
@@ -214,23 +227,23 @@ def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
     for low in (0, 0.5):
         axis.fill_between([low, low + 0.5], 0.5 - low, 1 - low, color="#999999", alpha=0.18, linewidth=0)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axis.set_xlabel(f"probability of “{name}” for the image")
-    axis.set_ylabel("… for its copy")
-    axis.legend(loc="upper left", bbox_to_anchor=(0, 0.98), fontsize=9)
+    axis.set_xlabel(f"p({name}) of the image")
+    axis.set_ylabel("… of its reconstruction")
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
-@styled
+@taught
 def path(rows: Mapping[str, Tensor], chances: Mapping[str, Tensor], steps: Sequence[float]) -> Figure:
     """Walks through the code space, a row each, with a probability below each image; 0 is where they start."""
-    figure = Picture(figsize=(1.1 * len(steps) + 1.1, 1.28 * len(rows) + 0.2))
+    figure = Picture(figsize=(WIDTH, 1.4 * len(rows) + 0.2))
     axes = figure.subplots(len(rows), len(steps), squeeze=False)
     for line, (name, images_BCHW) in enumerate(rows.items()):
         for column in range(len(steps)):
             _grey(axes[line, column], images_BCHW[column])
-            axes[line, column].set_xlabel(f"{float(chances[name][column]):.2f}", fontsize=9)
+            axes[line, column].set_xlabel(f"{float(chances[name][column]):.2f}")
     for column, step in enumerate(steps):
-        axes[0, column].set_title("copy" if step == 0 else f"{step:+g}".replace("-", "−"), fontsize=9)
+        axes[0, column].set_title("start" if step == 0 else f"{step:+g}".replace("-", "−"))
     _name_rows(axes, list(rows))
     bare(axes)
     return figure
@@ -247,4 +260,4 @@ def _pixels(image_CHW: Tensor) -> np.ndarray:
 
 def _name_rows(axes: Any, names: Sequence[str]) -> None:
     for line, name in enumerate(names):
-        axes[line, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+        axes[line, 0].set_ylabel(name, rotation=0, ha="right", va="center")

@@ -8,64 +8,79 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from tsynd.data import Dataset
+from tsynd.teaching.figures import WIDTH, taught
 from tsynd.teaching.slider import Explorer, explore
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, styled
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, short
 
 DRAWS = 4000
 
 
-@styled
+@taught
+def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
+    """Draw the first training images of each class, a row for each class."""
+    figure = Picture(figsize=(WIDTH, 1.25 * len(data.classes)))
+    axes = figure.subplots(len(data.classes), per_class, squeeze=False)
+    for label, name in enumerate(data.classes):
+        axes[label, 0].set_ylabel(short(name))
+        for axis, image_CHW in zip(axes[label], data.train.images[data.train.labels == label][:per_class], strict=False):
+            axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+    bare(axes)
+    return figure
+
+
+@taught
 def visits(images_PVHW: Tensor, names: Sequence[str]) -> Figure:
     """Images (P, V, H, W) in [0, 1]: a row for each patient, a column for each visit."""
     patients, count = images_PVHW.shape[:2]
-    figure = Picture(figsize=(1.05 * count + 1.6, 1.1 * patients))
+    figure = Picture(figsize=(WIDTH, 1.2 * patients))
     axes = figure.subplots(patients, count, squeeze=False)
     for row in range(patients):
-        axes[row, 0].set_ylabel(names[row], fontsize=9)
+        axes[row, 0].set_ylabel(names[row])
         for column in range(count):
             axes[row, column].imshow(images_PVHW[row, column].numpy(), cmap="gray", vmin=0, vmax=1)
     bare(axes)
     return figure
 
 
-@styled
+@taught
 def leak(scores: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     """Pairs (what the test said, what patients never seen say) by way of splitting: a line for each seed."""
-    figure = Picture(figsize=(6.6, 3.1))
-    axes = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
+    figure = Picture(figsize=(WIDTH, 2.7 * len(scores)))
+    axes = figure.subplots(len(scores), 1, sharey=True, squeeze=False)[:, 0]
     for position, (axis, (name, pairs)) in enumerate(zip(axes, scores.items(), strict=True)):
         for told, true in pairs:
             axis.plot([0, 1], [told, true], color=COLOURS[position], marker=MARKERS[position], linewidth=1.5)
-        axis.set_xticks([0, 1], ["its own test", "1,000 patients\nnever seen"])
+        axis.set_xticks([0, 1], ["its own test", "1,000 new patients"])
         axis.set_xlim(-0.35, 1.35)
         axis.set_title(name)
         axis.yaxis.set_tick_params(labelleft=True)
-    axes[0].set_ylabel("accuracy")
+        axis.set_ylabel("accuracy")
     return figure
 
 
-@styled
+@taught
 def nested(chosen: Mapping[int, Tensor], size: int) -> Figure:
     """Which of the first `size` images are in the subset of each number of images: a row a subset, a mark an image."""
-    figure = Picture(figsize=(6.6, 0.45 * len(chosen) + 1.0))
+    figure = Picture(figsize=(WIDTH, 0.5 * len(chosen) + 1.0))
     axis = figure.subplots()
     for row, positions_n in enumerate(chosen.values()):
         shown = positions_n[positions_n < size].numpy()
         axis.scatter(shown, [row] * len(shown), color=COLOURS[row], marker=MARKERS[row], s=26)
-    axis.set_yticks(range(len(chosen)), [f"{per_class} of each class" for per_class in chosen])
+    axis.set_yticks(range(len(chosen)), [f"{per_class} a class" for per_class in chosen])
     axis.set_ylim(-0.6, len(chosen) - 0.4)
     axis.set_xlim(-2, size + 1)
-    axis.set_xlabel(f"position of the image in the training split (the first {size})")
+    axis.set_xlabel(f"position in the training split (first {size})")
     return figure
 
 
-@styled
+@taught
 def alike(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """Pairs of images (1, H, W) of 0 to 255, one above the other, under the name of each pair."""
-    figure = Picture(figsize=(1.1 * len(pairs), 2.5))
+    figure = Picture(figsize=(WIDTH, 3.0))
     axes = figure.subplots(2, len(pairs), squeeze=False)
     for column, (name, pair) in enumerate(pairs.items()):
-        axes[0, column].set_title(name, fontsize=9)
+        axes[0, column].set_title(name)
         for row, image_CHW in enumerate(pair):
             axes[row, column].imshow(image_CHW[0].numpy(), cmap="gray", vmin=0, vmax=255)
     bare(axes)
@@ -97,8 +112,9 @@ def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: in
     def missed(said: Mapping[str, Tensor]) -> float:
         return float((said[worse] >= said[better]).double().mean())
 
+    @taught
     def draw(count: int) -> Figure:
-        said, figure = verdicts(right, count), Picture(figsize=(6.2, 2.6))
+        said, figure = verdicts(right, count), Picture(figsize=(WIDTH, 3.4))
         axis = figure.subplots()
         edges = np.linspace(0.325, 1.025, 29).tolist()  # .025 wide, so that sets of 20 images fill them evenly
         for position, name in enumerate((worse, better)):
@@ -106,9 +122,9 @@ def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: in
             share = np.full(DRAWS, 100 / DRAWS)
             axis.hist(said[name].numpy(), edges, weights=share, label=name, histtype="step", **look)
             axis.plot(truth[name], 0, marker=MARKERS[position], color=COLOURS[position], clip_on=False, markersize=8)
-        axis.set_title(f"{count} images: {missed(said):.0%} of the sets do not see which is better", fontsize=10)
-        axis.set(xlim=(0.32, 1.0), xlabel="accuracy that a validation set says (marks: the truth)", ylabel="sets, %")
-        axis.legend(fontsize=9, loc="upper left")
+        axis.set_title(f"{count} images: {missed(said):.0%} of the validation sets\ndo not see which is better")
+        axis.set(xlim=(0.32, 1.0), xlabel="accuracy in a validation set (marks: truth)", ylabel="sets, %")
+        axis.legend(loc="upper left")
         return figure
 
     def words(count: int) -> str:
@@ -117,15 +133,16 @@ def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: in
     return explore(draw, "images for validation", counts, start=start, alt=words)
 
 
-@styled
+@taught
 def signs(image_HW: Tensor, mask_HW: Tensor, shares: Mapping[str, float], score: float) -> Figure:
     """A phantom, where its lesion is, and what each of the three signs adds to the score; above 0 it is malignant."""
-    figure = Picture(figsize=(6.2, 2.3))
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.7))
+    figure = Picture(figsize=(WIDTH, 4.4))
+    panels = figure.subplot_mosaic([["left", "middle"], ["right", "right"]])
+    left, middle, right = panels["left"], panels["middle"], panels["right"]
     left.imshow(image_HW.numpy(), cmap="gray", vmin=0, vmax=1)
     middle.imshow(mask_HW.numpy(), cmap="gray", vmin=0, vmax=1)
-    left.set_title("phantom", fontsize=10)
-    middle.set_title("its lesion", fontsize=10)
+    left.set_title("phantom")
+    middle.set_title("its lesion")
     names, values = [*shares, "score"], [*shares.values(), score]
     colours = [COLOURS[1] if value > 0 else COLOURS[0] for value in values]
     right.barh(range(len(names)), values, color=colours, height=0.6)
@@ -133,7 +150,7 @@ def signs(image_HW: Tensor, mask_HW: Tensor, shares: Mapping[str, float], score:
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
     right.set_xlim(-1.75, 1.75)
-    right.set_xlabel("benign  ←  score  →  malignant", fontsize=9)
+    right.set_xlabel("benign  ←  score  →  malignant")
     right.grid(False, axis="y")
     bare(np.array([left, middle]))
     return figure

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, styled
+from tsynd.teaching.figures import WIDTH, taught
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture
 
 Array = npt.NDArray[np.float64]
 
@@ -29,11 +30,11 @@ MAIN = {
 }
 
 
-@styled
+@taught
 def seeds(differences: Mapping[str, Sequence[float]], shown: int | None = None, of: str = "guarded − none") -> Figure:
     """Differences at each seed as points, their mean as a bar, a panel a measure; with `shown`, the other seeds are hidden."""
-    figure = Picture(figsize=(4.1 * len(differences), 3.1))
-    for axis, (name, values) in zip(figure.subplots(1, len(differences), squeeze=False)[0], differences.items(), strict=True):
+    figure = Picture(figsize=(WIDTH, 2.9 * len(differences)))
+    for axis, (name, values) in zip(figure.subplots(len(differences), 1, squeeze=False)[:, 0], differences.items(), strict=True):
         seen = list(values)[:shown]
         for seed, value in enumerate(seen):
             number = 2 if value > 0 else 1
@@ -42,15 +43,15 @@ def seeds(differences: Mapping[str, Sequence[float]], shown: int | None = None, 
         axis.axhline(np.mean(seen), color=COLOURS[0], linewidth=2, linestyle="--", label=f"mean {np.mean(seen):+.3f}")
         limit = 1.15 * max(abs(value) for value in values)
         axis.set(xlabel="seed", title=name, xlim=(-0.6, len(values) - 0.4), ylim=(-limit, limit), xticks=range(len(values)))
-        axis.legend(fontsize=9, loc="best")
-    figure.axes[0].set_ylabel(of)
+        axis.legend(loc="best")
+        axis.set_ylabel(of)
     return figure
 
 
-@styled
+@taught
 def held(coverage: Mapping[str, Mapping[str, float]]) -> Figure:
     """How often intervals hold the true difference: a group of bars for each situation, a bar for each kind of interval."""
-    figure = Picture(figsize=(7, 3.2))
+    figure = Picture(figsize=(WIDTH, 4.4))
     axis = figure.subplots()
     kinds = list(next(iter(coverage.values())))
     width = 0.8 / len(kinds)
@@ -67,18 +68,18 @@ def held(coverage: Mapping[str, Mapping[str, float]]) -> Figure:
             edgecolor="w",
         )
     axis.axhline(0.95, color="black", linestyle="--", linewidth=1)
-    axis.set_xticks(range(len(coverage)), list(coverage))
+    axis.set_xticks(range(len(coverage)), [name.replace(" ", "\n", 1) for name in coverage])
     axis.set(ylabel="studies whose interval\nholds the truth", ylim=(0, 1))
     axis.yaxis.set_major_formatter(PercentFormatter(1))
     axis.grid(axis="x", visible=False)
-    figure.legend(loc="outside upper center", ncols=len(kinds), fontsize=9)
+    figure.legend(loc="outside upper center", ncols=1)
     return figure
 
 
-@styled
+@taught
 def intervals(found: Sequence[tuple[float, float, float]], true: float, title: str) -> Figure:
     """Many simulated studies: for each its mean and interval, in another colour and marker where the interval lies above 0."""
-    figure = Picture(figsize=(6.4, 3.2))
+    figure = Picture(figsize=(WIDTH, 3.6))
     axis = figure.subplots()
     for place, (mean, low, high) in enumerate(sorted(found)):
         number = 2 if low > 0 else 0
@@ -88,5 +89,5 @@ def intervals(found: Sequence[tuple[float, float, float]], true: float, title: s
     axis.axvline(true, color=COLOURS[1], linestyle="--", linewidth=1.2, label=f"truth {true:+.3f}")
     above = sum(low > 0 for _, low, _ in found)
     axis.set(yticks=[], xlabel="difference", title=f"{title}: {above} of {len(found)} lie above 0")
-    axis.legend(fontsize=9, loc="lower right")
+    axis.legend(loc="lower right")
     return figure

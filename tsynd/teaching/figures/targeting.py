@@ -15,8 +15,9 @@ from torch import Tensor
 
 from tsynd.posterior import Posterior
 from tsynd.targeting import Synthesis
+from tsynd.teaching.figures import WIDTH, taught
 from tsynd.uncertainty import mutual_information
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, styled
+from tsynd.utils.plotting import COLOURS, MARKERS, METHODS, Picture, bare, method_style
 
 CHANGE = 0.2  # of the difference maps, in intensity: the same in every figure of the chapter
 SIDE = 29  # points along each side of a landscape
@@ -92,7 +93,7 @@ def survey(
     return Landscape(plane, radius, information, probability, ring)
 
 
-@styled
+@taught
 def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     """Landscapes of mutual information side by side, each with its ball, images round the rim, and paths that lie in it.
 
@@ -100,8 +101,8 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         landscapes: by the title of the panel.
         paths: by the title of the panel, then by name: codes (T, D) that are joined by a line.
     """
-    figure = Picture(figsize=(5.1 * len(landscapes), 5.3))
-    panels = figure.subplots(1, len(landscapes), squeeze=False)[0]
+    figure = Picture(figsize=(WIDTH, 4.9 * len(landscapes)))
+    panels = figure.subplots(len(landscapes), 1, squeeze=False)[:, 0]
     top = max(float(each.information.max()) for each in landscapes.values())
     shown = None
     for axis, (title, land) in zip(panels, landscapes.items(), strict=True):
@@ -116,16 +117,18 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         for place, (name, codes_TD) in enumerate(paths[title].items()):
             steps = land.plane.shadow(codes_TD).numpy()
             axis.plot(*steps.T, color="white", linewidth=3.2, zorder=4)
-            style = {"color": COLOURS[1 + place], "marker": MARKERS[1 + place], "markeredgecolor": "white"}
+            style: Any = {"markeredgecolor": "white", **look(name, 1 + place)}
             axis.plot(*steps.T, label=name, linewidth=1.6, markersize=7, zorder=5, **style)
         axis.plot(0, 0, "o", color="black", markeredgecolor="white", markersize=7, zorder=6, label="z₀")
         axis.set(xlim=(-far, far), ylim=(-far, far), title=title, aspect="equal")
         axis.plot([], [], color="#555555", linestyle="--", label="label at ½")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=10, handletextpad=0.3, columnspacing=1.2)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, handletextpad=0.3, columnspacing=1.2)
     bare(panels)
     assert shown is not None
     ticks = np.arange(0, top + 1e-9, 0.05 if top < 0.3 else 0.1)
-    figure.colorbar(shown, ax=list(panels), shrink=0.6, ticks=ticks, label="mutual information (nats)")
+    figure.colorbar(
+        shown, ax=list(panels), location="bottom", shrink=0.8, aspect=30, ticks=ticks, label="mutual information (nats)"
+    )
     return figure
 
 
@@ -134,14 +137,24 @@ def _ring(axis: Axes, land: Landscape) -> None:
     for number, image in enumerate(land.ring):
         angle = 2 * np.pi * number / len(land.ring)
         point = land.radius * np.array([np.cos(angle), np.sin(angle)])
-        picture = OffsetImage(image, zoom=1.7, cmap="gray", norm=Normalize(0, 1))
+        picture = OffsetImage(image, zoom=1.25, cmap="gray", norm=Normalize(0, 1))
         link = {"arrowstyle": "-", "color": "#555555", "linewidth": 0.9}
         frame = {"edgecolor": "#555555", "linewidth": 0.9}
         box = AnnotationBbox(picture, tuple(point), tuple(RIM * point), pad=0.1, arrowprops=link, bboxprops=frame)
         axis.add_artist(box)
 
 
-@styled
+def look(name: str, number: int) -> dict[str, Any]:
+    """Return the colour and the marker of a method, the same in every figure; those of a number for any other name."""
+    return method_style(name) if name in METHODS else {"color": COLOURS[number], "marker": MARKERS[number]}
+
+
+def lines(texts: Sequence[str]) -> float:
+    """Return the height that texts beside each other take, in inches."""
+    return 0.22 * max((1 + text.count("\n") for text in texts), default=0)
+
+
+@taught
 def sheet(
     rows: Mapping[str, Tensor],
     heads: Sequence[str] = (),
@@ -158,7 +171,10 @@ def sheet(
         scale: the change that is drawn in full colour, in intensity.
     """
     notes, count = notes or {}, len(next(iter(rows.values())))
-    figure = Picture(figsize=(1.25 * count + 1.3, sum(1.55 if name in notes else 1.3 for name in rows) + 0.3 * bool(heads)))
+    bar = 0.6 * any("change" in name for name in rows)
+    figure = Picture(
+        figsize=(min(WIDTH, 1.15 * count + 1.6), sum(1.05 + lines(notes.get(name, ())) for name in rows) + lines(heads) + bar)
+    )
     axes = figure.subplots(len(rows), count, squeeze=False)
     bare(axes)
     shown, coloured = None, []
@@ -171,34 +187,36 @@ def sheet(
             else:
                 axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
             if name in notes:
-                axis.set_xlabel(notes[name][place], fontsize=9)
-        line[0].set_ylabel(name.replace(": ", ":\n"), fontsize=9)
+                axis.set_xlabel(notes[name][place])
+        line[0].set_ylabel(name.replace(": ", ":\n"))
     for axis, head in zip(axes[0], heads, strict=False):
-        axis.set_title(head, fontsize=9)
+        axis.set_title(head)
     if shown is not None:
-        figure.colorbar(shown, ax=axes.ravel().tolist(), label="change of intensity", shrink=min(1, 1.6 / len(rows)), aspect=14)
+        figure.colorbar(shown, ax=axes.ravel().tolist(), location="bottom", label="change of intensity", shrink=0.8, aspect=30)
     return figure
 
 
-@styled
+@taught
 def curves(panels: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str) -> Figure:
     """Curves over the steps of an ascent, panels side by side on one scale: values by name, by the title of the panel."""
-    figure = Picture(figsize=(3.3 * len(panels), 3.4))
-    for axis, (title, lines) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True):
+    figure = Picture(figsize=(WIDTH, 2.6 * len(panels)))
+    for axis, (title, lines) in zip(
+        figure.subplots(len(panels), 1, sharey=True, squeeze=False)[:, 0], panels.items(), strict=True
+    ):
         for number, (name, values) in enumerate(lines.items()):
             axis.plot(values, label=name, color=COLOURS[number], marker=MARKERS[number], markersize=5)
         axis.set(xlabel="step", title=title)
         axis.yaxis.set_tick_params(labelleft=True)
-    figure.axes[0].set_ylabel(ylabel)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.supylabel(ylabel)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return figure
 
 
-@styled
+@taught
 def prices(searches: Mapping[str, Synthesis], changed: Mapping[str, Tensor], bound: float = 0.5) -> Figure:
     """What searches found against the belief in the label that it cost; `changed`: (B,) bool, somebody sees another class."""
-    figure = Picture(figsize=(4.4 * len(searches), 3.6))
-    panels = figure.subplots(1, len(searches), sharex=True, sharey=True, squeeze=False)[0]
+    figure = Picture(figsize=(WIDTH, 3.1 * len(searches) + 0.8))
+    panels = figure.subplots(len(searches), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axis, (name, each) in zip(panels, searches.items(), strict=True):
         for number, (words, of) in enumerate((("same class as at the start", ~changed[name]), ("another class", changed[name]))):
             style: Any = {"color": COLOURS[number], "marker": MARKERS[number], "s": 26, "alpha": 0.75, "label": words}
@@ -206,8 +224,8 @@ def prices(searches: Mapping[str, Synthesis], changed: Mapping[str, Tensor], bou
         axis.axvline(bound, color="#555555", linestyle="--", linewidth=1, label="the guard's bound")
         axis.set(xlabel="fall of ln p(label) (nats)", title=name)
         axis.yaxis.set_tick_params(labelleft=True)
-    panels[0].set_ylabel("information after (nats)")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="to the oracle:")
+    figure.supylabel("mutual information (nats)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=1, title="to the oracle:")
     return figure
 
 
@@ -219,21 +237,20 @@ def doses() -> dict[str, dict[float, list[float]]]:
     return found
 
 
-@styled
+@taught
 def dose_response() -> Figure:
     """What training gains or loses over arm `none`, and what the judge says, against the radius; 95 % intervals."""
-    figure = Picture(figsize=(10.5, 3.6))
-    panels = figure.subplots(1, len(DOSE_MEASURES))
+    figure = Picture(figsize=(WIDTH, 2.9 * len(DOSE_MEASURES)))
+    panels = figure.subplots(len(DOSE_MEASURES), 1)
     for place, (axis, measure) in enumerate(zip(panels, DOSE_MEASURES, strict=True)):
         for number, (arm, rows) in enumerate(doses().items()):
             mean, low, high = np.array([row[3 * place : 3 * place + 3] for row in rows.values()]).T
             across = np.arange(len(rows)) + 0.13 * (number - 1)
-            style: Any = {"color": COLOURS[number], "marker": MARKERS[number], "label": arm, "capsize": 2}
+            style: Any = {"label": arm, "capsize": 2, **look(arm, number)}
             axis.errorbar(across, mean, [mean - low, high - mean], **style)
         axis.axhline(0, color="#555555", linewidth=1)
         axis.set_xticks(range(len(rows)), [f"{radius:g}" for radius in rows])
         axis.set(xlabel="radius", title=measure)
-    panels[0].set_ylabel("difference to arm none")
-    panels[2].set_ylabel("after − before the search")
-    panels[0].legend(loc="lower left", fontsize=9)
+        axis.set_ylabel("difference to none" if place < 2 else "after − before")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

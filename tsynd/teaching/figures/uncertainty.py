@@ -9,18 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from tsynd.teaching.figures import WIDTH, taught
 from tsynd.uncertainty import expected_entropy, mutual_information, predictive_entropy
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, styled
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
 
 AGREE, DISAGREE, GREY = COLOURS[5], COLOURS[1], "#BBBBBB"
 FEW = 10  # a committee of so few members is drawn member by member
 
 
-@styled
+@taught
 def votes(images_BCHW: Tensor, log_probs_BKC: Tensor, called: str = "p(malignant)") -> Figure:
     """Some images, and beside each what the members of its committee say of class 1; below, the split of the uncertainty."""
     count = len(images_BCHW)
-    figure = Picture(figsize=(5.6, 1.95 * count))
+    figure = Picture(figsize=(WIDTH, 2.2 * count))
     axes = figure.subplots(count, 2, width_ratios=(1, 2), squeeze=False)
     for number, (picture, strip) in enumerate(axes):
         picture.imshow(images_BCHW[number, 0].numpy(), cmap="gray", vmin=0, vmax=1)
@@ -29,44 +30,67 @@ def votes(images_BCHW: Tensor, log_probs_BKC: Tensor, called: str = "p(malignant
         total, epistemic = (
             float(measure(log_probs_BKC[number : number + 1])) for measure in (predictive_entropy, mutual_information)
         )
-        strip.set_title(f"entropy {total:.2f}, mutual information {epistemic:.2f}", fontsize=10)
+        strip.set_title(f"entropy {total:.2f},\nmutual information {epistemic:.2f}")
     axes[-1, 1].set_xlabel(called)
     bare(axes[:, 0])
     return figure
 
 
-@styled
-def bars(cases: Mapping[str, tuple[float, float, float]]) -> Figure:
-    """The split for several committees, a bar each, from (total, aleatoric, epistemic) in nats."""
-    figure = Picture(figsize=(7.4, 0.42 * len(cases) + 1))
-    axis = figure.subplots()
-    _split(axis, list(cases), list(cases.values()))
-    axis.set_xlabel("nats")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8)
+@taught
+def dropout(masks_KU: Tensor) -> Figure:
+    """Draw a small network once for each posterior sample, with the units crossed out that its mask (U,) switches off."""
+    samples, units = masks_KU.shape
+    figure = Picture(figsize=(WIDTH, 2.4))
+    axes = figure.subplots(1, samples, squeeze=False)[0]
+    for number, (axis, mask_U) in enumerate(zip(axes, masks_KU, strict=True)):
+        heights = np.linspace(0, 1, units)
+        for height, kept in zip(heights, mask_U.tolist(), strict=True):
+            colour, line = (COLOURS[0], "-") if kept else (GREY, ":")
+            for other in (0.2, 0.5, 0.8):
+                axis.plot([0, 1], [other, height], color=colour, linestyle=line, linewidth=0.8, zorder=1)
+            axis.plot([1, 2], [height, 0.5], color=colour, linestyle=line, linewidth=0.8, zorder=1)
+            axis.plot(1, height, "o", markersize=13, color=colour if kept else "white", markeredgecolor=colour, zorder=2)
+            if not kept:
+                axis.plot(1, height, "x", markersize=11, color=DISAGREE, markeredgewidth=2, zorder=3)
+        axis.plot([0, 0, 0, 2], [0.2, 0.5, 0.8, 0.5], "o", markersize=13, color="#555555", zorder=2)
+        axis.set(title=f"sample {number + 1}", xlim=(-0.35, 2.35), ylim=(-0.12, 1.12))
+    bare(axes)
     return figure
 
 
+@taught
+def bars(cases: Mapping[str, tuple[float, float, float]]) -> Figure:
+    """The split for several committees, a bar each, from (total, aleatoric, epistemic) in nats."""
+    figure = Picture(figsize=(WIDTH, 0.42 * len(cases) + 1.3))
+    axis = figure.subplots()
+    _split(axis, list(cases), list(cases.values()))
+    axis.set_xlabel("nats")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+@taught
 def disagreement(spread: float) -> Figure:
-    """Eight members whose average is .5: half of them say .5 + spread, the others .5 - spread. A frame of a slider."""
+    """Draw eight samples whose average is 0.5: half of them say 0.5 + spread, the others 0.5 - spread. A frame of a slider."""
     members_K = torch.tensor([0.5 - spread, 0.5 + spread], dtype=torch.float64).repeat(4)
     log_probs_BKC = torch.stack([1 - members_K, members_K], dim=1).log()[None]
-    figure = Picture(figsize=(6, 2.3))
-    strip, split = figure.subplots(1, 2)
+    figure = Picture(figsize=(WIDTH, 4.6))
+    strip, split = figure.subplots(2, 1, height_ratios=(1.3, 1))
     strip.bar(range(1, 9), members_K.numpy(), color=GREY)
     strip.axhline(0.5, color="black", linewidth=1, linestyle="--")
-    strip.set(ylim=(0, 1.05), xlabel="member", ylabel="p(malignant)", title="what each member says", xticks=range(1, 9))
+    strip.set(ylim=(0, 1.05), xlabel="sample", ylabel="p(malignant)", title="what each sample says", xticks=range(1, 9))
     _split(split, [""], [tuple(float(f(log_probs_BKC)) for f in (predictive_entropy, expected_entropy, mutual_information))])
-    split.set(xlim=(0, 0.75), xlabel="nats", title="the total is ln 2 = .69")
-    split.legend(fontsize=8, loc="upper center", ncols=2)
+    split.set(xlim=(0, 0.75), xlabel="nats", title="the total is ln 2 = 0.69")
+    split.legend(loc="upper center", ncols=2)
     split.set(ylim=(-0.6, 1.0), yticks=[])
     return figure
 
 
-@styled
+@taught
 def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ()) -> Figure:
     """Mutual information against entropy, a point an image, a panel a committee; marked images carry a letter."""
     rows = -(-len(log_probs) // 2)
-    figure = Picture(figsize=(5.6, 2.3 * rows + 0.3))
+    figure = Picture(figsize=(WIDTH, 2.3 * rows + 0.4))
     panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).flat
     top = float(np.log(2))
     for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=False):
@@ -78,11 +102,12 @@ def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ())
             axis.scatter(*at, s=28, color=DISAGREE, marker=marker, zorder=3)
             axis.annotate(letter, at, xytext=offset, textcoords="offset points", fontweight="bold", ha="center")
         axis.set(title=name, xlim=(-0.03, 0.79))
-    figure.supylabel("mutual information (nats)", fontsize=10)
-    figure.supxlabel("entropy (nats)", fontsize=10)
+    figure.supylabel("mutual information (nats)")
+    figure.supxlabel("entropy (nats)")
     return figure
 
 
+@taught
 def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: Mapping[str, Tensor]) -> Figure:
     """How far committees of so many samples are off: in the value, image by image, and in the direction. A frame of a slider.
 
@@ -90,8 +115,8 @@ def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: M
         estimates_SB: mutual information of B images by S committees. reference_B: by a large one.
         cosines: by the posterior's name, cosines of gradients to their reference, any shape.
     """
-    figure = Picture(figsize=(6.4, 2.6))
-    value, direction = figure.subplots(1, 2, width_ratios=(3, 2))
+    figure = Picture(figsize=(WIDTH, 5.8))
+    value, direction = figure.subplots(2, 1)
     order = reference_B.argsort()
     for place, image in enumerate(order.tolist()):
         ratio_S = estimates_SB[:, image] / reference_B[image]
@@ -111,10 +136,10 @@ def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: M
     return figure
 
 
-@styled
+@taught
 def marked(log_probs: Mapping[str, Tensor], labels_B: Tensor, inside_B: Tensor) -> Figure:
     """Mutual information against p(malignant), a panel a classifier, with the images of a subgroup marked by their class."""
-    figure = Picture(figsize=(6, 3.2))
+    figure = Picture(figsize=(WIDTH, 4.4))
     panels = figure.subplots(1, len(log_probs), sharex=True, sharey=True)
     for axis, (name, log_probs_BKC) in zip(panels, log_probs.items(), strict=True):
         epistemic_B, malignant_B = mutual_information(log_probs_BKC), log_probs_BKC.exp().mean(1)[:, 1]
@@ -124,20 +149,20 @@ def marked(log_probs: Mapping[str, Tensor], labels_B: Tensor, inside_B: Tensor) 
             style: Any = {"color": COLOURS[label], "marker": ("o", "^")[label], "facecolors": "none"}
             axis.scatter(malignant_B[chosen_B], epistemic_B[chosen_B], s=26, label=f"subgroup, {kind}", **style)
         axis.axvline(0.5, color="black", linewidth=1, linestyle=":")
-        axis.set(title=name, xlabel="p(malignant)")
+        axis.set(title=name.replace(" ", "\n"), xlabel="p(malignant)")
     panels[0].set_ylabel("mutual information (nats)")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return figure
 
 
-@styled
+@taught
 def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
     """Accuracy on the images that are kept when the most uncertain ones are put aside, against the share that is kept.
 
     Args:
         correct_by_score: by the score's name, whether each prediction is right, the surest image first.
     """
-    figure = Picture(figsize=(6, 3))
+    figure = Picture(figsize=(WIDTH, 4.4))
     axis = figure.subplots()
     for position, (name, correct_N) in enumerate(correct_by_score.items()):
         kept_N = torch.arange(1, len(correct_N) + 1)
@@ -147,30 +172,30 @@ def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
     overall = float(next(iter(correct_by_score.values())).double().mean())
     axis.axhline(overall, color="#777777", linewidth=1, label="put aside at random (on average)")
     axis.set(xlabel="share of the images that is kept", ylabel="accuracy on them", xlim=(1.02, 0.08))
-    axis.legend(fontsize=8, loc="upper left")
+    figure.legend(loc="outside lower center")
     return figure
 
 
-@styled
+@taught
 def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Figure:
     """Pictures of no lesion, and under each what the committees say: p(malignant) and mutual information.
 
     Args:
         images: (C, H, W) by name. log_probs: by the committee's name, (B, K, C) of these images.
     """
-    columns = min(3, len(images))
+    columns = min(2, len(images))
     rows = -(-len(images) // columns)
-    figure = Picture(figsize=(5.6, 2.75 * rows))
+    figure = Picture(figsize=(WIDTH, 3.2 * rows))
     axes = figure.subplots(rows, columns, squeeze=False)
     for number, (axis, (name, image_CHW)) in enumerate(zip(axes.flat, images.items(), strict=False)):
         axis.imshow(image_CHW[0].numpy(), cmap="gray", vmin=0, vmax=1)
-        axis.set_title(name, fontsize=10)
+        axis.set_title(name)
         lines = []
         for kind, log_probs_BKC in log_probs.items():
             epistemic = float(mutual_information(log_probs_BKC)[number])
             malignant = float(log_probs_BKC[number, :, 1].exp().mean())
             lines.append(f"{kind}\np = {malignant:.2f}, MI = {epistemic:.3f}")
-        axis.set_xlabel("\n".join(lines), fontsize=8.5)
+        axis.set_xlabel("\n".join(lines))
     bare(axes)
     return figure
 
