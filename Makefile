@@ -37,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 	"$(PYTHON)" -m venv $(VENV)
 	@touch $(UNFINISHED)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --editable '.[book,dev]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[book,dev,pretrained]' --constraint constraints.txt
 	@mv $(UNFINISHED) $(READY)
 
 # From nothing each time: Sphinx repeats no warning for a page that it has already read.

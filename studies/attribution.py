@@ -21,14 +21,14 @@ from shared import write_csv
 from torch import Tensor
 
 import tsynd
-from tsynd.data.phantom import PhantomSplit
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.robustness.attribution import METHODS, attribute, mass_inside, randomised
 from tsynd.runs import pipeline
 from tsynd.runs.config import RunConfig
 from tsynd.study.statistics import crossed, interval, resampled_images, resampled_seeds
 from tsynd.utils.atomic_files import write_json, write_npz, write_text
 from tsynd.utils.environment import versions
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.plotting import Picture, method_style, save, styled
 
 ARMS, SEEDS, PER_CLASS, EVERY = ("none", "tsynd", "guarded"), range(10), 60, 5
 FEW = {"draws": 1, "attack_steps": 1, "limit": 10}  # the robustness of these networks is not what is asked here
@@ -138,7 +138,7 @@ def draw(rows: list[dict[str, Any]], area: float) -> Figure:
         for place, arm in enumerate(ARMS):
             of_arm = [each for each in rows if each["arm"] == arm and each["method"] == method]
             spread = [place + 0.02 * (each["seed"] - 4.5) for each in of_arm]
-            axes.plot(spread, [each["inside"] for each in of_arm], MARKERS[place], color=COLOURS[place], ms=5)
+            axes.plot(spread, [each["inside"] for each in of_arm], linestyle="none", ms=5, **method_style(arm))
             axes.plot(spread, [each["random"] for each in of_arm], "_", color="0.45", ms=6)
         axes.axhline(area, color="0.3", lw=1, ls="--")
         axes.set_xticks(range(len(ARMS)), ARMS)

@@ -18,7 +18,7 @@ from shared import interval, read_csv, write_csv
 
 from tsynd.utils.atomic_files import write_json, write_text
 from tsynd.utils.environment import versions
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.plotting import Picture, method_style, save, styled
 
 Dose = tuple[str, float]  # arm, radius
 GAINS = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}
@@ -186,9 +186,10 @@ def drawn(summary: Row) -> Figure:
         for position, arm in enumerate(DOSES):
             points = [start, *(cell for cell in parts if cell["arm"] == arm)]
             x = [0.0, *(places[point["radius"]] + 0.09 * (position - 2.5) for point in points[1:])]
-            style: Any = {"color": COLOURS[position], "marker": MARKERS[position], "markersize": 4, "linewidth": 1.2}
+            style: Any = {**method_style(arm), "markersize": 4, "linewidth": 1.2}
             axis.errorbar(x, *_bars(points, measure), label=arm, elinewidth=0.7, **style)
-        axis.errorbar([0], *_bars([start], measure), color="black", marker="o", label="reconstruction", linestyle="none")
+        style = {**method_style("reconstruction"), "label": "reconstruction", "linestyle": "none"}
+        axis.errorbar([0], *_bars([start], measure), **style)
         if row == 0:
             axis.set_title(f"{name}, {SETS[name]} of each class")
         if row == len(LABELS) - 1:

@@ -17,7 +17,7 @@ from shared import interval, read_csv, spread
 
 from tsynd.utils.atomic_files import write_json, write_text
 from tsynd.utils.environment import versions
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, save, styled
+from tsynd.utils.plotting import Picture, method_style, save, styled
 
 SETS = {"all": "all lesions", "withheld": "irregular-enhancing withheld from training"}
 MEASURES = {
@@ -145,10 +145,11 @@ def panel(axis: Axes, rows: list[dict[str, Any]], found: dict[str, Any], measure
     axis.axvline(0, color="#777777", linewidth=1, linestyle="--")
     for place, arm in enumerate(arms):
         values = [row[measure] - base[row["seed"]] for row in rows if row["arm"] == arm and row["seed"] in base]
-        part, colour = found[f"{arm} - none"][measure], COLOURS[place % len(COLOURS)]
-        axis.plot(values, [place] * len(values), MARKERS[place % len(MARKERS)], color=colour, alpha=0.45, markersize=5)
-        axis.plot([part["low"], part["high"]], [place - 0.25] * 2, color=colour, linewidth=2)
-        axis.plot([part["mean"]], [place - 0.25], "|", color=colour, markersize=10, markeredgewidth=2)
+        part = found[f"{arm} - none"][measure]
+        style: Any = method_style(arm, arms)
+        axis.plot(values, [place] * len(values), linestyle="none", alpha=0.45, markersize=5, **style)
+        axis.plot([part["low"], part["high"]], [place - 0.25] * 2, color=style["color"], linewidth=2)
+        axis.plot([part["mean"]], [place - 0.25], "|", color=style["color"], markersize=10, markeredgewidth=2)
     axis.set_yticks(range(len(arms)), arms)
     axis.set_ylim(len(arms) - 0.4, -0.7)
     axis.locator_params(axis="x", nbins=5)

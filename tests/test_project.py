@@ -121,7 +121,7 @@ def test_every_arm_is_named_on_the_pages_that_list_them(name: str) -> None:
     assert set(ARMS) - {part for span in spans for part in span.split("+")} == set()
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "book/recipes.md"])
 def test_every_make_command_and_file_that_is_named_exists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

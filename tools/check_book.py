@@ -7,6 +7,7 @@ It reads what people wrote; what executing writes is `run_notebooks.py --check`'
 """
 
 import argparse
+import ast
 import re
 import subprocess
 import sys
@@ -43,6 +44,8 @@ WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 30
 FIGURE_MINUTES = 0.25
 LONGEST = 40
+LONGEST_CELL = 20
+HIDDEN = "remove-cell"  # what the book leaves out, and a notebook holds
 # A stated reading time may be off by this share of what is counted, or by two minutes.
 TOLERANCE = 0.4
 TASKS = 2
@@ -111,6 +114,7 @@ def of_cell(cell: NotebookNode) -> Iterator[str]:
         return
     if cell.cell_type != "code":
         return
+    yield from of_code(cell.source, cell.metadata.get("tags", []))
     data = [output.get("data", {}) for output in cell.outputs]
     if any(IMAGES & set(each) for each in data):
         alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
@@ -120,6 +124,21 @@ def of_cell(cell: NotebookNode) -> Iterator[str]:
         found = ALT.search(image)
         if not found or len(found[1].strip()) < ALT_LENGTH:
             yield f"a frame needs an alt text of {ALT_LENGTH} characters or more, got {found[1] if found else ''!r}"
+
+
+def of_code(source: str, tags: list[str]) -> Iterator[str]:
+    """Cells that are long and not the point, asserts that readers see, and fixed sentences that look like results."""
+    if HIDDEN in tags or "setup" in tags:
+        return
+    lines = sum(bool(line.strip()) for line in source.splitlines())
+    if lines > LONGEST_CELL and "long" not in tags:
+        yield f"has {lines} lines, more than {LONGEST_CELL}: move what is not the point into the package (or tag it `long`)"
+    for statement in ast.parse(source.replace("%pip", "# %pip")).body:
+        match statement:
+            case ast.Assert():
+                yield f"an assert that guards the book belongs into a cell with the tag {HIDDEN}"
+            case ast.Expr(ast.Call(ast.Name("print"), [ast.Constant(str(text))], [])):
+                yield f"prints a fixed sentence, which looks like a result: {text[:40]!r}"
 
 
 def of_exercises(notebook: NotebookNode) -> Iterator[str]:
@@ -177,7 +196,9 @@ def reading_minutes(notebook: NotebookNode) -> float:
     prose = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     prose = re.sub(r"(?s)<details>.*?</details>|```.*?```|<[^>]*>", " ", prose)
     words = len(re.findall(r"[^\W\d_][\w'’-]*", prose))
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", [])]
+    code = [
+        cell for cell in notebook.cells if cell.cell_type == "code" and not {"setup", HIDDEN} & set(cell.metadata.get("tags", []))
+    ]
     lines = sum(bool(line.strip()) for cell in code for line in cell.source.splitlines())
     data = [output.get("data", {}) for cell in code for output in cell.outputs]
     figures = sum(bool(IMAGES & set(each) or "<img" in str(each.get("text/html", ""))) for each in data)

@@ -26,19 +26,24 @@ def test_training_minimises_the_squared_error_of_noisy_codes() -> None:
     """The loop written out, to the last bit."""
     autoencoder, losses = quickly(steps=4, seed=7)
     plain, generator, expected = build_autoencoder(1, 28, seed=0), generator_for(7, "autoencoder batches"), []
-    optimiser = torch.optim.AdamW(plain.parameters(), weight_decay=1e-4)
+    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(plain.parameters(), weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, 4)
     for _ in range(4):
         batch = augment(IMAGES[torch.randint(12, (4,), generator=generator)], TRAIN_RANGE, generator)
-        codes = plain.encoder(plain.pad(batch))
+        codes = plain.encoder(plain.pad(batch)) + plain.linear_encoder(plain.pad(batch) - 0.5)
         noisy = codes + normal(tuple(codes.shape), generator, codes) * codes.detach().std() * 0.05
-        loss = F.mse_loss(plain.crop(plain.decoder(noisy)), batch)
+        made = plain.crop((plain.decoder(noisy) + plain.linear_decoder(noisy)).sigmoid())
+        error = made - batch
+        down, across = (error.diff(dim=dim).square().mean() for dim in (-2, -1))
+        loss = F.mse_loss(made, batch) + 1.0 * (down + across)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
         expected.append(loss.item())
     assert losses == expected
+    plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     plain.standardise(IMAGES)
     assert all(torch.equal(tensor, plain.state_dict()[name]) for name, tensor in autoencoder.state_dict().items())
 
@@ -90,11 +95,37 @@ def test_one_image_in_batches_of_one_is_enough(kind: str) -> None:
 
 def test_terms_add_to_the_loss_by_their_weight() -> None:
     """The first step's loss is of the same reconstruction whatever the weights."""
-    base = quickly(steps=1)[1][0]
-    once, twice = (quickly(steps=1, ssim_weight=weight)[1][0] - base for weight in (1.0, 2.0))
-    assert 0.2 < once < 2
-    assert twice == pytest.approx(2 * once, rel=1e-5)
-    assert quickly(steps=1, feature_weight=3.0, features=lambda images: images)[1][0] == pytest.approx(4 * base, rel=1e-5)
+    base = quickly(steps=1, edge_weight=0)[1][0]
+    none: dict[str, Any] = {"edge_weight": 0.0}
+    for term, least in (("ssim_weight", 0.2), ("edge_weight", 0.05)):
+        once, twice = (quickly(steps=1, **none | {term: weight})[1][0] - base for weight in (1.0, 2.0))
+        assert least < once < 2
+        assert twice == pytest.approx(2 * once, rel=1e-5)
+    features: dict[str, Any] = {"feature_weight": 3.0, "features": lambda images: images}
+    assert quickly(steps=1, edge_weight=0, **features)[1][0] == pytest.approx(4 * base, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "shape"),
+    [
+        (16, {}, (16, 2, 2)),
+        (28, {}, (16, 4, 4)),
+        (40, {"width": 32, "depth": 2}, (16, 5, 5)),
+        (64, {}, (16, 8, 8)),
+        (128, {"width": 32}, (16, 16, 16)),
+        (224, {"width": 32}, (16, 14, 14)),
+        (64, {"latent_channels": 4, "stride": 16, "width": 32}, (4, 4, 4)),
+    ],
+)
+@BOTH
+def test_the_code_grows_with_the_image_and_as_it_is_told(
+    kind: str, size: int, settings: dict[str, int], shape: tuple[int, int, int]
+) -> None:
+    autoencoder = build_autoencoder(1, size, seed=0, kind=kind, **settings)
+    images = torch.rand(2, 1, size, size, generator=seeded())
+    assert autoencoder.shape == shape
+    assert autoencoder.encode(images).shape == (2, torch.Size(shape).numel())
+    assert autoencoder(images).shape == images.shape
 
 
 def test_similarity_knows_equal_from_opposite() -> None:
@@ -171,6 +202,10 @@ def test_a_vae_is_searched_on_the_meta_device() -> None:
         (lambda: build_autoencoder(1, 28, 0, "vea"), "unknown kind of autoencoder 'vea': did you mean 'vae'"),
         (lambda: VAE(1, 28, beta=-1), "beta must be >= 0, got -1"),
         (lambda: VAE(1, 8), "size >= 16 px, got 8"),
+        (lambda: build_autoencoder(1, 28, 0, width=40), "width must be a multiple of 16, got 40"),
+        (lambda: build_autoencoder(1, 28, 0, depth=-1), "depth must be >= 0, got -1"),
+        (lambda: build_autoencoder(1, 28, 0, latent_channels=0), "latent_channels must be >= 1, got 0"),
+        (lambda: build_autoencoder(1, 28, 0, stride=12), "stride must be a power of two of at least 8, got 12"),
         (lambda: build_autoencoder(1, 28, 0).encode(IMAGES[:0]), r"shape \(B, 1, 28, 28\), B at least 1, got \(0, 1, 28, 28\)"),
         (lambda: build_autoencoder(3, 28, 0).encode(IMAGES), r"shape \(B, 3, 28, 28\), got \(12, 1, 28, 28\)"),
         (lambda: build_autoencoder(1, 32, 0).standardise(IMAGES), r"shape \(B, 1, 32, 32\), got \(12, 1, 28, 28\)"),
@@ -183,6 +218,7 @@ def test_a_vae_is_searched_on_the_meta_device() -> None:
         (lambda: quickly(steps=-1), "steps must be >= 0, got -1"),
         (lambda: quickly(batch_size=0), "batch_size must be >= 1, got 0"),
         (lambda: quickly(latent_noise=-0.1), "latent_noise must be >= 0, got -0.1"),
+        (lambda: quickly(edge_weight=-1), "edge_weight must be >= 0, got -1"),
         (lambda: quickly(ssim_weight=float("nan")), "ssim_weight must be >= 0, got nan"),
         (lambda: quickly(feature_weight=1.0), "feature_weight=1 needs features"),
         (lambda: quickly(features=nn.Flatten()), "features need a feature_weight > 0, got 0"),

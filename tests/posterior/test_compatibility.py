@@ -158,9 +158,9 @@ POSTERIORS: dict[str, Callable[[], Posterior]] = {
 }
 
 IMAGES_TO_REFUSE = [
-    (IMAGES[:0], r"at least one image, got an empty batch of shape \(0, 1, 12, 12\)"),
-    (IMAGES[0], r"must be a floating-point \(B, C, H, W\) tensor in \[0, 1\], got shape \(1, 12, 12\)"),
-    ((IMAGES * 255).byte(), "got shape .* of torch.uint8"),
+    (IMAGES[:0], r"must be float of shape \(B, C, H, W\) with B >= 1, got torch.float32 of shape \(0, 1, 12, 12\)"),
+    (IMAGES[0], r"must be float of shape \(B, C, H, W\) with B >= 1, got torch.float32 of shape \(1, 12, 12\)"),
+    ((IMAGES * 255).byte(), r"must be float of shape \(B, C, H, W\) with B >= 1, got torch.uint8"),
     (IMAGES.expand(-1, 3, -1, -1), r"shape \((B|6), 3, 12, 12\).* do.* not pass through"),
     (IMAGES[..., :9], r"shape \((B|6), 1, 12, 9\).* do.* not pass through"),
 ]

@@ -59,7 +59,7 @@ def test_the_file_is_what_a_user_of_medmnist_expects(folder: Path, command: Comm
             assert arrays[f"{split}_labels"].shape == (0, 1)
         provenance = {"source_index", "mutual_information_before", "mutual_information_after", "latent_displacement"}
         assert provenance | {"pixel_displacement", "log_prob_fall", "seed", "method_version"} <= set(arrays.files)
-        pictures = sorted((tmp_path / "png").iterdir())
+        pictures = sorted((tmp_path / "png").glob("*.png"))
         assert len(pictures) == 9
         assert (np.asarray(Image.open(pictures[3])) == arrays["train_images"][3]).all()
         assert f"class-{arrays['train_labels'][3, 0]}" in pictures[3].name

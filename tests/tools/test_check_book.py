@@ -155,6 +155,14 @@ def set_other_objective(notebook: NotebookNode) -> None:
 
 def set_code(notebook: NotebookNode) -> None:
     notebook.cells[1].source += "\nx = 1" * 150
+    notebook.cells[1].metadata["tags"] = ["long"]
+
+
+def add_code(code: str) -> Callable[[NotebookNode], None]:
+    def change(notebook: NotebookNode) -> None:
+        notebook.cells[1].source += f"\n{code}"
+
+    return change
 
 
 def set_length(words: int) -> Callable[[NotebookNode], None]:
@@ -211,6 +219,9 @@ def set_length(words: int) -> Callable[[NotebookNode], None]:
         (set_front(minutes_reading=4), "minutes_reading is 4; its words, code and figures ask for 1"),
         (set_length(1000), "minutes_reading is 1; its words, code and figures ask for 6"),
         (set_code, "minutes_reading is 1; its words, code and figures ask for 6"),
+        (add_code("x = 1\n" * 21), "cell 2: has 22 lines, more than 20"),
+        (add_code("assert True"), "cell 2: an assert that guards the book belongs into a cell with the tag remove-cell"),
+        (add_code("print('It works.')"), "cell 2: prints a fixed sentence, which looks like a result: 'It works.'"),
         (set_length(9000), "takes 46 minutes to read, more than 40: split it"),
         (set_front(needs=["00_first"]), "needs 00_first, which is no earlier notebook"),
     ],

@@ -99,3 +99,61 @@ def test_what_does_not_fit_is_named_and_the_network_stays_as_it_was(tmp_path: Pa
         load_weights(mine, tmp_path / "absent.pt")
     assert mine.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in mine.state_dict().items())
+
+
+WRAPPED = ["module.", "_orig_mod.", "model._orig_mod.module.", "_orig_mod.module.model.", "module._orig_mod.", "net.", "a.b.c."]
+
+
+def _simple() -> Any:
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("prefix", WRAPPED)
+@pytest.mark.parametrize("key", [None, "state_dict", "anything"])
+def test_wrappers_in_any_order(tmp_path: Path, prefix: str, key: str | None) -> None:
+    saved, network = _simple(), _simple()
+    weights = {prefix + name: tensor for name, tensor in saved.state_dict().items()}
+    torch.save(weights if key is None else {key: weights, "epoch": 3}, tmp_path / "w.pt")
+    load_weights(network, tmp_path / "w.pt")
+    assert torch.equal(network[0].weight, saved[0].weight)
+
+
+def test_wrappers_inside_a_name_and_around_the_network(tmp_path: Path) -> None:
+    saved = _simple()
+    network: Any = nn.DataParallel(_simple())
+    torch.save({name.replace("0.", "0._orig_mod."): tensor for name, tensor in saved.state_dict().items()}, tmp_path / "w.pt")
+    load_weights(network, tmp_path / "w.pt")
+    assert torch.equal(network.module[0].weight, saved[0].weight)
+    average = torch.optim.swa_utils.AveragedModel(saved)
+    torch.save(average.state_dict(), tmp_path / "a.pt")
+    loaded: Any = load_weights(_simple(), tmp_path / "a.pt")
+    assert torch.equal(loaded[2].weight, saved[2].weight)
+
+
+def test_a_file_without_counters_of_batch_norm_and_tied_weights(tmp_path: Path) -> None:
+    saved, network = _simple(), _simple()
+    torch.save({name: each for name, each in saved.state_dict().items() if "num_batches" not in name}, tmp_path / "w.pt")
+    assert torch.equal(load_weights(network, tmp_path / "w.pt")[2].weight, saved[2].weight)
+    tied: Any = nn.ModuleDict({"one": nn.Linear(3, 3), "other": nn.Linear(3, 3)})
+    tied["other"].weight = tied["one"].weight
+    file = tmp_path / "t.safetensors"
+    save_file({name: torch.ones_like(each) for name, each in tied.state_dict().items() if name != "other.weight"}, file)
+    assert float(load_weights(tied, file)["other"].weight.detach().min()) == 1
+    save_file({name: torch.ones_like(each) for name, each in tied.state_dict().items() if "weight" not in name}, file)
+    with pytest.raises(TsyndError, match=r"missing in the file: one\.weight, other\.weight"):
+        load_weights(tied, file)
+
+
+def test_weights_must_be_finite_and_masks_need_not(tmp_path: Path) -> None:
+    network = _simple()
+    network.register_buffer("mask", torch.full((2, 2), -torch.inf))
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    load_weights(network, tmp_path / "w.pt")
+    for value in (float("inf"), 1e39):  # the second overflows in single precision
+        spoiled = {
+            name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in network.state_dict().items()
+        }
+        spoiled["0.weight"] = torch.full((3, 4), value, dtype=torch.float64)
+        torch.save(spoiled, tmp_path / "w.pt")
+        with pytest.raises(TsyndError, match=r"must hold plain tensors of finite real numbers.*0\.weight"):
+            load_weights(network, tmp_path / "w.pt")

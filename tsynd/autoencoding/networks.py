@@ -1,7 +1,8 @@
 """The package's own autoencoders: a convolutional one with a cheap decoder, and its variational sibling."""
 
 import math
-from typing import ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +14,15 @@ from tsynd.utils.rng import normal, seeded
 from tsynd.utils.validation import check_name, check_number, check_seed, check_whole
 
 LATENT_CHANNELS = 16
+LARGEST_SIDE = 16  # of a code, unless told otherwise
 # A VAE's codes begin with this log-variance, a deviation of .14: with one of 1 its decoder would first learn from noise.
 FIRST_LOG_VARIANCE = -4.0
 
 
-def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv") -> "ConvAutoencoder":
-    """A freshly initialised autoencoder; the same seed gives the same weights, and torch's global state is untouched.
+def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv", **settings: Any) -> "ConvAutoencoder":
+    """Build a freshly initialised autoencoder; the same seed gives the same weights, and torch's global state is untouched.
 
-    `kind` is `conv` or `vae`.
+    `kind` is `conv` or `vae`; `settings` are those of `ConvAutoencoder`, such as `width` and `latent_channels`.
 
     >>> build_autoencoder(1, 28, seed=0).encode(torch.rand(2, 1, 28, 28)).shape
     torch.Size([2, 256])
@@ -28,68 +30,97 @@ def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv") -
     check_name("kind of autoencoder", kind, KINDS)
     check_seed(seed)
     with seeded(seed):
-        return KINDS[kind](channels, size)
+        return KINDS[kind](channels, size, **settings)
 
 
 class ConvAutoencoder(Standardised):
     """A small convolutional autoencoder with two verbs, `encode` and `decode`, on *standardised* codes.
 
     A code has zero mean and unit variance per dimension on the training images (with a floor on the variance), so a
-    radius is measured in the same units everywhere. Images are padded by replication to a multiple of the total stride;
-    28 px give a code of 16 x 4 x 4 = 256 numbers, 224 px one of 16 x 7 x 7.
+    radius is measured in the same units everywhere. Encoder and decoder each add up two ways: a few convolutions, and one
+    linear map of each patch of `stride` x `stride` px (as the residual autoencoders of Chen et al., ICLR 2025, whose second
+    way has no weights). The linear way alone could learn the patches' principal components. It carries mean colour and
+    brightness, which the normalisation between the convolutions removes.
+
+    Images are padded by replication to a multiple of the stride, and the code grows with them: 16 x 4 x 4 = 256 numbers at
+    28 px, 16 x 8 x 8 at 64 px, 16 x 16 x 16 at 128 px. From there on the stride doubles with the side.
 
     Args:
         channels: 1 (grey) or 3 (RGB).
         size: side of the square images, in px, at least 16.
+        latent_channels: numbers at each place of the code, at least 1.
+        width: channels of the convolutions at the code's resolution, a multiple of 16. Training time grows with its square.
+        depth: further residual blocks of encoder and decoder at the code's resolution, at least 0.
+        stride: image pixels along a side for each place of the code, a power of two of at least 8; None for the one above.
+
+    Raises:
+        TsyndError: when an argument is out of range.
     """
 
-    maps: ClassVar[int] = LATENT_CHANNELS
-    """How many maps the encoder ends in."""
-    latent_noise: ClassVar[float] = 0.05
-    """Noise that training adds to the codes if not told otherwise, relative to their overall standard deviation."""
+    maps: ClassVar[int] = 1
+    """How many numbers the encoder gives for each number of a code."""
 
-    def __init__(self, channels: int, size: int) -> None:
-        check_whole(channels=channels, size=size)
-        if channels < 1:
-            raise TsyndError(f"channels must be >= 1, got {channels}")
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        *,
+        latent_channels: int = LATENT_CHANNELS,
+        width: int = 64,
+        depth: int = 0,
+        stride: int | None = None,
+    ) -> None:
+        check_whole(channels=channels, size=size, latent_channels=latent_channels, width=width, depth=depth)
+        for name, value, least in (("channels", channels, 1), ("latent_channels", latent_channels, 1), ("depth", depth, 0)):
+            if value < least:
+                raise TsyndError(f"{name} must be >= {least}, got {value}")
         if size < 16:
             raise TsyndError(f"an autoencoder needs size >= 16 px, got {size}")
+        if width < 16 or width % 16:
+            raise TsyndError(f"width must be a multiple of 16, got {width}")
+        stride = max(8, 2 ** math.ceil(math.log2(size / LARGEST_SIDE))) if stride is None else stride
+        check_whole(stride=stride)
+        if stride < 8 or stride & (stride - 1):
+            raise TsyndError(f"stride must be a power of two of at least 8, got {stride}")
         super().__init__()
         self.channels, self.size = channels, size
-        halvings = max(3, (size // 4).bit_length() - 1)
-        self.padding = -size % 2**halvings
-        side = (size + self.padding) >> halvings
-        fold = 2 ** (halvings - 2)  # a cheap first and last step: pixels become channels and back (Shi et al., CVPR 2016)
+        self.padding = -size % stride
+        side = (size + self.padding) // stride
+        # A cheap first and last step: pixels become channels and back (Shi et al., CVPR 2016).
+        fold = stride // 4 if side < 8 else stride // 2
+        halvings = (stride // fold).bit_length() - 1
+        narrow, folded, maps = width // 2, channels * fold**2, self.maps * latent_channels
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(fold),
-            nn.Conv2d(channels * fold**2, 32, 3, padding=1),
-            _block(32, 64, stride=2),
-            _block(64, 64, stride=2),
-            nn.Conv2d(64, self.maps, 3, padding=1),
+            nn.Conv2d(folded, narrow, 3, padding=1),
+            *[_block(narrow if i == 0 else width, width, stride=2) for i in range(halvings)],
+            *[_Residual(width) for _ in range(depth)],
+            nn.Conv2d(width, maps, 3, padding=1),
         )
+        inner = [width] * halvings + [narrow]
         self.decoder = nn.Sequential(
-            nn.Conv2d(LATENT_CHANNELS, 64, 3, padding=1),
-            _block(64, 4 * 64),
-            nn.PixelShuffle(2),
-            _block(64, 4 * 32),
-            nn.PixelShuffle(2),
-            _block(32, 32),
-            nn.Conv2d(32, channels * fold**2, 3, padding=1),
+            nn.Conv2d(latent_channels, width, 3, padding=1),
+            *[_Residual(width) for _ in range(depth)],
+            *[layer for inputs, outputs in pairwise(inner) for layer in (_block(inputs, 4 * outputs), nn.PixelShuffle(2))],
+            _block(narrow, narrow),
+            nn.Conv2d(narrow, folded, 3, padding=1),
             nn.PixelShuffle(fold),
-            nn.Sigmoid(),
         )
-        self.expect((channels, size, size), (LATENT_CHANNELS, side, side))
+        self.linear_encoder = nn.Conv2d(channels, maps, stride, stride)
+        self.linear_decoder = nn.ConvTranspose2d(latent_channels, channels, stride, stride)
+        self.expect((channels, size, size), (latent_channels, side, side))
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
-        codes: Tensor = self.encoder(self.pad(images_BCHW))
-        return codes
+        return self.maps_of(images_BCHW)
+
+    def maps_of(self, images_BCHW: Tensor) -> Tensor:
+        """What both ways of the encoder add up to."""
+        padded_BCHW = self.pad(images_BCHW)
+        maps: Tensor = self.encoder(padded_BCHW) + self.linear_encoder(padded_BCHW - 0.5)
+        return maps
 
     def decode_raw(self, codes: Tensor) -> Tensor:
-        return self.crop(self.decoder(codes))
-
-    def draw(self, images_BCHW: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """What training decodes: raw codes, and what they cost beside the error of reconstruction (here 0)."""
-        return self.encode_raw(images_BCHW), images_BCHW.new_zeros(())
+        return self.crop((self.decoder(codes) + self.linear_decoder(codes)).sigmoid())
 
     def pad(self, images_BCHW: Tensor) -> Tensor:
         """Replicate the border so that the side is a multiple of the total stride."""
@@ -117,20 +148,22 @@ class VAE(ConvAutoencoder):
         channels: 1 (grey) or 3 (RGB).
         size: side of the square images, in px, at least 16.
         beta: weight of the divergence, at least 0. The default comes from a throw-away trial on BreastMNIST's validation
-            split, with one seed: from .003 on images blurred, and dimensions fell idle.
+            split, with one seed: from 0.003 on images blurred, and dimensions fell idle.
+        settings: `latent_channels`, `width`, `depth` and `stride`, as in `ConvAutoencoder`.
 
     Raises:
-        TsyndError: for a smaller size, or a negative beta.
+        TsyndError: when an argument is out of range.
     """
 
-    maps: ClassVar[int] = 2 * LATENT_CHANNELS
+    maps: ClassVar[int] = 2  # mean and log-variance
     latent_noise: ClassVar[float] = 0.0  # its own sampling is the noise
+    edge_weight: ClassVar[float] = 0.0  # the loss stays the evidence bound
 
-    def __init__(self, channels: int, size: int, beta: float = 1e-3) -> None:
+    def __init__(self, channels: int, size: int, beta: float = 1e-3, **settings: Any) -> None:
         check_number(beta=beta)
         if not 0 <= beta < math.inf:
             raise TsyndError(f"beta must be >= 0, got {beta}")
-        super().__init__(channels, size)
+        super().__init__(channels, size, **settings)
         self.beta = beta
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
@@ -145,11 +178,23 @@ class VAE(ConvAutoencoder):
 
     def distribution(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of raw codes, each (B, 16, h, w)."""
-        mean, log_variance = self.encoder(self.pad(images_BCHW)).chunk(2, dim=1)
+        mean, log_variance = self.maps_of(images_BCHW).chunk(2, dim=1)
         return mean, (log_variance + FIRST_LOG_VARIANCE).clamp(-20, 10)
 
 
 KINDS: dict[str, type[ConvAutoencoder]] = {"conv": ConvAutoencoder, "vae": VAE}
+
+
+class _Residual(nn.Module):
+    """x + block(x)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = _block(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sum_: Tensor = x + self.block(x)
+        return sum_
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Module:

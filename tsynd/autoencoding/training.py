@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
-from tsynd.autoencoding.networks import ConvAutoencoder
-from tsynd.autoencoding.standardised import check_training_images, owners
+from tsynd.autoencoding.standardised import Standardised, check_training_images, owners
 from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
+from tsynd.utils.network_trial import refuse_inference_mode
 from tsynd.utils.rng import generator_for, normal
 from tsynd.utils.shape_errors import check_precision
 from tsynd.utils.validation import check_count, check_kind, check_number, check_tensors, check_whole
@@ -21,13 +21,14 @@ WINDOW = 11  # of SSIM, in px; its Gaussian weights have a standard deviation of
 
 
 def train_autoencoder(
-    autoencoder: ConvAutoencoder,
+    autoencoder: Standardised,
     images_BCHW: Tensor,
     *,
     steps: int = 800,
-    batch_size: int = 64,
+    batch_size: int = 16,
     learning_rate: float = 4e-3,
     latent_noise: float | None = None,
+    edge_weight: float | None = None,
     ssim_weight: float = 0.0,
     feature_weight: float = 0.0,
     features: Callable[[Tensor], Tensor] | None = None,
@@ -36,18 +37,22 @@ def train_autoencoder(
 ) -> list[float]:
     """Train on images in [0, 1], with light augmentation and noise on the codes, then standardise; left in eval mode.
 
-    loss = MSE + ssim_weight (1 - SSIM) + feature_weight MSE(features) + what the code costs (a VAE's divergence)
+    loss = MSE + edge_weight MSE(edges) + ssim_weight (1 - SSIM) + feature_weight MSE(features) + cost of the code (a VAE's)
 
     The noise makes the decoder smooth around each code: the ball that targeting searches must decode to plausible images.
-    The squared error alone blurs; structural similarity (Wang et al., 2004) and features of a network (Johnson et al.,
-    ECCV 2016) ask for more of the structure.
+    The squared error alone blurs, because most of an image's variance lies in its coarse structure. Edges are the
+    differences between neighbouring pixels, down and across (Mathieu et al., ICLR 2016): their error counts fine structure
+    as much as coarse. Structural similarity (Wang et al., 2004) and features of a network (Johnson et al., ECCV 2016) ask
+    for more of the structure too, at a higher price.
 
     Args:
-        autoencoder: in single or double precision.
+        autoencoder: ours, or an `AnyAutoencoder` of your networks; in single or double precision.
         images_BCHW: (N, C, H, W) training images in [0, 1], or of 8 bits, on the autoencoder's device; one is enough.
         steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
         latent_noise: standard deviation of the noise, relative to the codes of the batch. None takes the autoencoder's
             own: .05, or 0 for a `VAE`, which samples its codes anyway.
+        edge_weight: of the mean squared error of the edges. None takes the autoencoder's own: 1, or 0 for a `VAE`, whose
+            loss is then an evidence bound.
         ssim_weight: of 1 - SSIM, which lies in [0, 2].
         feature_weight: of the mean squared error between features of an image and of its reconstruction.
         features: images to features, differentiable: say the trunk of a classifier. A module, or the one whose bound
@@ -62,12 +67,14 @@ def train_autoencoder(
         TsyndError: for images or numbers out of range, a feature weight without features or features without weight, or
             an autoencoder in half precision.
     """
-    check_kind(ConvAutoencoder, autoencoder=autoencoder)
+    check_kind(Standardised, autoencoder=autoencoder)
     check_whole(steps=steps)
     check_count(1, batch_size=batch_size)
     check_training_images(images_BCHW, autoencoder.image_shape)
     latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
-    numbers = {"latent_noise": latent_noise, "ssim_weight": ssim_weight, "feature_weight": feature_weight, "steps": steps}
+    edge_weight = autoencoder.edge_weight if edge_weight is None else edge_weight
+    numbers = {"latent_noise": latent_noise, "edge_weight": edge_weight, "ssim_weight": ssim_weight}
+    numbers |= {"feature_weight": feature_weight, "steps": steps}
     check_number(**numbers, learning_rate=learning_rate)
     if not 0 < learning_rate < math.inf:
         raise TsyndError(f"learning_rate must be > 0, got {learning_rate}")
@@ -78,16 +85,21 @@ def train_autoencoder(
         raise TsyndError(f"feature_weight={feature_weight:g} needs features: a callable from images to features, got None")
     if feature_weight == 0 and features is not None:
         raise TsyndError("features need a feature_weight > 0, got 0")
-    parameters = list(autoencoder.parameters())
+    parameters = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise TsyndError("this autoencoder has nothing to train: none of its parameters requires a gradient")
     if parameters[0].dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"an autoencoder is trained in float32 or float64, got {parameters[0].dtype}: call .half() afterwards")
     check_precision(images_BCHW, autoencoder)
+    refuse_inference_mode(autoencoder)
     generator = generator_for(seed, "autoencoder batches")
-    optimiser = torch.optim.AdamW(parameters, weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(parameters, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
     losses = []
     autoencoder.train()
-    with frozen(*owners(features)):
+    # Channels last in memory, where a step takes a tenth less time.
+    autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form that its annotations do not know
+    with torch.enable_grad(), frozen(*owners(features)):
         for step in range(steps):
             index = torch.randint(len(images_BCHW), (batch_size,), generator=generator)
             batch_BCHW = augment(as_float(images_BCHW[index.to(images_BCHW.device)]), TRAIN_RANGE, generator)
@@ -95,6 +107,8 @@ def train_autoencoder(
             noise = normal(tuple(codes.shape), generator, codes) * codes.detach().std() * latent_noise
             made_BCHW = autoencoder.decode_raw(codes + noise)
             loss = loss + F.mse_loss(made_BCHW, batch_BCHW)
+            if edge_weight:
+                loss = loss + edge_weight * _edge_error(made_BCHW - batch_BCHW)
             if ssim_weight:
                 loss = loss + ssim_weight * (1 - ssim(made_BCHW, batch_BCHW).mean())
             if features is not None:
@@ -108,9 +122,15 @@ def train_autoencoder(
             losses.append(loss.item())
             if progress:
                 progress(step, losses[-1])
+    autoencoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     autoencoder.eval()
     autoencoder.standardise(images_BCHW)
     return losses
+
+
+def _edge_error(difference_BCHW: Tensor) -> Tensor:
+    """The squared error of differences between neighbouring pixels, each direction's mean, added."""
+    return difference_BCHW.diff(dim=-2).square().mean() + difference_BCHW.diff(dim=-1).square().mean()
 
 
 def ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:

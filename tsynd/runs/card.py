@@ -54,6 +54,7 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
         "channels": data.channels,
         "layout": "MedMNIST: train_images, train_labels; val and test are empty. source_index counts in the data's train split.",
         "identity": identity(synthesis),
+        "sources": [data.train.names[source] for source in synthesis.sources.tolist()] if data.train.names else [],
         "anonymity": _anonymity(run, synthesis),
         "data": {
             "name": run.config["data"],

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import torch
 
-from tsynd.classification import Classifier, build_classifier
+from tsynd.classification import Classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
+from tsynd.runs.networks import classifier_for
 from tsynd.runs.run import Run
 from tsynd.targeting import Synthesis, concatenate
 from tsynd.training import ARMS, parse_arm
@@ -61,8 +62,7 @@ def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Calla
 
 def _untrained(run: Run) -> Classifier:
     """The untrained copy of the classifier that the arm `sham` searches with."""
-    data, seed = run.data, seed_for(run.config["seed"], "initialise classifier")
-    copied = build_classifier(data.channels, data.size, len(data.classes), seed, multi_label=data.multi_label).to(run.device)
+    copied = classifier_for(run.config, run.data).to(run.device)
     copied.mean.copy_(run.classifier.mean)
     copied.std.copy_(run.classifier.std)
     return copied

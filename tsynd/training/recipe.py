@@ -20,6 +20,9 @@ OPTIONS_SINCE: dict[str, Any] = {
     "members": 3,
     "autoencoder_images": "subset",
     "source_augmentation": "light",
+    "latent_channels": 16,
+    "autoencoder_width": 64,
+    "autoencoder_depth": 0,
     "decode": "image",
     "displacement": 0.0,
     "unlabelled_count": 0,
@@ -58,7 +61,8 @@ class Recipe:
     trains on: the `subset` that the classifier has, `all` of the training set, or the subset and the `unlabelled` images.
     `source_augmentation` is what an image gets before a search starts from it: the `light` augmentation that all arms share, or
     `trivialaugment` after it. `decode` and `displacement` are those of `tsynd.targeting.target`; displacement 0 leaves each
-    image as it was found.
+    image as it was found. `latent_channels`, `autoencoder_width` (a multiple of 16) and `autoencoder_depth` are settings of
+    `tsynd.autoencoding.ConvAutoencoder`; the first one sets how many numbers a code has.
 
     Of the second loss, on images without labels: `unlabelled_count` of them are used, 0 for all; `consistency_images` says
     whether the loss is on these or on the training images without their labels. `unlabelled_batch` images take part in a step,
@@ -103,6 +107,9 @@ class Recipe:
     members: Annotated[int, whole(2)] = 3
     autoencoder_images: Annotated[str, choice("autoencoder_images", ("subset", "all", "unlabelled"))] = "subset"
     source_augmentation: Annotated[str, choice("source_augmentation", ("light", "trivialaugment"))] = "light"
+    latent_channels: Count = 16
+    autoencoder_width: Count = 64
+    autoencoder_depth: Steps = 0
     decode: Annotated[str, choice("decode", DECODINGS)] = "image"
     displacement: Share = 0.0
     unlabelled_count: Steps = 0
@@ -119,8 +126,15 @@ class Recipe:
     strong_augmentation: Annotated[str, choice("strong_augmentation", ("trivialaugment", "randaugment"))] = "trivialaugment"
     consistency_images: Annotated[str, choice("consistency_images", ("unlabelled", "training"))] = "unlabelled"
 
+    @property
+    def autoencoder_settings(self) -> dict[str, int]:
+        """The settings of `build_autoencoder`, by its names."""
+        return {"latent_channels": self.latent_channels, "width": self.autoencoder_width, "depth": self.autoencoder_depth}
+
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.autoencoder_width % 16:
+            raise TsyndError(f"autoencoder_width must be a multiple of 16, got {self.autoencoder_width}")
         if self.mixup_alpha == 0:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
         if self.displacement and self.decode == "image" and self.space == "latent":

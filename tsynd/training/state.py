@@ -16,7 +16,7 @@ from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank
 from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
-from tsynd.utils.rng import generator_for, seed_for, seeded
+from tsynd.utils.rng import generator_for, seed_for
 
 Unlabelled = tuple[Tensor, Tensor, Tensor]
 """Images without labels, their targets, and the weight of each in the second loss."""
@@ -63,7 +63,7 @@ class State:
         self.consistency = consistency
         self.optimiser = _optimiser(classifier, recipe)
         self.steps = steps_of(arm, recipe)
-        self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(self.steps, 2))
+        self.schedule = _schedule(self.optimiser, self.steps)
         self.bank = Bank(arm, recipe, seed, None if synthetic is None else synthetic.to(self.device))
         self.generators = {name: generator_for(seed, name) for name in STREAMS}
         self.history = History()
@@ -131,13 +131,10 @@ class EnsembleMember:
 
     def __init__(self, classifier: Classifier, recipe: Recipe, number: int, seed: int) -> None:
         self.classifier = copy.deepcopy(classifier)
-        with seeded(seed_for(seed, f"initialise member {number}")):
-            for module in self.classifier.modules():
-                if callable(reset := getattr(module, "reset_parameters", None)):
-                    reset()
-        self.classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.classifier.reinitialise(seed_for(seed, f"initialise member {number}"))
+        self.classifier.to(memory_format=classifier.memory_format)  # type: ignore[call-overload]
         self.optimiser = _optimiser(self.classifier, recipe)
-        self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(recipe.steps, 2))
+        self.schedule = _schedule(self.optimiser, recipe.steps)
 
     def learn(self, images_BCHW: Tensor, targets_BC: Tensor, smoothing: float, unlabelled: Unlabelled | None = None) -> None:
         """One step on a batch."""
@@ -187,7 +184,12 @@ def descend(
 
 
 def _optimiser(classifier: Classifier, recipe: Recipe) -> torch.optim.AdamW:
-    return torch.optim.AdamW(classifier.parameters(), weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(classifier.parameter_groups(recipe.learning_rate), weight_decay=recipe.weight_decay)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, steps: int) -> OneCycleLR:
+    """One cycle that peaks at each group's own learning rate."""
+    return OneCycleLR(optimiser, [group["lr"] for group in optimiser.param_groups], max(steps, 2))
 
 
 def _restore(optimiser: torch.optim.AdamW, tree: dict[str, Any]) -> None:

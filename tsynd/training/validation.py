@@ -26,6 +26,8 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
         if tensor.device != expected_device:
             raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
     check_fitting("images_BCHW", images_BCHW, classifier)
+    if classifier.mean.dtype not in (torch.float32, torch.float64):
+        raise TsyndError(f"a classifier is trained in float32 or float64, got {classifier.mean.dtype}: call .half() afterwards")
     check_precision(images_BCHW, classifier)
     _check_labels("labels_B", labels_B, len(images_BCHW), classifier)
 
@@ -39,6 +41,8 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
     """
     if synthetic is None:
         return
+    if arm.ridge:
+        raise TsyndError("ridge regression in closed form takes no synthetic images, and synthetic= gives some: use another arm")
     if arm.objective:
         raise TsyndError(
             f"this arm searches for synthetic images of its own (objective {arm.objective!r}), and synthetic= gives some: "

@@ -89,7 +89,7 @@ def tried(
 
 def refuse_inference_mode(*networks: nn.Module) -> None:
     """Refuse a gradient in inference mode, or of weights that were made in it: torch cannot compute any."""
-    made = any(weight.is_inference() for network in networks for weight in network.parameters())
+    made = any(each.is_inference() for network in networks for each in (*network.parameters(), *network.buffers()))
     if made or torch.is_inference_mode_enabled():
         where = "of weights that were made in" if made else "inside"
         raise TsyndError(f"a gradient is needed, and {where} torch.inference_mode there is none: do this outside of it")

@@ -17,18 +17,40 @@ from tsynd.utils.atomic_files import atomic_write
 # beyond them some pairs are close for the colour-blind, so each colour has its marker as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# The colour and marker of each method, the same in every figure: a family has a colour, a member a marker.
-_FAMILIES = {
-    "#000000": ("none", "none-matched"),
-    "#56B4E9": ("random", "reconstruction", "sham", "random+mixup", "sham+mixup", "random+mixup+pixel", "refined-random"),
-    "#0072B2": ("tsynd", "guarded", "guarded+mixup", "guarded+mixup+pixel", "refined"),
-    "#009E73": ("entropy", "cross-entropy", "entropy+mixup", "cross-entropy+mixup"),
-    "#E69F00": ("mixup", "label-smoothing", "trivialaugment", "mixup+trivialaugment"),
-    "#D55E00": ("pgd", "mixup+pgd"),
+# The colour and marker of each method, the same in every figure. Relatives have similar colours and different markers.
+METHODS = {
+    "none": ("#000000", "X"),
+    "none-matched": ("#000000", "x"),
+    "random": ("#56B4E9", "^"),
+    "reconstruction": ("#A0A0A0", "v"),
+    "sham": ("#7A8FA6", "<"),
+    "random+mixup": ("#56B4E9", ">"),
+    "sham+mixup": ("#7A8FA6", "d"),
+    "random+mixup+pixel": ("#56B4E9", "p"),
+    "refined-random": ("#56B4E9", "*"),
+    "tsynd": ("#0072B2", "o"),
+    "guarded": ("#12355B", "s"),
+    "guarded+mixup": ("#5B3A8C", "D"),
+    "guarded+mixup+pixel": ("#8C6BB1", "P"),
+    "refined": ("#0072B2", "*"),
+    "entropy": ("#009E73", "D"),
+    "cross-entropy": ("#8A8A00", "o"),
+    "entropy+mixup": ("#009E73", "s"),
+    "cross-entropy+mixup": ("#8A8A00", "^"),
+    "divergence": ("#009E73", "o"),
+    "lvat": ("#009E73", "^"),
+    "consistency": ("#CC79A7", "o"),
+    "fixmatch": ("#CC79A7", "s"),
+    "recommended": ("#0072B2", "P"),
+    "recommended+unlabelled": ("#0072B2", "X"),
+    "mixup": ("#E69F00", "s"),
+    "label-smoothing": ("#E69F00", "v"),
+    "trivialaugment": ("#E69F00", "^"),
+    "mixup+trivialaugment": ("#E69F00", "D"),
+    "pgd": ("#D55E00", "P"),
+    "mixup+pgd": ("#D55E00", "X"),
 }
-_SHAPES = {"#000000": "XxP", "#56B4E9": "^v<>dp12", "#0072B2": "osDP*hH", "#009E73": "Dos^", "#E69F00": "sv^D", "#D55E00": "PX"}
-METHODS = {arm: (colour, _SHAPES[colour][at]) for colour, arms in _FAMILIES.items() for at, arm in enumerate(arms)}
-_OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#8A8A00", "#CC79A7")]
+_OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#B35C44", "#6B8E23")]
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,
     "axes.titlesize": 11,
@@ -56,7 +78,7 @@ def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     """Return the colour and marker of a method, as keywords for matplotlib.
 
     Args:
-        arm: the name of the method. One that has no style of its own gets an olive or pink one by its place among the others.
+        arm: the name of the method. One that has no style of its own gets a brown or green one by its place among the others.
         among: the methods of the figure, so that two without a style of their own get different ones.
 
     >>> method_style("tsynd"), method_style("none")

@@ -154,7 +154,7 @@ def test_bad_input_is_refused(toy: Toy) -> None:
     for some_images, some_labels, message in (
         (images * 255, labels, "images must lie in"),
         (images[:0], labels[:0], "B >= 1"),
-        (images, labels + 1, "below the model's 3 classes, got 3"),
+        (images, labels + 1, "labels must lie in 0 .. 2, got 1 .. 3"),
     ):
         with pytest.raises(TsyndError, match=message):
             checks_before(network, some_images, some_labels)

@@ -189,7 +189,7 @@ def test_bad_input_is_refused(kind: str) -> None:
         (images * torch.nan, labels, 0.1, "images must lie in"),
         (images[:0], labels[:0], 0.1, "B >= 1"),
         ((images * 255).byte(), labels, 0.1, "float"),
-        (images, labels + 1, 0.1, "labels must lie in 0 .. 1, got 0 .. 2"),
+        (images, labels + 1, 0.1, "labels must lie in 0 .. 1, got 1 .. 2"),
         (images, labels - 1, 0.1, "labels must be >= 0"),
         (images, labels[:2], 0.1, "labels must be int64"),
         (images, labels.float(), 0.1, "labels must be int64"),

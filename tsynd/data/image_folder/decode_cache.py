@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tsynd.data.image_folder.image_file import fit, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import fit, numbered, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
 from tsynd.utils.cache import cache_entry
 from tsynd.utils.downloads import Progress
@@ -164,6 +164,7 @@ def _facts(file: Path) -> list[int | str]:
     times of change are set by programs (unzip, cp -p), this one is not. Windows keeps none, so there the content is hashed.
     """
     try:
+        file = numbered(file)[0]
         found = file.stat()
         content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() if os.name == "nt" else ""
     except OSError:

@@ -3,7 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
+from tsynd.data.image_folder.image_file import is_image
 from tsynd.data.image_folder.listing import Listing, Problem
 from tsynd.data.labels import class_key
 
@@ -17,19 +19,25 @@ DRAWN = r"masks?|seg|segmentations?|ground[ _-]?truth|gt|annotations?|overlays?|
 
 def remarks(listing: Listing) -> list[Problem]:
     """What `load` says in a note and `data check` as a finding, and nothing is refused for."""
-    return [*_passed_over(listing), *_spellings(listing), *_drawn(listing), *_patients(listing)]
+    given = passed_over(listing.others, listing.drives, listing.root)
+    return [*given, *_spellings(listing), *_drawn(listing), *_patients(listing)]
 
 
-def _passed_over(listing: Listing) -> Iterator[Problem]:
-    others = [file for file in listing.others if file.suffix.lower() not in TEXTS]
+def passed_over(others: list[Path], drives: list[Path], root: Path) -> Iterator[Problem]:
+    """Files that are no texts and are not read: images without a class, other endings, and folders of network drives."""
+    loose = tuple(file.relative_to(root).as_posix() for file in others if is_image(file))
+    if loose:
+        text = f"{len(loose)} image(s) beside the folders of the classes passed over, such as {loose[0]}"
+        yield Problem("no class", text, loose)
+    others = [file for file in others if file.suffix.lower() not in TEXTS and not is_image(file)]
     if others:
         kinds = Counter(file.suffix.lower() or "no ending" for file in others)
         listed = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(4)) + (", …" if len(kinds) > 4 else "")
-        names = tuple(file.relative_to(listing.root).as_posix() for file in others)
+        names = tuple(file.relative_to(root).as_posix() for file in others)
         yield Problem("passed over", f"{len(others)} file(s) passed over, since their ending is not read: {listed}", names)
-    if listing.drives:
-        name = min(folder.name for folder in listing.drives)
-        yield Problem("network drive", f"{len(listing.drives)} folder(s) of a network drive, such as {name!r}, passed over")
+    if drives:
+        name = min(folder.name for folder in drives)
+        yield Problem("network drive", f"{len(drives)} folder(s) of a network drive, such as {name!r}, passed over")
 
 
 def _spellings(listing: Listing) -> Iterator[Problem]:

@@ -14,7 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tsynd.errors import TsyndError
 from tsynd.posterior import Posterior
 from tsynd.uncertainty import log_probabilities
-from tsynd.utils.network_trial import ask
+from tsynd.utils.network_passes import trial
+from tsynd.utils.network_trial import ask, is_multi_label, refuse_probabilities
 from tsynd.utils.rng import seeded
 from tsynd.utils.validation import check_count, check_kind, check_tensors
 
@@ -69,11 +70,16 @@ def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | No
         check_tensors(images=images)
         if not images.is_floating_point():
             raise TsyndError(f"images must be float in [0, 1], got {images.dtype}")
+        several = is_multi_label(model)
+        if not average.tried:  # type: ignore[attr-defined]
+            with trial(model):
+                refuse_probabilities(model, images[:8], several)
+            average.tried = True  # type: ignore[attr-defined]
         seed = int(torch.randint(2**62, (), generator=generator))
         with seeded(seed):
-            return _log_mean(torch.stack([log_probabilities(ask(model, images)) for _ in range(draws)], dim=1))
+            return _mean_logits(torch.stack([log_probabilities(ask(model, images), several) for _ in range(draws)], dim=1))
 
-    average.draws_anew = True  # type: ignore[attr-defined]  # so that a trial lets it
+    average.draws_anew, average.tried = True, False  # type: ignore[attr-defined]  # the first, so that a trial lets it
     return average
 
 
@@ -86,10 +92,10 @@ class _Averaged(nn.Module):
         self.training = self.networks.training = False
 
     def forward(self, images: Tensor) -> Tensor:
-        log_probs = _log_mean(self.posterior(images))
-        return log_probs if log_probs.ndim == 2 else log_probs[..., 1] - log_probs[..., 0]
+        return _mean_logits(self.posterior(images))
 
 
-def _log_mean(log_probs_BKC: Tensor) -> Tensor:
-    """The logarithm of the mean probability over the samples."""
-    return log_probs_BKC.logsumexp(dim=1) - math.log(log_probs_BKC.shape[1])
+def _mean_logits(log_probs_BKC: Tensor) -> Tensor:
+    """The logarithm of the mean probability over the samples; of several labels (B, K, L, 2), of yes against no."""
+    log_probs = log_probs_BKC.logsumexp(dim=1) - math.log(log_probs_BKC.shape[1])
+    return log_probs if log_probs.ndim == 2 else log_probs[..., 1] - log_probs[..., 0]

@@ -15,7 +15,7 @@ from torch import Tensor
 from tsynd.errors import TsyndError
 from tsynd.robustness.attacks.loss import margin_loss
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.network_passes import Model, finite, name_of, network_of, wide
+from tsynd.utils.network_passes import Model, name_of, network_of, wide
 from tsynd.utils.network_trial import tried
 from tsynd.utils.rng import uniform
 from tsynd.utils.validation import check_images, check_labels, check_number, check_tensors, check_whole
@@ -74,7 +74,7 @@ def pgd(
             loss_B, wrong_B = margin_loss(model, x, labels)
             worst.see(x, loss_B, wrong_B)
             if step < steps:
-                (gradient,) = torch.autograd.grad(loss_B.sum(), x)
+                gradient = worst.gradient(loss_B, x)
                 x = (x.detach() + step_size * gradient.sign()).clamp(lowest, highest)
         return worst.found(model)
 
@@ -125,7 +125,7 @@ def apgd(
             worst.see(x, loss_B, wrong_B)
             if step == steps:
                 break
-            (gradient,) = torch.autograd.grad(loss_B.sum(), x)
+            gradient = worst.gradient(loss_B, x)
             x, loss_B = x.detach(), loss_B.detach()
             higher_B = loss_B > best_B
             best, best_gradient = _where(higher_B, x, best), _where(higher_B, gradient, best_gradient)
@@ -153,7 +153,7 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
     with attacking(model, images, labels, eps) as images:
         x = images.requires_grad_(True)
         (gradient,) = torch.autograd.grad(margin_loss(model, x, labels)[0].sum(), x)
-        refuse_not_finite(model, finite(gradient))
+        refuse_not_finite(model, gradient.is_meta or not bool(gradient.isnan().any()))
         return (x.detach() + eps * gradient.sign()).clamp(0, 1)
 
 
@@ -173,8 +173,14 @@ class _Worst:
         self._loss_B = torch.where(worse_B, loss_B, self._loss_B)
         self._wrong_B = torch.maximum(self._wrong_B, wrong_B)
 
+    def gradient(self, loss_B: Tensor, x: Tensor) -> Tensor:
+        """Of the losses to the images; where it is NaN, its sign is 0, and the image would stand still."""
+        (gradient,) = torch.autograd.grad(loss_B.sum(), x)
+        self._finite = self._finite & ~gradient.isnan().any()
+        return gradient
+
     def found(self, model: Model) -> Tensor:
-        """The worst images, if every loss on the way was a number: NaN is not worse than anything, and would look held."""
+        """The worst images, if every loss and gradient was a number: NaN is not worse than anything, and would look held."""
         refuse_not_finite(model, self._images.is_meta or bool(self._finite))
         return self._images
 

@@ -113,7 +113,7 @@ def curves(run: Run) -> Figure:
     figure = Picture(figsize=(8, 2.9))
     losses = [("classifier: cross-entropy (nats)", run.history.loss)]
     if run.autoencoder_loss:
-        losses.append(("autoencoder: squared error", run.autoencoder_loss))
+        losses.append(("autoencoder: loss", run.autoencoder_loss))
     for axis, (name, loss) in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses, strict=True):
         axis.plot(loss, color="#BBBBBB", linewidth=0.8, label="each step")
         width = max(1, len(loss) // 40)
@@ -145,6 +145,26 @@ def performance(metrics: dict[str, Any]) -> Figure:
     right.set(xlabel="size of the attack, eps (1/255)", ylabel="accuracy", title="attacked (PGD)")
     right.yaxis.set_tick_params(labelleft=True)
     left.set(ylabel="balanced accuracy", ylim=(0, 1.02))
+    return figure
+
+
+@styled
+def roc(labels: Tensor, probs: Tensor, classes: tuple[str, ...]) -> Figure:
+    """The ROC curve of each class against the rest (of two classes, of the second one), at most eight of them."""
+    figure = Picture(figsize=(4.6, 4.2))
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#777777", linewidth=1, linestyle="--", label="chance")
+    for number in [1] if len(classes) == 2 and labels.ndim == 1 else range(min(len(classes), len(COLOURS))):
+        is_class = (labels[:, number] == 1) if labels.ndim == 2 else labels == number
+        if 0 < int(is_class.sum()) < len(is_class):
+            order = probs[:, number].argsort(descending=True)
+            last = torch.cat([probs[order, number].diff() != 0, torch.tensor([True])])  # of images with one score
+            hits, alarms = (
+                torch.cat([torch.zeros(1), which[order].cumsum(0)[last] / which.sum()]) for which in (is_class, ~is_class)
+            )
+            axis.plot(alarms, hits, color=COLOURS[number], label=short(classes[number]))
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axis.legend(fontsize=8, loc="lower right")
     return figure
 
 
