@@ -17,7 +17,8 @@ from tsynd.errors import TsyndError
 from tsynd.study.comparisons import MEAN, Difference
 from tsynd.study.plan import read_study
 from tsynd.study.statistics import Interval, resampled_images, two_way
-from tsynd.training import METHODS, parse_arm, recipe_for
+from tsynd.training import METHODS, parse_arm
+from tsynd.training.arms import recipe_for
 
 FROZEN = "0dd0d06943699de414b5bc7d0eae0ab5918b386d6a1410989b5dc178f026d043"
 PLAN = confirmation.registration()

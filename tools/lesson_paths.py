@@ -194,16 +194,16 @@ def _link(step: Step, lesson: Lesson) -> str:
 
 SYLLABI = """# Syllabi
 
-Three courses. Minutes include the exercises of a step and the running of its cells. Each course has time for questions, and for what
-takes longer than planned: do not fill it beforehand. Nothing is taught before what it needs.
+Three courses. Minutes include the exercises of a step and the running of its cells. Each course has time for questions, and for
+what takes longer than planned: do not fill it beforehand. Nothing is taught before what it needs.
 
-A course is a list of cells that run in this order, from the first to the last. What a step needs from earlier cells comes before it,
-so no class meets a name that was never defined; `make test-all` runs every course from end to end."""
+A course is a list of cells that run in this order, from the first to the last. What a step needs from earlier cells comes before
+it, so no class meets a name that was never defined; `make test-all` runs every course from end to end."""
 ABOUT = {
-    "two-hours": "One notebook, [the workshop](../../notebooks/workshop.ipynb), from top to bottom. Everybody opens it before the\n"
-    "lesson begins and runs its first cell.",
-    "day": "The whole path once, with an exercise at each stop. Students open the notebooks in `notebooks/day/`: they hold the cells of\n"
-    "this course, in this order, and each has a link to Colab at its top.",
-    "week": "Five half-days of three hours, and a project ([](project.md)). Students open the notebooks in `notebooks/student/` and run\n"
-    "all of their cells.",
+    "two-hours": """One notebook, [the workshop](../../notebooks/workshop.ipynb), from top to bottom. Everybody opens it before
+the lesson begins, and runs its first cell.""",
+    "day": """The whole path once, with an exercise at each stop. Students open the notebooks in `notebooks/day/`: they hold the
+cells of this course, in this order, and each has a link to Colab at its top.""",
+    "week": """Five half-days of three hours, and a project ([](project.md)). Students open the notebooks in `notebooks/student/`
+and run all of their cells.""",
 }

@@ -16,7 +16,8 @@ from tsynd.audit.controls import StartingAt, codes, searched_again, untrained
 from tsynd.audit.figures import cases, faces, table, words
 from tsynd.audit.measures import cycle_error, distance_to_subgroup, nearest_real, purity, typical_distance
 from tsynd.data import Split
-from tsynd.data.phantom import PhantomSplit, sample_factors, subgroup
+from tsynd.data.phantom import sample_factors, subgroup
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.errors import TsyndError
 from tsynd.metrics.intervals import bootstrap, effective, interval, wilson
 from tsynd.posterior import HeadDropout

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.study.toy import few, pretend, study
-from tsynd.study import read_records, run_study
+from tsynd.study import run_study
 from tsynd.study import runner as running_module
 from tsynd.study.plan import Planned, Study, Tier
+from tsynd.study.records import read_records
 from tsynd.study.worker import run_block
 
 pytestmark = pytest.mark.deep

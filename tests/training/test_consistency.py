@@ -16,9 +16,11 @@ from tsynd.data import Dataset, Split
 from tsynd.data.image_folder.unlabelled import unlabelled_images
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
-from tsynd.training import ARMS, METHODS, Arm, History, Recipe, parse_arm, recipe_for, train_classifier
+from tsynd.training import ARMS, METHODS, Arm, Recipe, parse_arm, train_classifier
+from tsynd.training.arms import recipe_for
 from tsynd.training.bank import Bank
 from tsynd.training.consistency import Consistency, sharpen
+from tsynd.training.state import History
 from tsynd.utils.tensor_files import weights_hash
 
 QUICK = Recipe(

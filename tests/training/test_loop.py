@@ -16,8 +16,9 @@ from tsynd.errors import TsyndError
 from tsynd.metrics.classification import clean_metrics
 from tsynd.posterior import HeadDropout
 from tsynd.targeting import Synthesis, concatenate
-from tsynd.training import ARMS, History, Recipe, parse_arm, train_classifier
+from tsynd.training import ARMS, Recipe, parse_arm, train_classifier
 from tsynd.training.bank import Bank
+from tsynd.training.state import History
 from tsynd.utils.environment import METHOD_VERSION
 
 QUICK = Recipe(steps=12, batch_size=8, refresh_every=3, refresh_count=6, capacity=12, samples=8, ascent_steps=2)

@@ -14,10 +14,11 @@ from tsynd.classification import Classifier, build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.targeting import Synthesis, target
-from tsynd.training import History, Recipe, parse_arm, train_classifier
+from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank, soft_targets
 from tsynd.training.source_sampling import choose_sources
+from tsynd.training.state import History
 from tsynd.training.submodular import greedy_cover
 from tsynd.utils.tensor_files import weights_hash
 

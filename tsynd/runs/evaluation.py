@@ -34,20 +34,21 @@ def measure(
     """
     evaluation, split = config.evaluation, getattr(data, config.evaluate)
     posterior = HeadDropout.of(classifier, config.recipe.samples, generator_for(config.seed, "evaluation masks"))
-    measured = evaluate(
-        classifier,
-        split.images,
-        split.labels,
-        data.task,
-        posterior=posterior,
-        seed=config.seed,
-        draws=evaluation.draws,
-        attack_steps=evaluation.attack_steps,
-        limit=evaluation.limit,
-        strong=evaluation.strong,
-        batch_size=fitting(data.size),
-        progress=progress,
-    )
+    with posterior.folded() as network:
+        measured = evaluate(
+            network,
+            split.images,
+            split.labels,
+            data.task,
+            posterior=posterior,
+            seed=config.seed,
+            draws=evaluation.draws,
+            attack_steps=evaluation.attack_steps,
+            limit=evaluation.limit,
+            strong=evaluation.strong,
+            batch_size=fitting(data.size),
+            progress=progress,
+        )
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
     inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
     searched = {"synthesis": _summary(synthesis), "subgroups": inside}

@@ -29,9 +29,10 @@ from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
 from tsynd.targeting import Guard, Synthesis
 from tsynd.targeting.synthesis import identity
-from tsynd.training import History, parse_arm, train_classifier
+from tsynd.training import parse_arm, train_classifier
 from tsynd.training.arms import steps_of
 from tsynd.training.loop import CHECKPOINT_EVERY
+from tsynd.training.state import History
 from tsynd.utils.atomic_files import digest, write_json
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION, device_name, versions

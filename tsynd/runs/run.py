@@ -19,7 +19,8 @@ from tsynd.runs.config import NETWORKS, RunConfig, recipe_of
 from tsynd.runs.networks import autoencoder_for, check_sources, classifier_for
 from tsynd.synthetic.npz import load_synthesis
 from tsynd.targeting import Synthesis
-from tsynd.training import History, Recipe, parse_arm
+from tsynd.training import Recipe, parse_arm
+from tsynd.training.state import History
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.safe_parsing import read_json
