@@ -88,7 +88,7 @@ def test_arms_of_a_block_share_one_autoencoder(tmp_path: Path, monkeypatch: pyte
         trained.append(settings["seed"])
         return real(*given, **settings)
 
-    monkeypatch.setattr(pipeline, "train_autoencoder", counted)
+    monkeypatch.setattr(networks, "train_autoencoder", counted)
     tier = Tier("all", ((str(few(tmp_path)), 8),), (0, 1), {name: (name, {}) for name in ("none", "guarded", "random")})
     run_study(Study("toy", (tier,), budget="smoke", changes=TINY | EVALUATION), tmp_path / "study")
     assert trained == [0, 1]
