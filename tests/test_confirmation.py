@@ -11,6 +11,7 @@ from typing import Any
 import confirmation
 import numpy as np
 import pytest
+from confirmation_page import waiting
 
 from tests.study.toy import few
 from tsynd.errors import TsyndError
@@ -45,7 +46,7 @@ def test_every_hypothesis_is_about_arms_of_the_first_tier() -> None:
 
 
 def test_until_it_is_run_the_page_says_that_it_waits() -> None:
-    assert confirmation.PAGE.read_text(encoding="utf-8") == confirmation.waiting(PLAN)
+    assert confirmation.PAGE.read_text(encoding="utf-8") == waiting(PLAN)
 
 
 def test_one_command_runs_reports_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def test_version_and_help_are_quick_to_ask_for() -> None:
     assert tsynd("--version").stdout.strip() == package.__version__
     told = tsynd("run", "--help").stdout
     assert "--per-class" in told
-    known = {name: each.what for kind in (ARMS, METHODS) for name, each in kind.items()}  # type: ignore[attr-defined]
+    known = {name: each.what for kind in (ARMS, METHODS) for name, each in kind.items()}
     assert all(what and f"  {name} " in told and what.split()[0] in told for name, what in known.items())
     assert tsynd("run").returncode == 2
 

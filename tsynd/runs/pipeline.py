@@ -20,6 +20,7 @@ from tsynd.data.image_folder.unlabelled import UnlabelledImages, unlabelled_imag
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
+from tsynd.runs.estimate import duration, estimate_seconds
 from tsynd.runs.evaluation import measure
 from tsynd.runs.networks import autoencoder_for, classifier_for
 from tsynd.runs.prediction import write_evaluated, write_splits
@@ -140,6 +141,10 @@ def _run(
     some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
     images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
+    if progress and audited and config.budget != "smoke":
+        classifier.to(device)
+        left = estimate_seconds(config, classifier, images_BCHW, labels_B, len(getattr(data, config.evaluate)))
+        say("note", 0, 0, f"this will take about {duration(left)}, by its first steps")
     autoencoder: Standardised | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:

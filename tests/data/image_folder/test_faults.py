@@ -18,7 +18,7 @@ from tsynd.data.image_folder.listing import find_images
 from tsynd.data.image_folder.reading import assign_splits
 from tsynd.data.labels import class_key, same_classes
 from tsynd.data.quality import check
-from tsynd.runs.prediction import _from_data
+from tsynd.runs.prediction import _from_data, _from_files
 
 RANDOM = np.random.default_rng(0)
 
