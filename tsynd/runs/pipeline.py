@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tsynd.audit import Audit, audit
 from tsynd.autoencoding import train_autoencoder
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
@@ -21,14 +21,14 @@ from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.estimate import duration, estimate_seconds
-from tsynd.runs.evaluation import measure
+from tsynd.runs.evaluation import audit_run, measure
 from tsynd.runs.networks import autoencoder_for, classifier_for
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of, losses
 from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
-from tsynd.targeting import Guard, Synthesis
+from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
 from tsynd.training import parse_arm, train_classifier
 from tsynd.training.arms import steps_of
@@ -164,7 +164,9 @@ def _run(
     elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
     if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
         with _clock(seconds, "audit"):
-            seen = _audit(config, settings, data, chosen, classifier, autoencoder, synthesis, say)
+            build = partial(classifier_for, settings, data)
+            say_audit = partial(say, "audit", 0, 0)
+            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, build, progress=say_audit)
     metrics["audit"] = seen.to_json() if seen else None
     if audited and report.answers:
         split = getattr(data, config.evaluate)
@@ -282,34 +284,6 @@ def _train(
     seconds |= history.seconds
     classifier.to(images_BCHW.device)
     return history, synthesis
-
-
-def _audit(
-    config: RunConfig,
-    settings: dict[str, Any],
-    data: Dataset,
-    chosen: Tensor,
-    classifier: Classifier,
-    autoencoder: Standardised | None,
-    synthesis: Synthesis,
-    say: Progress,
-) -> Audit:
-    """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
-    recipe, arm = config.recipe, parse_arm(config.arm)
-    return audit(
-        synthesis,
-        classifier,
-        autoencoder,
-        data,
-        chosen=chosen,
-        recipe=recipe,
-        split=config.evaluate,
-        build=lambda seed: classifier_for(settings, data, seed),
-        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
-        samples=recipe.samples,
-        seed=config.seed,
-        progress=lambda text: say("audit", 0, 0, text),
-    )
 
 
 @contextmanager
