@@ -79,10 +79,9 @@ def plant(errors: list[Exception]) -> None:
 
 
 def test_arms_of_a_block_share_one_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline: Any = importlib.import_module("tsynd.runs.pipeline")
-
+    networks: Any = importlib.import_module("tsynd.runs.networks")
     trained: list[int] = []
-    real = pipeline.train_autoencoder
+    real = networks.train_autoencoder
 
     def counted(*given: Any, **settings: Any) -> list[float]:
         trained.append(settings["seed"])

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tsynd.audit import Audit, audit
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
@@ -18,14 +18,15 @@ from tsynd.data.image_folder.unlabelled import UnlabelledImages, unlabelled_imag
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
-from tsynd.runs.evaluation import measure
+from tsynd.runs.estimate import duration, estimate_seconds
+from tsynd.runs.evaluation import audit_run, measure
 from tsynd.runs.networks import classifier_for, clock, shared_path, trained_autoencoder
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of
 from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
-from tsynd.targeting import Guard, Synthesis
+from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
 from tsynd.training import parse_arm, train_classifier
 from tsynd.training.arms import steps_of
@@ -138,6 +139,10 @@ def _run(
     some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
     images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
+    if progress and audited and config.budget != "smoke":
+        classifier.to(device)
+        left = estimate_seconds(config, classifier, images_BCHW, labels_B, len(getattr(data, config.evaluate)))
+        say("note", 0, 0, f"this will take about {duration(left)}, by its first steps")
     autoencoder: Standardised | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
@@ -157,7 +162,9 @@ def _run(
     elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
     if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
         with clock(seconds, "audit"):
-            seen = _audit(config, settings, data, chosen, classifier, autoencoder, synthesis, say)
+            build = partial(classifier_for, settings, data)
+            say_audit = partial(say, "audit", 0, 0)
+            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, build, progress=say_audit)
     metrics["audit"] = seen.to_json() if seen else None
     if audited and report.answers:
         split = getattr(data, config.evaluate)
@@ -229,31 +236,3 @@ def _train(
     seconds |= history.seconds
     classifier.to(images_BCHW.device)
     return history, synthesis
-
-
-def _audit(
-    config: RunConfig,
-    settings: dict[str, Any],
-    data: Dataset,
-    chosen: Tensor,
-    classifier: Classifier,
-    autoencoder: Standardised | None,
-    synthesis: Synthesis,
-    say: Progress,
-) -> Audit:
-    """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
-    recipe, arm = config.recipe, parse_arm(config.arm)
-    return audit(
-        synthesis,
-        classifier,
-        autoencoder,
-        data,
-        chosen=chosen,
-        recipe=recipe,
-        split=config.evaluate,
-        build=lambda seed: classifier_for(settings, data, seed),
-        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
-        samples=recipe.samples,
-        seed=config.seed,
-        progress=lambda text: say("audit", 0, 0, text),
-    )
