@@ -21,6 +21,7 @@ from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.evaluation import measure
+from tsynd.runs.judge import judge_of
 from tsynd.runs.networks import autoencoder_for, classifier_for
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of, losses
@@ -290,15 +291,16 @@ def _audit(
 ) -> Audit:
     """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
     recipe, arm = config.recipe, parse_arm(config.arm)
+    say("audit", 0, 0, "judge")
+    judge = judge_of(settings, data, recipe, next(classifier.parameters()).device)
     return audit(
         synthesis,
         classifier,
         autoencoder,
         data,
         chosen=chosen,
-        recipe=recipe,
+        judge=judge,
         split=config.evaluate,
-        build=lambda seed: classifier_for(settings, data, seed),
         guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
         samples=recipe.samples,
         seed=config.seed,
