@@ -29,7 +29,12 @@ def judge_of(settings: dict[str, Any], data: Dataset, recipe: Recipe, device: to
     names = ("data_fingerprint", "size", "seed", "method_version")
     key = {name: settings[name] for name in names} | {name: getattr(recipe, name) for name in _READ}
     key |= {name: value for name, value in settings.items() if name.startswith(("classifier", "head"))}
-    key |= {"network": parse_arm(settings["arm"]).classifier, "torch": torch.__version__, "threads": torch.get_num_threads(), "device": device_name(device)}
+    key |= {
+        "network": parse_arm(settings["arm"]).classifier,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "device": device_name(device),
+    }
     path = cache_entry("judges", key).with_suffix(".safetensors")
     if path.exists():
         judge = classifier_for(settings, data, seed_for(settings["seed"], "judge"))
