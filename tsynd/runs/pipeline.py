@@ -20,6 +20,7 @@ from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.estimate import duration, estimate_seconds
 from tsynd.runs.evaluation import audit_run, measure
+from tsynd.runs.judge import judge_of
 from tsynd.runs.networks import classifier_for, clock, shared_path, trained_autoencoder
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of
@@ -162,9 +163,10 @@ def _run(
     elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
     if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
         with clock(seconds, "audit"):
-            build = partial(classifier_for, settings, data)
+            say("audit", 0, 0, "judge")
+            judge = judge_of(settings, data, config.recipe, device)
             say_audit = partial(say, "audit", 0, 0)
-            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, build, progress=say_audit)
+            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, judge, progress=say_audit)
     metrics["audit"] = seen.to_json() if seen else None
     if audited and report.answers:
         split = getattr(data, config.evaluate)
