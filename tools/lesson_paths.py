@@ -131,16 +131,19 @@ def needed(cells: list[NotebookNode], wanted: set[int]) -> set[int]:
     code = [position for position, cell in enumerate(cells) if cell.cell_type == "code"]
     facts = {position: _names(cells[position].source) for position in code}
     chosen = {position for position in code if "setup" in cells[position].metadata.get("tags", [])}
-    todo = [position for position in wanted if position in facts]
+    todo = [(position, position) for position in wanted if position in facts]
+    reached: dict[int, int] = {}  # a function may use what is defined below it, as long as that is before its call
     while todo:
-        at = todo.pop()
-        uses = facts[at][1]
-        for earlier in (position for position in code if position < at and position not in chosen | wanted):
+        at, call = todo.pop()
+        if reached.get(at, -1) >= call:
+            continue
+        reached[at] = call
+        for earlier in (position for position in code if position < call and position != at):
             if is_exercise(cells[earlier], TAG) or is_exercise(cells[earlier], TRANSFER):
                 continue
-            if (facts[earlier][0] | facts[earlier][2]) & uses:
+            if (facts[earlier][0] | facts[earlier][2]) & facts[at][1]:
                 chosen.add(earlier)
-                todo.append(earlier)
+                todo.append((earlier, call))
     return chosen - wanted
 
 
