@@ -134,7 +134,7 @@ def page(scenes: list[dict[str, Any]], tiles: Tensor) -> str:
         row, column = divmod(number, COLUMNS)
         sprite[28 * row : 28 * row + 28, 28 * column : 28 * column + 28] = tile
     file = io.BytesIO()
-    Image.fromarray(sprite).save(file, "WEBP", quality=88, method=6)
+    Image.fromarray(sprite).save(file, "WEBP", quality=62, method=6)
     filled = {
         "sprite": f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}",
         "columns": str(COLUMNS),
