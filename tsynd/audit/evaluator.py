@@ -127,7 +127,6 @@ class GroupEvaluator:
     ) -> Group:
         """What can be asked of any image. own_B: what is no neighbour of it among the codes of `data.train`."""
         several = self.data.multi_label
-        count = fitting(self.data.size)
         judged_BC = predict(
             lambda batch: log_probabilities(self.judge(batch).double(), several),
             images_BCHW,
@@ -180,7 +179,6 @@ class GroupEvaluator:
         real_BCHW = self.data.test.images[inside].float() / 255
         asked_about = {"real": real_BCHW}
         if (network := self.autoencoder) is not None:
-            count = fitting(self.data.size)
             copies_BCHW = predict(
                 lambda batch: network.decode(network.encode(batch)), real_BCHW, fitting(self.data.size), self.device
             )
