@@ -11,13 +11,15 @@ from typing import Any
 import confirmation
 import numpy as np
 import pytest
+from confirmation_page import waiting
 
 from tests.study.toy import few
 from tsynd.errors import TsyndError
 from tsynd.study.comparisons import MEAN, Difference
 from tsynd.study.plan import read_study
 from tsynd.study.statistics import Interval, resampled_images, two_way
-from tsynd.training import METHODS, parse_arm, recipe_for
+from tsynd.training import METHODS, parse_arm
+from tsynd.training.arms import recipe_for
 
 FROZEN = "0dd0d06943699de414b5bc7d0eae0ab5918b386d6a1410989b5dc178f026d043"
 PLAN = confirmation.registration()
@@ -44,7 +46,7 @@ def test_every_hypothesis_is_about_arms_of_the_first_tier() -> None:
 
 
 def test_until_it_is_run_the_page_says_that_it_waits() -> None:
-    assert confirmation.PAGE.read_text(encoding="utf-8") == confirmation.waiting(PLAN)
+    assert confirmation.PAGE.read_text(encoding="utf-8") == waiting(PLAN)
 
 
 def test_one_command_runs_reports_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

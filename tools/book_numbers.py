@@ -31,7 +31,8 @@ NO_PROSE = re.compile(
 # Names of versions, licences and papers, sizes of files and images, and the levels of intervals.
 NO_MEASUREMENT = re.compile(
     r"(?:Python|torch|CC BY|CC BY-NC|arXiv|[Vv]ersion|METHOD_VERSION|tsynd|Fig\.|Figure"
-    r"|[Ss]ection|[Cc]hapter|DOI|doi:?)\s*:?\s*\d[\w./]*"
+    r"|[Ss]ection|[Cc]hapter|DOI|doi:?)\s*:?\s*\[?\d[\w./]*"
+    r"|\b10\.\d{4,}(?:/\S*)?"  # a DOI
     rf"|{NUMBER}\s?(?:MB|GB|KB|px|pixels)\b|(?:95|100|50|0) ?%|\b0\.0\b",
 )
 TABLES = "**/*.md"

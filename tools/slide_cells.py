@@ -28,6 +28,7 @@ DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>\s*\n(.*?)\n\s*</deta
 SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z*`$\"“])")
 # A paragraph that is shown whole: a list, a table, a box, a displayed equation.
 WHOLE = re.compile(r"^(?:[-*] |\d+\. |\||>|\$\$)", re.MULTILINE)
+CAPTION = re.compile(r"\*(Figure \d[^*]+)\*\s*")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -45,10 +46,13 @@ class Slide:
 @cache
 def markdown() -> MarkdownIt:
     """Return the renderer; formulas become MathML, which a browser draws without a script."""
-    found = MarkdownIt("commonmark").enable("table")
-    return found.use(
-        dollarmath_plugin, renderer=lambda text, options: convert(text, display="block" if options["display_mode"] else "inline")
-    )
+    return MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, renderer=_formula)
+
+
+def _formula(text: str, options: dict[str, bool]) -> str:
+    """A formula as MathML. The converter does not know the command arg."""
+    known = re.sub(r"\\arg\b", r"\\operatorname{arg}", text)
+    return str(convert(known, display="block" if options["display_mode"] else "inline"))
 
 
 def render(text: str) -> str:
@@ -76,7 +80,11 @@ def slides(cells: Iterable[NotebookNode]) -> list[Slide]:
         if "objectives" in tags:
             found.append(Slide("What you can do afterwards", render(cell.source.partition("\n")[2]), kind="text"))
         elif cell.cell_type == "markdown":
-            for slide in _of_text(cell.source, title, OPEN in tags):
+            source = cell.source
+            if found and found[-1].kind == "figure" and (caption := CAPTION.match(source)):
+                found[-1].notes = caption[1]  # the point of the figure is for the lecturer to make
+                source = source[caption.end() :]
+            for slide in _of_text(source, title, OPEN in tags):
                 title = slide.title
                 found.append(slide)
         elif is_exercise(cell, TAG) or is_exercise(cell, TRANSFER):

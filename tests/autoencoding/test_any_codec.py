@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tsynd.autoencoding import AnyAutoencoder, Codec, train_autoencoder
-from tsynd.autoencoding.any_codec import adopt_autoencoder
+from tsynd.autoencoding import AnyAutoencoder, train_autoencoder
+from tsynd.autoencoding.any_codec import Codec, adopt_autoencoder
 from tsynd.classification import build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.autoencoding import Codec
-from tsynd.classification import Network
+from tsynd.autoencoding.any_codec import Codec
+from tsynd.classification.any_network import Network
 
 
 class DenseNet(nn.Module):

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.classification.nets import DenseNet, ResNet
-from tsynd.classification import AnyClassifier, Network, normalise_to
+from tsynd.classification import AnyClassifier, normalise_to
+from tsynd.classification.any_network import Network
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.training import Recipe, parse_arm, train_classifier
@@ -99,7 +100,7 @@ def test_weights_are_drawn_anew_as_the_factory_draws_them() -> None:
         fresh.conv1.weight.data.fill_(1.0)  # pretrained, say
         return Network(fresh)
 
-    classifier = AnyClassifier(rebuild(0), 1, 28, 2, rebuild=rebuild)
+    classifier: Any = AnyClassifier(rebuild(0), 1, 28, 2, rebuild=rebuild)
     first = classifier.network.fc.weight.clone()
     classifier.reinitialise(1)
     assert (classifier.network.conv1.weight == 1).all() and not torch.equal(classifier.network.fc.weight, first)

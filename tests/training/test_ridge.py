@@ -29,7 +29,12 @@ def test_it_learns_and_its_probabilities_mean_something() -> None:
 def test_left_out_predictions_are_those_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """With fixed features and one penalty, what is left out is predicted as by a fit without it."""
     seen: list[torch.Tensor] = []
-    monkeypatch.setattr(ridge, "classification_loss", lambda scores, *_, **__: seen.append(scores) or 0.0)
+
+    def remember(scores: torch.Tensor, *_: object, **__: object) -> float:
+        seen.append(scores)
+        return 0.0
+
+    monkeypatch.setattr(ridge, "classification_loss", remember)
     monkeypatch.setattr(ridge, "PENALTIES", [1.0])
     monkeypatch.setattr(ridge, "SCALES", [1.0])
     images, labels = IMAGES[:12], LABELS[:12]

@@ -18,9 +18,9 @@ from tsynd.audit.measures import (
 from tsynd.autoencoding.training import ssim
 from tsynd.classification import Classifier
 from tsynd.data import Dataset
-from tsynd.data.phantom import Factors, PhantomSplit, classify, subgroup
+from tsynd.data.phantom import Factors, classify, subgroup
 from tsynd.data.phantom.oracle import SIZE, oracle
-from tsynd.data.phantom.phantoms import withheld_in
+from tsynd.data.phantom.phantoms import PhantomSplit, withheld_in
 from tsynd.posterior import HeadDropout
 from tsynd.targeting import Autoencoder
 from tsynd.targeting.objectives import log_prob

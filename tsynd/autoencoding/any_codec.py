@@ -106,7 +106,8 @@ def adopt_autoencoder(
                 autoencoder.standardise(images_BCHW)
             _check_reconstruction(autoencoder, as_float(images_BCHW[:TRIED]))
     except TsyndError as error:
-        raise TsyndError(f"{factory}: {error}") from error
+        hint = "" if later else " (a network that is still to be trained: return Codec(module, train=True))"
+        raise TsyndError(f"{factory}: {error}{hint}") from error
     return autoencoder, codec.train
 
 
@@ -118,5 +119,5 @@ def _check_reconstruction(autoencoder: AnyAutoencoder, images_BCHW: Tensor) -> N
     if len(images_BCHW) > 1 and error >= spread:
         raise TsyndError(
             f"it reconstructs the training images worse than their mean does (squared error {error:.3g}, their variance is "
-            f"{spread:.3g}): name its weights, give the range of its images as value_range, or return Codec(module, train=True)"
+            f"{spread:.3g}): name its weights, or give the range of its images as value_range"
         )

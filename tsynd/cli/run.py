@@ -4,10 +4,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from tsynd.cli.plain import plain
 from tsynd.errors import TsyndError
 from tsynd.utils.safe_parsing import from_yaml
+
+
+class RunCommand(TyperCommand):
+    """`tsynd run`, whose help ends in the arms, a line for each."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the arms and the named methods, from where they are registered."""
+        from tsynd.training import ARMS, METHODS  # takes seconds to import: not for the help of other commands
+
+        for title, known in (("Arms, which combine with +", ARMS), ("Named methods", METHODS)):
+            with formatter.section(title):
+                formatter.write_dl([(name, each.what) for name, each in known.items()])
 
 
 def run(

@@ -9,7 +9,8 @@ import torch
 from tsynd.autoencoding.networks import KINDS
 from tsynd.classification.build import check_architecture
 from tsynd.errors import TsyndError, unknown
-from tsynd.training import Recipe, parse_arm, recipe_for
+from tsynd.training import Recipe, parse_arm
+from tsynd.training.arms import recipe_for
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.factories import FORMS, file_hash, find_factory, is_factory
 from tsynd.utils.rules import FLAG, check_fields, whole
@@ -164,7 +165,7 @@ class RunConfig:
 
     @property
     def recipe(self) -> Recipe:
-        """Every number of the training: the budget's, but for those that come with the arm, and `changes`."""
+        """The numbers of the training. They are the budget's, except for those that come with the arm or are in `changes`."""
         return replace(recipe_for(self.arm, BUDGETS[self.budget].recipe), **self._changed(Recipe))
 
     @property

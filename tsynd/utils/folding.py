@@ -31,4 +31,4 @@ def folded(network: Network) -> Network:
                 if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.track_running_stats:
                     container[place] = fuse_conv_bn_eval(convolution, norm)
                     container[place + 1] = nn.Identity()
-    return twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # a form unknown to its annotations
+    return twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form unknown to its annotations

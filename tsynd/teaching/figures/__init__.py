@@ -19,9 +19,8 @@ Parameters = ParamSpec("Parameters")
 
 def taught(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     """Draw a figure of a chapter in the house style, all its letters in one size that can be read on a phone."""
-    sizes: Any = dict.fromkeys(
-        ("font.size", "axes.titlesize", "figure.titlesize", "legend.fontsize", "figure.labelsize"), LETTERS
-    )
+    names = ("font.size", "axes.titlesize", "figure.titlesize", "figure.labelsize", "legend.fontsize")
+    sizes: Any = dict.fromkeys(names, LETTERS)
 
     @wraps(draw)
     def inner(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:

@@ -117,7 +117,7 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         for place, (name, codes_TD) in enumerate(paths[title].items()):
             steps = land.plane.shadow(codes_TD).numpy()
             axis.plot(*steps.T, color="white", linewidth=3.2, zorder=4)
-            style = {"color": COLOURS[1 + place], "marker": MARKERS[1 + place], "markeredgecolor": "white"}
+            style: Any = {"markeredgecolor": "white", **look(name, 1 + place)}
             axis.plot(*steps.T, label=name, linewidth=1.6, markersize=7, zorder=5, **style)
         axis.plot(0, 0, "o", color="black", markeredgecolor="white", markersize=7, zorder=6, label="z₀")
         axis.set(xlim=(-far, far), ylim=(-far, far), title=title, aspect="equal")
@@ -207,7 +207,7 @@ def curves(panels: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str) -> 
             axis.plot(values, label=name, color=COLOURS[number], marker=MARKERS[number], markersize=5)
         axis.set(xlabel="step", title=title)
         axis.yaxis.set_tick_params(labelleft=True)
-        axis.set_ylabel(ylabel)
+    figure.supylabel(ylabel)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return figure
 
@@ -224,7 +224,7 @@ def prices(searches: Mapping[str, Synthesis], changed: Mapping[str, Tensor], bou
         axis.axvline(bound, color="#555555", linestyle="--", linewidth=1, label="the guard's bound")
         axis.set(xlabel="fall of ln p(label) (nats)", title=name)
         axis.yaxis.set_tick_params(labelleft=True)
-        axis.set_ylabel("mutual information (nats)")
+    figure.supylabel("mutual information (nats)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=1, title="to the oracle:")
     return figure
 

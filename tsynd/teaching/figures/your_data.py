@@ -23,9 +23,8 @@ def final_report(metrics: Mapping[str, Any]) -> Figure:
     figure = Picture(figsize=(WIDTH, 0.36 * len(rows) + 1.0))
     axis = figure.subplots()
     for place, found in enumerate(rows.values()):
-        mean, low, high = (
-            sum(float(row[key] or 0) for row in found) / len(found) for key in ("balanced_accuracy", "low", "high")
-        )
+        keys = ("balanced_accuracy", "low", "high")
+        mean, low, high = (sum(float(row[key] or 0) for row in found) / len(found) for key in keys)
         kind = int(found[0]["section"] == "attacks")
         style: Any = {"color": COLOURS[kind], "marker": MARKERS[kind], "capsize": 3}
         axis.errorbar(mean, place, xerr=[[max(mean - low, 0)], [max(high - mean, 0)]], **style)
