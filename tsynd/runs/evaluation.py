@@ -67,11 +67,11 @@ def audit_run(
     classifier: Classifier,
     autoencoder: Standardised | None,
     synthesis: Synthesis,
-    build: Callable[[int], Classifier],
+    judge: Classifier,
     *,
     progress: Callable[[str], None] | None = None,
 ) -> Audit:
-    """Audit the synthetic images of a run, with a judge that is built like its classifier and trained by its recipe."""
+    """Audit the synthetic images of a run, with a judge of its classifier's kind (see `tsynd.runs.judge`)."""
     recipe, arm = config.recipe, parse_arm(config.arm)
     return audit(
         synthesis,
@@ -79,9 +79,8 @@ def audit_run(
         autoencoder,
         data,
         chosen=chosen,
-        recipe=recipe,
+        judge=judge,
         split=config.evaluate,
-        build=build,
         guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
         samples=recipe.samples,
         seed=config.seed,
