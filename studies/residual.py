@@ -3,9 +3,8 @@
     python studies/residual.py --out results/residual
 
 The networks that come with the package search from each of the images that they were trained on, lightly augmented, with and
-without
-the label guard. The judge is trained once, on the whole training split. `--out` gets `summary.json`, every measure of every
-group with its interval, and `table.md`.
+without the label guard. The judge is trained once, on the whole training split. `--out` gets `summary.json`, every measure of
+every group with its interval, and `table.md`.
 """
 
 import argparse

@@ -56,7 +56,7 @@ class Says(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         bright_B = (images_BCHW.mean(dim=(1, 2, 3)) > 0.5).to(images_BCHW.dtype)
-        return torch.stack([1 - bright_B, bright_B], 1)
+        return torch.stack([0.5 - bright_B, bright_B - 0.5], 1)
 
 
 def test_wilson_is_the_published_formula_and_holds_at_the_ends() -> None:

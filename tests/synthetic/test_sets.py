@@ -101,7 +101,7 @@ def test_the_card_says_how_its_arm_made_the_images(finished: Run, arm: str, word
     card = describe(other, synthesize(finished, 2), "")
     assert re.search(words, card["what"])
     assert ("is unsure" in card["what"]) == (arm in ("guarded+pixel", "sham"))
-    assert set(card["search"]) - {"objective", "arm", "radius", "steps", "means"} == parts
+    assert set(card["search"]) - {"objective", "arm", "radius", "decode", "steps", "means"} == parts
     assert card["search"]["guard"] == ({"weight": 3.0, "bound": 0.5, "hard": True} if arm == "guarded+pixel" else None)
     assert card["search"].get("pixel_eps") == (recipe["pixel_eps"] if arm == "guarded+pixel" else None)
 

@@ -1,6 +1,7 @@
 """Classifiers: ours, pretrained ones, and any network of yours behind one interface."""
 
 from tsynd.classification.any_network import AnyClassifier
+from tsynd.classification.any_network import Network as Network
 from tsynd.classification.build import build_classifier
 from tsynd.classification.losses import as_targets as as_targets
 from tsynd.classification.losses import classification_loss as classification_loss

@@ -14,6 +14,9 @@ def synthesize(
     count: Annotated[int, typer.Option(help="How many images.")],
     out: Annotated[Path, typer.Option(help="The .npz to write, in MedMNIST layout; its card goes beside it, as .json.")],
     png: Annotated[Path | None, typer.Option(help="Folder for one PNG an image, named by class and source.")] = None,
+    decode: Annotated[
+        str | None, typer.Option(help="image, or residual: the change on the real image. Default: as in the run.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of all that is drawn. Default: the run's.")] = None,
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
@@ -31,8 +34,11 @@ def synthesize(
     run = load_run(folder).to(find_device(device))
     with reporter(quiet) as progress:
         say = progress or (lambda stage, done, total, text: None)
-        made = synthesize_images(run, count, seed=seed, progress=lambda done: say("synthesize", done, count, "images"))
+        made = synthesize_images(
+            run, count, decode=decode, seed=seed, progress=lambda done: say("synthesize", done, count, "images")
+        )
     words = ["tsynd", "synthesize", "--run", str(folder), "--count", str(count), "--out", str(out)]
+    words += [] if decode is None else ["--decode", decode]
     words += [] if seed is None else ["--seed", str(seed)]
     card = describe(run, made, shlex.join(words))
     sets.write_set(out, made, card, png=png, force=force)

@@ -66,6 +66,7 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
             "objective": arm.objective,
             "arm": run.config["arm"],
             "radius": synthesis.radius,
+            "decode": synthesis.decode,
             "steps": synthesis.steps,
             **_parts(arm, recipe),
             "means": {name: round(column_B.double().mean().item(), 6) for name, column_B in columns.items()},

@@ -165,7 +165,7 @@ class RunConfig:
 
     @property
     def recipe(self) -> Recipe:
-        """Every number of the training: the budget's, but for those that come with the arm, and `changes`."""
+        """The numbers of the training. They are the budget's, except for those that come with the arm or are in `changes`."""
         return replace(recipe_for(self.arm, BUDGETS[self.budget].recipe), **self._changed(Recipe))
 
     @property

@@ -19,7 +19,14 @@ from tsynd.utils.validation import check_count, check_kind, check_seed
 __all__ = ["synthesize"]
 
 
-def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Callable[[int], None] | None = None) -> Synthesis:
+def synthesize(
+    run: Run,
+    count: int,
+    *,
+    decode: str | None = None,
+    seed: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Synthesis:
     """Make targeted images from a finished run, as its arm made them in training, but with its final classifier.
 
     Sources are the run's training images, drawn as its recipe says and lightly augmented; objective, guard and pixel step are the
@@ -29,17 +36,19 @@ def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Calla
     Args:
         run: a finished run whose arm has an autoencoder.
         count: how many images, at least 1.
+        decode: `image` or `residual` (see `tsynd.targeting.target`); as in the run's training by default.
         seed: of all that is drawn; the run's own by default.
         progress: called with the number of images made so far.
 
     Returns:
-        A `Synthesis` of `count` images on the CPU; `source_B` counts in `run.data.train`.
+        A `Synthesis` of `count` images on the CPU; `sources` counts in `run.data.train`.
 
     Raises:
         TsyndError: when the count is below 1, the seed negative or no whole number, or the run's arm searches for no images.
     """
     check_kind(Run, run=run)
     arm, recipe, autoencoder = parse_arm(run.config["arm"]), run.recipe, run.autoencoder
+    recipe = recipe if decode is None else replace(recipe, decode=decode)
     seed = run.config["seed"] if seed is None else seed
     check_count(1, count=count)
     check_seed(seed)

@@ -95,9 +95,8 @@ METHODS: dict[str, Method] = {
     "recommended+unlabelled": Method(
         "consistency+tsynd+mixup+trivialaugment", {"alignment": 1.0}, "for images without labels beside those with"
     ),
-    # Sohn et al. 2020, arXiv 2001.07685, with the numbers of its table 4: hard labels above .95, 7 unlabelled images for a
-    # labelled
-    # one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. Optimiser and steps are ours.
+    # Sohn et al. 2020, arXiv 2001.07685, with its published numbers: hard labels above .95, 7 unlabelled images for each
+    # labelled one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. The rest is ours.
     "fixmatch": Method(
         "consistency",
         {
@@ -126,16 +125,17 @@ METHODS: dict[str, Method] = {
 
 
 def expand(name: str) -> tuple[list[str], dict[str, Any]]:
-    """Return the parts of an arm, and the numbers of the recipe that come with it; a whole name counts before its parts.
+    """Return the parts of an arm, and the numbers of the recipe that come with it; a method's name counts before its parts.
 
     >>> expand("refined")
     (['guarded', 'mixup', 'trivialaugment'], {'share': 0.25, 'source_augmentation': 'trivialaugment'})
     """
     check_kind(str, arm=name)
-    found: list[str] = []
-    settings: dict[str, Any] = {}
-    for part in [name] if name in METHODS else name.split("+"):
-        method = METHODS.get(part, Method(part))
+    left, found, settings = name.split("+"), list[str](), dict[str, Any]()
+    while left:  # the longest name of a method that is spelt here, else one part
+        ends = [end for end in range(len(left), 0, -1) if "+".join(left[:end]) in METHODS]
+        taken, left = left[: (ends or [1])[0]], left[(ends or [1])[0] :]
+        method = METHODS.get("+".join(taken), Method(taken[0]))
         parts = method.parts.split("+")
         for each in parts:
             settings |= SETTINGS.get(each, {})
@@ -175,7 +175,7 @@ def parse_arm(name: str) -> Arm:
     if len(set(parts)) < len(parts):
         raise TsyndError(f"arm {name!r} names a part twice")
     if len(parts) == 1:
-        return ARMS[name]
+        return ARMS[parts[0]]
     arms = [ARMS[part] for part in parts]
     objectives = [arm.objective for arm in arms if arm.objective]
     if len(objectives) > 1:

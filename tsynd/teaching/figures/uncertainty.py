@@ -185,7 +185,7 @@ def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Fi
     """
     columns = min(2, len(images))
     rows = -(-len(images) // columns)
-    figure = Picture(figsize=(WIDTH, 3.2 * rows))
+    figure = Picture(figsize=(WIDTH, 3.7 * rows))
     axes = figure.subplots(rows, columns, squeeze=False)
     for number, (axis, (name, image_CHW)) in enumerate(zip(axes.flat, images.items(), strict=False)):
         axis.imshow(image_CHW[0].numpy(), cmap="gray", vmin=0, vmax=1)
