@@ -15,7 +15,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # One thread a process: two on a busy two-core machine can be several times slower.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install book test test-all test-deep test-units test-notebooks test-install test-gpu mutants bench notebooks artefacts lint clean
+.PHONY: help install book slides offline test test-all test-deep test-units test-notebooks test-install test-gpu mutants bench notebooks artefacts lint clean
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -37,14 +37,22 @@ $(READY): pyproject.toml constraints.txt
 	"$(PYTHON)" -m venv $(VENV)
 	@touch $(UNFINISHED)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --editable '.[book,dev]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[book,dev,pretrained]' --constraint constraints.txt
 	@mv $(UNFINISHED) $(READY)
 
 # From nothing each time: Sphinx repeats no warning for a page that it has already read.
 book: $(READY) ## build the book in _build/html, from the committed notebooks; every warning is an error
 	@rm -rf _build
 	$(BIN)/jupyter-book build . -W -n --keep-going
+	$(BIN)/python tools/slides.py
 	@echo "The book is built. Open file://$(CURDIR)/_build/html/index.html"
+
+slides: $(READY) ## the slides of every lesson in _build/html/slides, from the notebooks; PDFs too where there is a Chromium
+	$(BIN)/python tools/slides.py
+
+offline: book ## fill dist/offline for a USB stick: wheels, book, notebooks, data; then prove that it works without a network
+	$(BIN)/python tools/offline.py
+	$(BIN)/python tools/offline.py --check dist/offline
 
 test: test-units test-notebooks ## the unit tests, then every notebook: do its outputs still come out the same?
 

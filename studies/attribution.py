@@ -21,7 +21,7 @@ from shared import write_csv
 from torch import Tensor
 
 import tsynd
-from tsynd.data.phantom import PhantomSplit
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.robustness.attribution import METHODS, attribute, mass_inside, randomised
 from tsynd.runs import pipeline
 from tsynd.runs.config import RunConfig

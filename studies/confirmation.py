@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from confirmation_page import VARIABLE, page, waiting
 
 from tsynd.data.splits import proportional
 from tsynd.errors import TsyndError
 from tsynd.study.comparisons import Answers, Difference
-from tsynd.study.markdown import NAMES, signed
 from tsynd.study.plan import Study, Tier
 from tsynd.study.records import RUNS, read_records
 from tsynd.study.runner import run_study
@@ -36,7 +36,7 @@ from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.safe_parsing import open_npz
 
 HERE = Path(__file__).resolve().parent
-REGISTERED, PAGE, VARIABLE = HERE / "confirmation.yaml", HERE.parent / "book" / "confirmation.md", "TSYND_CONFIRMATION"
+REGISTERED, PAGE = HERE / "confirmation.yaml", HERE.parent / "book" / "confirmation.md"
 SPLITS = ("train", "val", "test")
 
 
@@ -207,91 +207,6 @@ def report(plan: Mapping[str, Any], out: Path) -> str:
     kept = ("hypothesis", "verdict", "p_holm", "ahead")
     write_json(out / "verdicts.json", [{name: row[name] for name in kept} | {"sets": len(row["sets"])} for row in verdicts])
     return page(plan, out, verdicts, lines)
-
-
-def head(plan: Mapping[str, Any]) -> list[str]:
-    """The beginning of the page: what was registered, and when."""
-    rows = [
-        f"| {each['name']} | {each['text']} | `{each['arm']}` − `{each['other']}` | {NAMES[each['primary']]} | "
-        + (", ".join(f"{NAMES[name]} {margin}" for name, margin in each["safety"].items()) or "none")
-        + " |"
-        for each in plan["hypotheses"]
-    ]
-    changed = [f"Amended on {each['date']}: {each['reason']}" for each in plan["amendments"]] or ["It has not been amended."]
-    return [
-        *("# The registered confirmation", ""),
-        "Every number elsewhere in this book comes from data sets that we knew when we chose our recipes. This page is for those "
-        "that we did not know. "
-        f"On {plan['registered']} we wrote down which hypotheses we would test, how each would be decided and what would refute "
-        "it, in `studies/confirmation.yaml`, before anybody here had seen the data. " + " ".join(changed),
-        *(
-            "",
-            "| hypothesis | in words | comparison | primary measure | safety: worse by at most |",
-            "|:--|:--|:--|:--|:--|",
-            *rows,
-            "",
-        ),
-        *("**How it is decided.** " + " ".join(plan["decision"].split()), ""),
-        *("**What it can see.** " + " ".join(plan["power"].split()), ""),
-        *("**What is cut if time is short.** " + " ".join(plan["cut"].split()), ""),
-    ]
-
-
-def waiting(plan: Mapping[str, Any]) -> str:
-    """The page before the confirmation has been run."""
-    command = f"{VARIABLE}=FOLDER python studies/confirmation.py --out results/confirmation --jobs 2 --hours 6"
-    told = (
-        f"The confirmation is registered, and it waits for its data: at least {plan['least_sets']} data sets that we have not "
-        "seen. One command runs it, decides it and writes this page:"
-    )
-    return "\n".join([*head(plan), "## Results", "", told, "", "```bash", command, "```", ""])
-
-
-def page(plan: Mapping[str, Any], out: Path, verdicts: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]) -> str:
-    """The page with what came out."""
-    told = yaml.safe_load((out / "sets.json").read_text(encoding="utf-8"))
-    parts = [*head(plan), "## Results", ""]
-    if len(told["sets"]) < plan["least_sets"]:
-        parts += [f"**{len(told['sets'])} data sets took part, and {plan['least_sets']} are needed: nothing is decided.**", ""]
-    for name, reason in told["refused"].items():
-        parts += [f"`{name}` did not take part: {reason}.", ""]
-    for each in told["cut"]:
-        parts += [
-            f"Tier {each['tier']} was cut: {each['expected_hours']} hours were expected, {each['left_hours']} were left.",
-            "",
-        ]
-    parts += [
-        "| hypothesis | verdict | primary difference (95 %) | from components | p (Holm) | sets ahead |",
-        "|:--|:--|:--|:--|--:|--:|",
-    ]
-    for row in verdicts:
-        each = row["difference"]
-        cells = (
-            ["not measured", ""]
-            if each is None
-            else [_said(each.found), f"{signed(each.components.low)} to {signed(each.components.high)}"]
-        )
-        parts.append(
-            f"| {row['hypothesis']} | **{row['verdict']}** | {cells[0]} | {cells[1]} | {row['p_holm']:.3f} "
-            f"| {row['ahead']} of {len(row['sets'])} |"
-        )
-    parts += [
-        "",
-        "## Every difference",
-        "",
-        "| tier | hypothesis | measure | data set | difference | seeds |",
-        "|:--|:--|:--|:--|:--|--:|",
-    ]
-    for line in lines:
-        said = f"{signed(line['mean'])} ({signed(line['low'])} to {signed(line['high'])})"
-        parts.append(
-            f"| {line['tier']} | {line['hypothesis']} | {NAMES[line['measure']]} | {line['set']} | {said} | {line['seeds']} |"
-        )
-    return "\n".join([*parts, ""])
-
-
-def _said(found: Any) -> str:
-    return f"{signed(found.mean)} ({signed(found.low)} to {signed(found.high)})"
 
 
 def main() -> int:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 import tsynd
 from tsynd.autoencoding import build_autoencoder, train_autoencoder
-from tsynd.data.phantom import PhantomSplit
 from tsynd.data.phantom.oracle import BLUR, UNITS, blur, oracle
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.data.phantom.rule import malignancy
 from tsynd.metrics.classification import accuracy, error_auroc
 from tsynd.training import Recipe

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.classification import Classifier, as_targets, build_classifier, classification_loss, normalise_to
-from tsynd.data.phantom import PhantomSplit, classify, render, subgroup
-from tsynd.data.phantom.phantoms import draw_split
+from tsynd.data.phantom import classify, render, subgroup
+from tsynd.data.phantom.phantoms import PhantomSplit, draw_split
 from tsynd.metrics.classification import balanced_accuracy
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import evaluate

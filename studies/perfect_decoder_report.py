@@ -145,7 +145,8 @@ def panel(axis: Axes, rows: list[dict[str, Any]], found: dict[str, Any], measure
     axis.axvline(0, color="#777777", linewidth=1, linestyle="--")
     for place, arm in enumerate(arms):
         values = [row[measure] - base[row["seed"]] for row in rows if row["arm"] == arm and row["seed"] in base]
-        part, style = found[f"{arm} - none"][measure], method_style(arm, arms)
+        part = found[f"{arm} - none"][measure]
+        style: Any = method_style(arm, arms)
         axis.plot(values, [place] * len(values), linestyle="none", alpha=0.45, markersize=5, **style)
         axis.plot([part["low"], part["high"]], [place - 0.25] * 2, color=style["color"], linewidth=2)
         axis.plot([part["mean"]], [place - 0.25], "|", color=style["color"], markersize=10, markeredgewidth=2)

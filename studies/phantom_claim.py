@@ -22,7 +22,7 @@ from shared import POSTERIORS, TRUNK_DROPOUT, interval, posteriors, read_csv, sp
 from torch import Tensor
 
 import tsynd
-from tsynd.data.phantom import PhantomSplit
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.data.phantom.rule import SUBGROUPS, malignancy
 from tsynd.errors import unknown
 from tsynd.metrics.classification import balanced_accuracy, error_auroc

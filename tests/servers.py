@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tsynd.utils.downloads import RetryPolicy
 
-QUICK = RetryPolicy(wait=0.01, connect=1.0, silence=0.2, poll=0.01, stale=0.5)
+QUICK = RetryPolicy(wait=0.01, connect=1.0, silence=0.2)
 
 
 class Server(ThreadingHTTPServer):

@@ -21,7 +21,7 @@ from tests.servers import QUICK, Server, running
 from tests.study.toy import few
 from tests.study.toy import results as study_results
 from tests.tools.test_run_notebooks import of_cells, write
-from tsynd.study import read_records
+from tsynd.study.records import read_records
 from tsynd.utils.downloads import download
 
 pytestmark = pytest.mark.deep

@@ -12,8 +12,9 @@ from renderer import SIZE, Renderer, codes
 
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.classification import build_classifier
-from tsynd.data.phantom import PhantomSplit, classify, subgroup
+from tsynd.data.phantom import classify, subgroup
 from tsynd.data.phantom.factors import LIMITS
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.targeting import target

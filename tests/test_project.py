@@ -18,7 +18,7 @@ import tsynd
 from tsynd.training import ARMS
 
 ROOT = Path(__file__).resolve().parent.parent
-CONDA_NAMES = {"pytorch": "torch"}
+CONDA_NAMES = {"pytorch": "torch", "gdcm": "python-gdcm"}
 NOT_FROM_PIP = {"python", "pip", "make"}
 NOT_OURS = {".git", ".venv", "_build", "vendor", "runs", "build", "dist"}
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cff", ".cfg", ".ipynb", ".html", ".css", ".svg", ".bib", ".json", ""}

@@ -32,6 +32,7 @@ NO_PROSE = re.compile(
 NO_MEASUREMENT = re.compile(
     r"(?:Python|torch|CC BY|CC BY-NC|arXiv|[Vv]ersion|METHOD_VERSION|tsynd|Fig\.|Figure"
     r"|[Ss]ection|[Cc]hapter|DOI|doi:?)\s*:?\s*\[?\d[\w./]*"
+    r"|\b10\.\d{4,}(?:/\S*)?"  # a DOI
     rf"|{NUMBER}\s?(?:MB|GB|KB|px|pixels)\b|(?:95|100|50|0) ?%|\b0\.0\b",
 )
 TABLES = "**/*.md"

@@ -42,7 +42,7 @@ def table(root: Path) -> str:
     )
     known = pd.read_csv(root / "results/main/report/differences.csv", dtype={"per_class": str})
     known = known[known["seeds"].eq(10) & known["measure"].isin(MEASURES) & known["data"].isin(SETS)]
-    known = known[known["arm"].isin(ARMS) & known["other"].isin(OTHERS)]
+    known = known[known["arm"].isin(ARMS) & known["other"].isin(OTHERS) & known["p"].notna()]
     keys = known[["arm", "other", "data", "per_class", "measure"]].astype(str).agg("|".join, axis=1)
     known = known.assign(order=keys.map(lambda key: hashlib.sha256(key.encode()).hexdigest())).drop_duplicates("order")
     chosen = known.sort_values("order").groupby("verdict", sort=False).head(OF_EACH)

@@ -66,8 +66,8 @@ def leaderboard(paths: Iterable[Path], measure: str = "pgd") -> str:
     ]
     head = f"| method | seeds | mean | {' | '.join(f'minus `{name}`' for name in controls)} |"
     rule = "|:--|--:|--:|" + ":--|" * len(controls)
-    what = f"{protocol['data']}, {protocol['per_class']} images of each class, budget {protocol['budget']}, on {protocol['evaluate']}"
-    said = "Differences are paired by seed; in brackets Student's 95 % interval over seeds, which is too narrow for other test images."
+    what = "{data}, {per_class} images of each class, budget {budget}, on {evaluate}".format_map(protocol)
+    said = "Differences are paired by seed; in brackets Student's 95 % interval over seeds, too narrow for other test images."
     return "\n".join([f"# Leaderboard: {title}", "", f"{what}. {said}", "", head, rule, *rows, ""])
 
 

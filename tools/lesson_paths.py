@@ -1,7 +1,7 @@
 """The lessons of `book/teaching/paths.yaml`: for each step the cells of a chapter that are run, in order, and none is missing.
 
-A step names a chapter, the headings of the sections that it shows (a few words of each are enough) and the exercises that it does. What
-these cells need from earlier ones, imports, data and functions, is found in their code and comes before them.
+A step names a chapter, the headings of the sections that it shows (a few words of each are enough) and the exercises that it
+does. What these cells need from earlier ones, imports, data and functions, is found in their code and comes before them.
 """
 
 import ast
@@ -131,16 +131,19 @@ def needed(cells: list[NotebookNode], wanted: set[int]) -> set[int]:
     code = [position for position, cell in enumerate(cells) if cell.cell_type == "code"]
     facts = {position: _names(cells[position].source) for position in code}
     chosen = {position for position in code if "setup" in cells[position].metadata.get("tags", [])}
-    todo = [position for position in wanted if position in facts]
+    todo = [(position, position) for position in wanted if position in facts]
+    reached: dict[int, int] = {}  # a function may use what is defined below it, as long as that is before its call
     while todo:
-        at = todo.pop()
-        uses = facts[at][1]
-        for earlier in (position for position in code if position < at and position not in chosen | wanted):
+        at, call = todo.pop()
+        if reached.get(at, -1) >= call:
+            continue
+        reached[at] = call
+        for earlier in (position for position in code if position < call and position != at):
             if is_exercise(cells[earlier], TAG) or is_exercise(cells[earlier], TRANSFER):
                 continue
-            if (facts[earlier][0] | facts[earlier][2]) & uses:
+            if (facts[earlier][0] | facts[earlier][2]) & facts[at][1]:
                 chosen.add(earlier)
-                todo.append(earlier)
+                todo.append((earlier, call))
     return chosen - wanted
 
 
@@ -169,3 +172,41 @@ def _changed(statement: ast.stmt) -> Iterator[str]:
                 yield name
             case ast.Subscript(ast.Name(name), ctx=ast.Store()) | ast.Attribute(ast.Name(name), ctx=ast.Store()):
                 yield name
+
+
+def syllabi(found: dict[str, Lesson]) -> str:
+    """The page of timetables, from the lessons."""
+    parts = [SYLLABI]
+    for lesson in found.values():
+        parts.append(f"## {lesson.title}: {lesson.minutes} minutes\n\n{ABOUT[lesson.name]}")
+        for day in dict.fromkeys(step.day for step in lesson.steps):
+            steps = [step for step in lesson.steps if step.day == day]
+            rows = "\n".join(f"| {step.minutes} | {step.what} | {_link(step, lesson)} |" for step in steps)
+            parts.append(
+                f"### {day}: {sum(step.minutes for step in steps)} minutes\n\n| minutes | what | from |\n|--:|:--|:--|\n{rows}"
+            )
+    return "\n\n".join(parts) + "\n"
+
+
+def _link(step: Step, lesson: Lesson) -> str:
+    """A link to what a step is taken from."""
+    if step.page:
+        return f"[{step.page.rpartition('/')[2]}](../{step.page}.md)"
+    return f"[{step.chapter.partition('_')[2] or step.chapter}](../../notebooks/{step.chapter}.ipynb)" if step.chapter else ""
+
+
+SYLLABI = """# Syllabi
+
+Three courses. Minutes include the exercises of a step and the running of its cells. Each course has time for questions, and for
+what takes longer than planned: do not fill it beforehand. Nothing is taught before what it needs.
+
+A course is a list of cells that run in this order, from the first to the last. What a step needs from earlier cells comes before
+it, so no class meets a name that was never defined; `make test-all` runs every course from end to end."""
+ABOUT = {
+    "two-hours": """One notebook, [the workshop](../../notebooks/workshop.ipynb), from top to bottom. Everybody opens it before
+the lesson begins, and runs its first cell.""",
+    "day": """The whole path once, with an exercise at each stop. Students open the notebooks in `notebooks/day/`: they hold the
+cells of this course, in this order, and each has a link to Colab at its top.""",
+    "week": """Five half-days of three hours, and a project ([](project.md)). Students open the notebooks in `notebooks/student/`
+and run all of their cells.""",
+}

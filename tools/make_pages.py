@@ -16,7 +16,7 @@ import run_facts
 from api_page import api_page
 from book_exercises import exercises
 from data_cards import data_cards
-from lesson_paths import lessons
+from lesson_paths import lessons, syllabi
 from nbformat import NotebookNode
 from results_page import results_page
 from student_notebooks import lesson_notebooks, student_notebooks
@@ -40,11 +40,13 @@ def pages(root: Path) -> dict[Path, str]:
     """The generated pages of a book, by path."""
     notebooks = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
     results = {root / "book" / "results.md": results_page(root)} if (root / "results/main/report").is_dir() else {}
+    courses = lessons(root)
     return (
         results
         | student_notebooks(notebooks)
-        | lesson_notebooks(notebooks, lessons(root).values())
+        | lesson_notebooks(notebooks, courses.values())
         | {
+            root / "book" / "teaching" / "syllabi.md": syllabi(courses),
             root / "book" / "api.md": api_page(notebooks, root),
             root / "book" / "objectives.md": objectives(notebooks),
             root / "book" / "facts.md": facts(notebooks),

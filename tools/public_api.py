@@ -25,7 +25,7 @@ MODULES = (
     "tsynd", "tsynd.data", "tsynd.data.quality", "tsynd.data.phantom", "tsynd.autoencoding", "tsynd.classification",
     "tsynd.uncertainty", "tsynd.posterior", "tsynd.targeting", "tsynd.augmentation", "tsynd.training", "tsynd.synthetic",
     "tsynd.audit", "tsynd.metrics.classification", "tsynd.robustness", "tsynd.robustness.attribution", "tsynd.runs.card",
-    "tsynd.study", "tsynd.study.statistics", "tsynd.pretrained", "tsynd.teaching", "tsynd.cli.diagnostics", "tsynd.errors",
+    "tsynd.study", "tsynd.study.statistics", "tsynd.pretrained", "tsynd.teaching", "tsynd.errors",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Pack a release: the built book and the notebooks, each as a zip, and the checksums of both.
+"""Pack a release: the built book with its slides, the notebooks, and the instructor's pack, each as a zip, and their checksums.
 
     make book
     python tools/release_archive.py v1.2.3 --out dist
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def archive(root: Path, version: str, out: Path) -> list[Path]:
-    """Write `tsynd-book-VERSION.zip`, `tsynd-notebooks-VERSION.zip` and `SHA256SUMS`.
+    """Write `tsynd-book-VERSION.zip`, `tsynd-notebooks-VERSION.zip`, `tsynd-instructor-VERSION.zip` and `SHA256SUMS`.
 
     Raises:
         ValueError: for what is no version, or when the book is not built.
@@ -47,13 +47,18 @@ def archive(root: Path, version: str, out: Path) -> list[Path]:
         raise ValueError(f"a version such as v1.2.3 is asked for, got {version!r}")
     if not (root / BUILT / "index.html").is_file():
         raise ValueError(f"{BUILT}/index.html is not there: run `make book` first")
-    listed = subprocess.run(["git", "ls-files", "notebooks"], cwd=root, capture_output=True, text=True, check=True).stdout
-    notebooks = [root / name for name in listed.splitlines() if name.endswith(".ipynb")]
+    if not (root / BUILT / "slides").is_dir():
+        raise ValueError(f"{BUILT}/slides is not there: run `make slides` first")
+    command = ["git", "ls-files", "notebooks", "instructor"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    notebooks = [root / name for name in listed if name.endswith(".ipynb")]
+    instructor = [root / name for name in listed if name.startswith("instructor/")]
     pages = [path for path in (root / BUILT).rglob("*") if path.is_file() and path.name != ".buildinfo"]
     out.mkdir(parents=True, exist_ok=True)
     written = [
         _zip(out / f"tsynd-book-{version}.zip", root / BUILT, pages),
         _zip(out / f"tsynd-notebooks-{version}.zip", root, notebooks),
+        _zip(out / f"tsynd-instructor-{version}.zip", root, instructor),
     ]
     sums = out / "SHA256SUMS"
     write_text(sums, "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in written))

@@ -1,7 +1,7 @@
 """Slides from the cells of a notebook: what a lecturer shows of them, and what she says.
 
-A section's lists, tables, boxes, equations and questions are shown, and of plain paragraphs how they begin; its whole text becomes the
-speaker's notes. Figures fill a slide. Short functions and short outputs are shown, all other code is not.
+A section's lists, tables, boxes, equations and questions are shown, and of plain paragraphs how they begin. The whole text
+becomes the speaker's notes. Figures fill a slide. Short functions and short outputs are shown, all other code is not.
 """
 
 import base64
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
+from itertools import zip_longest
 
 from book_exercises import OPEN, TAG, TRANSFER, is_exercise
 from latex2mathml.converter import convert
@@ -27,6 +28,7 @@ DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>\s*\n(.*?)\n\s*</deta
 SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z*`$\"“])")
 # A paragraph that is shown whole: a list, a table, a box, a displayed equation.
 WHOLE = re.compile(r"^(?:[-*] |\d+\. |\||>|\$\$)", re.MULTILINE)
+CAPTION = re.compile(r"\*(Figure \d[^*]+)\*\s*")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -44,10 +46,13 @@ class Slide:
 @cache
 def markdown() -> MarkdownIt:
     """Return the renderer; formulas become MathML, which a browser draws without a script."""
-    found = MarkdownIt("commonmark").enable("table")
-    return found.use(
-        dollarmath_plugin, renderer=lambda text, options: convert(text, display="block" if options["display_mode"] else "inline")
-    )
+    return MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, renderer=_formula)
+
+
+def _formula(text: str, options: dict[str, bool]) -> str:
+    """A formula as MathML. The converter does not know the command arg."""
+    known = re.sub(r"\\arg\b", r"\\operatorname{arg}", text)
+    return str(convert(known, display="block" if options["display_mode"] else "inline"))
 
 
 def render(text: str) -> str:
@@ -75,7 +80,11 @@ def slides(cells: Iterable[NotebookNode]) -> list[Slide]:
         if "objectives" in tags:
             found.append(Slide("What you can do afterwards", render(cell.source.partition("\n")[2]), kind="text"))
         elif cell.cell_type == "markdown":
-            for slide in _of_text(cell.source, title, OPEN in tags):
+            source = cell.source
+            if found and found[-1].kind == "figure" and (caption := CAPTION.match(source)):
+                found[-1].notes = caption[1]  # the point of the figure is for the lecturer to make
+                source = source[caption.end() :]
+            for slide in _of_text(source, title, OPEN in tags):
                 title = slide.title
                 found.append(slide)
         elif is_exercise(cell, TAG) or is_exercise(cell, TRANSFER):
@@ -87,14 +96,16 @@ def slides(cells: Iterable[NotebookNode]) -> list[Slide]:
 
 def _of_text(source: str, title: str, task: bool) -> Iterator[Slide]:
     """The slides of a Markdown cell: one or more for each of its sections, and one for each folded question."""
-    ends = [*(found.start() for found in HEADING.finditer(source)), len(source)]
-    parts = [("", source[: ends[0]]), *((source[a:b]) and (HEADING.match(source[a:b])[2], source[a:b].partition("\n")[2]) for a, b in zip(ends, ends[1:], strict=False))]  # type: ignore[index]  # fmt: skip
+    marks = list(HEADING.finditer(source))
+    parts = [("", source[: marks[0].start()] if marks else source)]
+    for mark, after in zip_longest(marks, marks[1:]):
+        parts.append((mark[2], source[mark.end() : after.start() if after else len(source)]))
     for head, text in parts:
         folded = DETAILS.findall(text)
         text = DETAILS.sub("", text).strip()
         here = head or title
         whole = task or head.startswith(("Exercise:", "Task:", "Open task:"))
-        if source.startswith("# ") and head == HEADING.match(source)[2]:  # type: ignore[index]
+        if marks and head and marks[0][1] == "#" and head == marks[0][2]:
             yield Slide(here, render(text), text, "title")
             continue
         if text:
@@ -167,7 +178,7 @@ def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
     for image in images:
         yield Slide(title, figure(image, alt), alt, "figure")
     if any(frames):
-        middle = [found[len(found) // 2] for found in frames if found][0]
+        middle = next(found[len(found) // 2] for found in frames if found)
         yield Slide(
             title, f'<div class="figure">{middle}</div>', "Move the slider in the notebook; here is its middle.", "figure"
         )

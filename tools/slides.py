@@ -1,4 +1,4 @@
-"""Make the slides of every lesson from the notebooks: one page to show in a browser, offline, and a PDF where there is a Chromium.
+"""Make the slides of every lesson from the notebooks: a page for a browser, offline, and a PDF where there is a Chromium.
 
     python tools/slides.py [--out _build/html/slides] [--only workshop] [--no-pdf | --check]
 
@@ -41,7 +41,7 @@ FOUND = """(() => {
       over.push(`${page.id}: ${slide.scrollWidth} x ${slide.scrollHeight} px on ${slide.clientWidth} x ${slide.clientHeight}`);
     if (LAPTOP) page.classList.remove('now');
   }
-  const wide = document.documentElement.scrollWidth > innerWidth + 1 ? [`the page is ${document.documentElement.scrollWidth} px wide`] : [];
+  const page = document.documentElement.scrollWidth, wide = page > innerWidth + 1 ? [`the page is ${page} px wide`] : [];
   return [...small, ...over, ...wide];
 })()"""
 

@@ -1,7 +1,7 @@
 """The students' notebooks: the book's own without outputs and solutions, with a link of their own to Colab, ready for nbgrader.
 
-They lie in `notebooks/student/` and, cut to a lesson's path, in a folder of the lesson's name; both are outside the book and its tests, are
-written by `make_pages.py`, and no one edits them.
+They lie in `notebooks/student/` and, cut to a lesson's path, in a folder of the lesson's name; both are outside the book and its
+tests, are written by `make_pages.py`, and no one edits them.
 """
 
 import ast
@@ -33,34 +33,28 @@ def student_notebooks(notebooks: dict[Path, NotebookNode]) -> dict[Path, str]:
 
 
 def lesson_notebooks(notebooks: dict[Path, NotebookNode], lessons: Iterable[Lesson]) -> dict[Path, str]:
-    """The notebooks of each lesson that takes a part of a chapter only, by path: the cells that it runs, and those that they need."""
+    """The notebooks of lessons that take a part of a chapter only, by path: the cells that are run, and what they need."""
     found = {}
     for lesson in lessons:
-        parts = {path: lesson.notebooks().get(path.stem, []) for path in notebooks}
-        if any(0 < len(cells) < len(notebooks[path].cells) - 2 for path, cells in parts.items()):
-            for path, cells in parts.items():
-                if cells:
-                    cut = copy.deepcopy(notebooks[path])
-                    chosen = sorted(
-                        {0, *cells, *(at for at, cell in enumerate(cut.cells) if "info" in cell.metadata.get("tags", []))}
-                    )
-                    cut.cells = [cut.cells[at] for at in chosen]
-                    cut.cells[
-                        0
-                    ].source += (
-                        f"\n\n> **{lesson.title}.** These are the cells of the chapter that this course runs, in their order."
-                    )
-                    name = f"notebooks/{lesson.name}/{path.name}"
-                    found[path.parent / lesson.name / path.name] = student_notebook(cut, name)
+        for path, notebook in notebooks.items():
+            cells = set(lesson.notebooks().get(path.stem, ()))
+            if not cells or len(cells) >= len(notebook.cells) - 2:  # nothing, or all but the title and the box below it
+                continue
+            cut = copy.deepcopy(notebook)
+            cells |= {0, *(at for at, cell in enumerate(cut.cells) if "info" in cell.metadata.get("tags", []))}
+            cut.cells = [cut.cells[at] for at in sorted(cells)]
+            cut.cells[0].source += f"\n\n> **{lesson.title}.** The cells of this chapter that the course runs, in their order."
+            target = path.parent / lesson.name / path.name
+            found[target] = student_notebook(cut, f"notebooks/{lesson.name}/{path.name}")
     return found
 
 
 def student_notebook(notebook: NotebookNode, address: str) -> str:
-    """A notebook with its stubs and hints, and nothing that gives an answer to an exercise away; `address` is its own in the repository.
+    """A notebook with its stubs and hints, and nothing that gives an answer away; `address`: where it will stand.
 
     The questions of "Check yourself" keep their reasons: they are folded, and nobody grades them. Each exercise becomes two cells
-    for nbgrader, one to answer in and a locked one that checks and gives the points; an open task gets a cell to write in, which a
-    teacher grades.
+    for nbgrader, one to answer in and a locked one that checks and gives the points; an open task gets a cell to write in, which
+    a teacher grades.
     """
     student = copy.deepcopy(notebook)
     checked = {each.cell - 1: each for each in exercises(notebook) + transfer_tasks(notebook)}

@@ -16,7 +16,8 @@ from tsynd.audit.controls import StartingAt, codes, searched_again, untrained
 from tsynd.audit.figures import cases, faces, table, words
 from tsynd.audit.measures import cycle_error, distance_to_subgroup, nearest_real, purity, typical_distance
 from tsynd.data import Split
-from tsynd.data.phantom import PhantomSplit, sample_factors, subgroup
+from tsynd.data.phantom import sample_factors, subgroup
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.errors import TsyndError
 from tsynd.metrics.intervals import bootstrap, effective, interval, wilson
 from tsynd.posterior import HeadDropout
@@ -55,7 +56,7 @@ class Says(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         bright_B = (images_BCHW.mean(dim=(1, 2, 3)) > 0.5).to(images_BCHW.dtype)
-        return torch.stack([1 - bright_B, bright_B], 1)
+        return torch.stack([0.5 - bright_B, bright_B - 0.5], 1)
 
 
 def test_wilson_is_the_published_formula_and_holds_at_the_ends() -> None:

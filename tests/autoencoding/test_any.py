@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.autoencoding.toys import IMAGES, LABELS, Toy, quickly, seeded, untouched
 from tsynd.autoencoding import AnyAutoencoder
@@ -149,3 +149,18 @@ def test_a_decoder_that_does_not_take_the_encoder_s_codes_is_refused_in_one_line
     with pytest.raises(TsyndError, match=r"decode does not take what encode gives, codes of shape \(12, 784\): ") as caught:
         AnyAutoencoder(encode, decode, IMAGES)
     assert "\n" not in str(caught.value)
+
+
+def test_callables_that_work_in_place_leave_images_and_codes_as_they_were() -> None:
+    images = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    given, net = images.clone(), nn.Sequential(nn.Flatten(), nn.Linear(256, 8))
+    back = nn.Sequential(nn.Linear(8, 256), nn.Sigmoid(), nn.Unflatten(1, (1, 16, 16)))
+    plain = AnyAutoencoder(lambda x: net((x - 0.5) / 0.25), lambda z: back(2 * z), images, networks=[net, back])
+    inside = AnyAutoencoder(lambda x: net(x.sub_(0.5).div_(0.25)), lambda z: back(z.mul_(2)), images, networks=[net, back])
+    codes = plain.encode(images)
+    kept = codes.clone()
+    torch.testing.assert_close(inside.encode(images), codes)
+    torch.testing.assert_close(inside.decode(codes), plain.decode(codes))
+    assert torch.equal(images, given) and torch.equal(codes, kept)
+    with pytest.raises(TsyndError, match="codes that are not finite"):
+        AnyAutoencoder(lambda x: net(x) / 0, back, images, networks=[net, back])

@@ -96,11 +96,12 @@ def test_one_image_in_batches_of_one_is_enough(kind: str) -> None:
 def test_terms_add_to_the_loss_by_their_weight() -> None:
     """The first step's loss is of the same reconstruction whatever the weights."""
     base = quickly(steps=1, edge_weight=0)[1][0]
+    none: dict[str, Any] = {"edge_weight": 0.0}
     for term, least in (("ssim_weight", 0.2), ("edge_weight", 0.05)):
-        once, twice = (quickly(steps=1, **{"edge_weight": 0.0} | {term: weight})[1][0] - base for weight in (1.0, 2.0))
+        once, twice = (quickly(steps=1, **none | {term: weight})[1][0] - base for weight in (1.0, 2.0))
         assert least < once < 2
         assert twice == pytest.approx(2 * once, rel=1e-5)
-    features = {"feature_weight": 3.0, "features": lambda images: images}
+    features: dict[str, Any] = {"feature_weight": 3.0, "features": lambda images: images}
     assert quickly(steps=1, edge_weight=0, **features)[1][0] == pytest.approx(4 * base, rel=1e-5)
 
 

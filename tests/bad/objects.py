@@ -33,10 +33,11 @@ from tsynd.study.runner import seconds_left
 from tsynd.synthetic import decisions, sets
 from tsynd.synthetic.review_widget import review
 from tsynd.targeting import Synthesis, remeasure, target
-from tsynd.training import History, parse_arm
+from tsynd.training import parse_arm
 from tsynd.training.arms import steps_of
 from tsynd.training.checkpoint import save_checkpoint
 from tsynd.training.source_sampling import choose_sources
+from tsynd.training.state import History
 from tsynd.uncertainty import log_probabilities
 
 MAPS = torch.rand(4, 8, 8, generator=torch.Generator().manual_seed(0))

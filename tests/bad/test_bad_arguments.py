@@ -23,7 +23,8 @@ from tests.bad.objects import AUTOATTACK, OBJECTS, STUDY, synthesis
 from tests.bad.restated import restated
 from tsynd import robustness
 from tsynd.errors import TsyndError
-from tsynd.study import read_records, read_study, run_study, write_report
+from tsynd.study import read_study, run_study, write_report
+from tsynd.study.records import read_records
 from tsynd.synthetic.decisions import read_review
 from tsynd.synthetic.sets import read_set
 from tsynd.training.checkpoint import load_checkpoint

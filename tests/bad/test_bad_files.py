@@ -30,9 +30,9 @@ from tests.bad.mutations import (
 )
 from tsynd.data.quality import check
 from tsynd.errors import TsyndError
-from tsynd.study import read_records, read_study
+from tsynd.study import read_study
 from tsynd.study.comparisons import Answers
-from tsynd.study.records import check_study
+from tsynd.study.records import check_study, read_records
 from tsynd.synthetic.decisions import read_review
 from tsynd.synthetic.sets import given_images, origin, read_set, source_data
 from tsynd.targeting.synthesis import COLUMNS

@@ -43,7 +43,7 @@ def test_a_wrong_value_is_refused_in_one_line(place: str, value: Callable[..., A
         assert len(str(caught.value).splitlines()) == 1 and restated(wrong, str(caught.value)), str(caught.value)
 
 
-@pytest.mark.parametrize("value", {each[1] for each in FOUND}, ids=lambda value: value.__qualname__)
+@pytest.mark.parametrize("value", list(dict.fromkeys(each[1] for each in FOUND)), ids=lambda value: value.__qualname__)
 def test_the_rules_are_asked(value: Callable[..., Any]) -> None:
     """A function asks them before it runs, a dataclass when it is made."""
     name, (rule, _) = next(iter(rules(value).items()))

@@ -1,6 +1,7 @@
 """Images of another precision than the network are converted where it is asked, and refused where it is trained."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ def test_an_attack_moves_in_single_precision_or_wider_whatever_the_network_is(ki
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
 def test_a_narrow_network_is_as_robust_as_a_wide_one(kind: torch.dtype) -> None:
     labels = NETWORK(IMAGES).argmax(dim=1)
-    options = {"draws": 1, "corruptions": (), "eps": (0.0, 0.2 / 255, 8 / 255), "attack_steps": 40}
+    options: dict[str, Any] = {"draws": 1, "corruptions": (), "eps": (0.0, 0.2 / 255, 8 / 255), "attack_steps": 40}
     reports = [robustness.evaluate(NETWORK.to(each), IMAGES, labels, "binary", **options) for each in (kind, torch.float32)]
     assert reports[0]["attacks"]["pgd"] == reports[1]["attacks"]["pgd"]
 

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.patience import finish
 from tsynd import cli
 from tsynd.errors import TsyndError
+from tsynd.training import ARMS, METHODS
 
 TINY = ["--data", "phantom:count=30", "--per-class", "20", "--budget", "smoke", "--device", "cpu"]
 
@@ -95,7 +96,10 @@ def test_version_and_help_are_quick_to_ask_for() -> None:
     import tsynd as package
 
     assert tsynd("--version").stdout.strip() == package.__version__
-    assert "--per-class" in tsynd("run", "--help").stdout
+    told = tsynd("run", "--help").stdout
+    assert "--per-class" in told
+    known = {name: each.what for kind in (ARMS, METHODS) for name, each in kind.items()}
+    assert all(what and f"  {name} " in told and what.split()[0] in told for name, what in known.items())
     assert tsynd("run").returncode == 2
 
 

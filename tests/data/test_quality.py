@@ -63,6 +63,7 @@ def test_every_defect_by_name(clean: Path, capsys: pytest.CaptureFixture[str]) -
         "empty class": [()],
         "unreadable": [("train/cat/cut.png",), ("train/cat/zero.jpg",)],
         "wrong ending": [("train/cat/wrong.jpg",), ("train/cat/lost.dat",)],
+        "passed over": [("train/cat/lost.dat",)],
         "exact duplicates across splits": [("train/cat/copy.tif", "test/dog/1.png")],
         "constant": [("train/cat/flat.png",)],
         "near duplicates": [("train/cat/1.png", "train/cat/near.jpg")],
@@ -70,9 +71,9 @@ def test_every_defect_by_name(clean: Path, capsys: pytest.CaptureFixture[str]) -
     assert cli.check(str(clean)) == 1
     shown = capsys.readouterr().out
     assert "train/cat/copy.tif = test/dog/1.png (in train and test) (with labels cat and dog)" in shown
-    assert shown.splitlines()[-1] == "findings: 8"
+    assert shown.splitlines()[-1] == "findings: 9"
     assert cli.check(str(clean), as_json=True) == 1
-    assert len(json.loads(capsys.readouterr().out)["findings"]) == 8
+    assert len(json.loads(capsys.readouterr().out)["findings"]) == 9
 
 
 def test_groups_and_rows_of_a_table(clean: Path) -> None:

@@ -17,15 +17,18 @@ from tsynd.errors import TsyndError
 from tsynd.runs import config as configuration
 from tsynd.runs import pipeline
 from tsynd.runs.config import Budget, Evaluation, RunConfig
+from tsynd.runs.folder import LOCK
 from tsynd.runs.run import Run
 from tsynd.training import Recipe
 from tsynd.utils.atomic_files import write_npz
 from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.locks import at_once
 from tsynd.utils.tensor_files import read_tensors, write_tensors
 
 SECTIONS = {
     "schema", "config", "split", "n", "clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "synthesis",
     "audit", "conditions", "subgroups", "seconds", "versions", "device", "method_version", "positive_class", "weights_hash",
+    "intervals", "by_class", "verdicts",
 }  # fmt: skip
 STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report"}
 DATA = "phantom:count=30"
@@ -64,7 +67,8 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
     finished = run(tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        "config.json", "metrics.json", "autoencoder.safetensors", "classifier.safetensors", "synthetic.npz", "report.html"
+        "config.json", "metrics.json", "autoencoder.safetensors", "classifier.safetensors", "synthetic.npz", "report.html",
+        "predictions.csv", "splits.csv", LOCK,
     }  # fmt: skip
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert set(metrics) == SECTIONS
@@ -84,7 +88,7 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
         assert {"mutual_information_before", "mutual_information_after"} <= set(synthetic.files)
     report = (tmp_path / "run" / "report.html").read_text()
     assert "http" not in report.replace("http://www.w3.org", "")
-    assert report.count('alt="') == report.count("<img") == 6
+    assert report.count('alt="') == report.count("<img") == 7
 
 
 def test_subgroups_of_phantoms_are_reported() -> None:
@@ -246,6 +250,16 @@ def test_a_finished_run_and_foreign_files_are_safe(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "precious"
 
 
+def test_a_folder_that_another_run_writes_is_refused_even_with_force(tmp_path: Path) -> None:
+    run(tmp_path / "run", "none")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    written = pytest.raises(TsyndError, match="a run is being written there now: wait")
+    with at_once(tmp_path / "run" / LOCK), written:
+        run(tmp_path / "run", "none", force=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.name != LOCK} == before
+    run(tmp_path / "run", "none", force=True)
+
+
 def test_a_folder_that_is_no_run_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(TsyndError, match="not empty and holds no run"):
@@ -299,3 +313,16 @@ def test_bad_configurations_are_refused(settings: dict[str, Any], message: str) 
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(TsyndError, match="device 'gpu' cannot be used here"):
         tsynd.run(RunConfig(DATA, budget="smoke", device="gpu"))
+
+
+def test_runs_share_their_judge_and_a_damaged_one_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
+    first = run(None).metrics["audit"]
+    (kept,) = (tmp_path / "cache" / "judges").iterdir()
+    monkeypatch.setattr("tsynd.runs.judge.train_judge", lambda *_, **__: pytest.fail("trained again"))
+    assert run(None).metrics["audit"] == first
+    assert run(None, "tsynd").metrics["audit"]["judge"] == first["judge"]
+    kept.write_bytes(b"cut off")
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        run(None)
+    assert not kept.exists()

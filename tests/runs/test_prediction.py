@@ -9,8 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+import tsynd
 from tsynd.data.dataset import Dataset, Split
 from tsynd.errors import TsyndError
+from tsynd.runs.config import RunConfig
 from tsynd.runs.prediction import predict, write_predictions
 from tsynd.runs.run import Run
 from tsynd.utils.atomic_files import write_npz
@@ -55,7 +57,13 @@ def test_the_table_has_each_image_and_the_accuracy_that_was_measured(folder: Pat
     assert [int(row["label"]) for row in test] == finished.data.test.labels.tolist()
     right = np.mean([row["predicted"] == row["label"] for row in test])
     assert right == pytest.approx(finished.metrics["clean"]["accuracy"])
-    assert float(test[0]["probability_0"]) + float(test[0]["probability_1"]) == pytest.approx(1, abs=1e-5)
+    chances = [f"probability_{name}" for name in finished.data.classes]
+    assert sum(float(test[0][name]) for name in chances) == pytest.approx(1, abs=1e-5)
+    written = table(folder / "predictions.csv")
+    assert written == test  # what the run itself wrote of the split that it was evaluated on
+    roc_auc_score = pytest.importorskip("sklearn.metrics").roc_auc_score
+    score = [float(row[chances[1]]) for row in written]
+    assert roc_auc_score([int(row["label"]) for row in written], score) == pytest.approx(finished.metrics["clean"]["auroc"])
     assert test[0]["predicted_name"] in finished.data.classes
 
 
@@ -67,7 +75,7 @@ def test_any_folder_is_read_and_labels_are_known_where_folders_are_classes(finis
     assert write_predictions(tmp_path / "p.csv", finished, str(tmp_path / "own"), batch_size=2) == 3
     found = [(row["split"], row["image"], row["label"], row["label_name"]) for row in table(tmp_path / "p.csv")]
     assert found == [("", "cases/a.png", "", ""), ("", "loose.png", "", ""), ("test", f"test/{name}/b.png", "1", name)]
-    chances = [row["probability_0"] for row in table(tmp_path / "p.csv")]
+    chances = [row[f"probability_{name}"] for row in table(tmp_path / "p.csv")]
     assert len(set(chances)) == 1  # the same image
 
 
@@ -85,6 +93,27 @@ def test_labels_are_known_where_the_classes_are_the_run_s(
     write_predictions(tmp_path / "p.csv", finished, "x")
     expected = {("0", finished.data.classes[0]), ("1", finished.data.classes[1])} if known else {("", "")}
     assert {(row["label"], row["label_name"]) for row in table(tmp_path / "p.csv")} == expected
+
+
+def test_a_run_s_own_files_say_where_each_image_went(tmp_path: Path) -> None:
+    for number in range(60):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 20), dtype=np.uint8)
+        save(tmp_path / "own" / ("cat", "dog")[number % 2] / f"patient {number // 4}" / f"{number}.png", pixels)
+    config = RunConfig(str(tmp_path / "own"), arm="none", budget="smoke", per_class=8, device="cpu")
+    run = tsynd.run(config, tmp_path / "run")
+    rows = {row["image"]: row for row in table(tmp_path / "run" / "splits.csv")}
+    assert len(rows) == 60 and sum(int(row["trained"]) for row in rows.values()) == len(run.chosen)
+    assert all(row["group"] == f"patient {int(Path(name).stem) // 4}" for name, row in rows.items())
+    assert all(row["label_name"] == name.partition("/")[0] for name, row in rows.items())
+    evaluated = table(tmp_path / "run" / "predictions.csv")
+    assert {row["image"] for row in evaluated} == {name for name, row in rows.items() if row["split"] == "test"}
+    assert write_predictions(tmp_path / "all.csv", run, config.data) == 60
+    found = {row["image"]: row for row in table(tmp_path / "all.csv")}
+    assert all((found[name]["split"], found[name]["group"]) == (row["split"], row["group"]) for name, row in rows.items())
+    one = next(iter(rows))
+    assert write_predictions(tmp_path / "one.csv", run, str(tmp_path / "own" / one)) == 1
+    (row,) = table(tmp_path / "one.csv")
+    assert row["image"] == Path(one).name and row["probability_cat"] == found[one]["probability_cat"]
 
 
 def test_images_in_double_precision_give_the_same(finished: Run) -> None:

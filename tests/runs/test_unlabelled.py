@@ -36,6 +36,7 @@ def test_the_rest_of_the_training_split_takes_part_and_is_what_searches_start_fr
     again = load_run(out)
     assert again.recipe.decode == "residual" and again.synthesis is not None and again.synthesis.decode == "residual"
     made = synthesize(again, 3)
+    assert synthesize(again, 3, decode="image").decode == "image"
     assert made.decode == "residual" and torch.isin(made.sources, finished.chosen).all()  # a set to keep has real labels
 
 

@@ -14,7 +14,8 @@ import torch
 from tests.study.toy import pretend, study
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.runs.config import RunConfig
-from tsynd.study import read_records, run_study
+from tsynd.study import run_study
+from tsynd.study.records import read_records
 from tsynd.study.runner import seconds_left
 from tsynd.study.table import COLUMNS
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from tsynd.runs.config import RunConfig
-from tsynd.study import read_records, worker
+from tsynd.study import worker
 from tsynd.study.plan import Study, Tier
+from tsynd.study.records import read_records
 
 
 def study(**changed: Any) -> Study:

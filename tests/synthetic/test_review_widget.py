@@ -35,6 +35,32 @@ def test_keys_decide_and_the_csv_follows(images: Synthesis, finished: Run, tmp_p
     assert read_review(out, images)[2].decision == "accept"
 
 
+def test_no_key_changes_a_decision_by_itself(images: Synthesis, tmp_path: Path) -> None:
+    """`a` at the end of a review once stepped over images that were decided, and accepted them."""
+    widget = review(images, tmp_path / "r.csv")
+    widget.field.value = "rrr"
+    widget.go(0)
+    widget.field.value = "r"  # decided so already: on to the one that is left
+    assert widget.at == 3
+    widget.field.value = "a"
+    made = [made.decision for _, made in sorted(read_review(tmp_path / "r.csv", images).items())]
+    assert made == ["reject", "reject", "reject", "accept"] and "all images are reviewed" in widget._state.value
+    for typed in ("aaaa", "n", "a"):
+        widget.field.value = typed
+    assert [one.decision for _, one in sorted(read_review(tmp_path / "r.csv", images).items())] == made
+    widget.go(1)
+    widget.field.value = "a"
+    assert widget.decisions[1].decision == "reject" and "the same key again changes that decision" in widget._state.value
+    widget.field.value = "."
+    widget.field.value = ","
+    widget.field.value = "a"  # asked anew: something came between
+    assert widget.decisions[1].decision == "reject"
+    widget.field.value = "a"
+    assert widget.decisions[1].decision == "accept"
+    widget.field.value = "u"
+    assert widget.decisions[1].decision == "reject" and widget.at == 1
+
+
 def test_buttons_move_and_the_ends_are_ends(images: Synthesis) -> None:
     widget = review(images)
     for name, at in (("back", 0), ("next", 1), ("accept", 2), ("reject", 3), ("next", 3), ("open", 0), ("undo", 2)):

@@ -67,7 +67,7 @@ def test_displacement_is_equal_in_both_spaces(space: str, radius: float, objecti
     ("settings", "message"),
     [
         ({"displacement": 0.01}, "needs decode='residual' or space='pixel'"),
-        ({"displacement": -0.01, "decode": "residual"}, "displacement must be above 0 and at most 1, got -0.01"),
+        ({"displacement": -0.01, "decode": "residual"}, r"displacement must be in \(0, 1\], got -0.01"),
         ({"decode": "residul"}, "did you mean 'residual'"),
     ],
 )

@@ -59,21 +59,29 @@ def test_an_issue_template_has_what_github_asks_for(path: Path) -> None:
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     root = tmp_path / "project"
-    for name in ("_build/html/index.html", "_build/html/.buildinfo", "notebooks/00_first.ipynb", "notebooks/untracked.ipynb"):
+    for name in (
+        "_build/html/index.html",
+        "_build/html/.buildinfo",
+        "notebooks/00_first.ipynb",
+        "notebooks/untracked.ipynb",
+        "_build/html/slides/a.html",
+        "instructor/exam.md",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    subprocess.run(["git", "add", "notebooks/00_first.ipynb"], cwd=root, check=True)
+    subprocess.run(["git", "add", "notebooks/00_first.ipynb", "instructor"], cwd=root, check=True)
     return root
 
 
 def test_a_release_holds_the_book_and_the_tracked_notebooks_with_their_checksums(built: Path, tmp_path: Path) -> None:
-    book, notebooks, sums = archive(built, "v1.2.3", tmp_path / "dist")
+    book, notebooks, instructor, sums = archive(built, "v1.2.3", tmp_path / "dist")
     assert (book.name, notebooks.name) == ("tsynd-book-v1.2.3.zip", "tsynd-notebooks-v1.2.3.zip")
-    assert zipfile.ZipFile(book).namelist() == ["index.html"]
+    assert zipfile.ZipFile(book).namelist() == ["index.html", "slides/a.html"]
+    assert zipfile.ZipFile(instructor).namelist() == ["instructor/exam.md"]
     assert zipfile.ZipFile(notebooks).read("notebooks/00_first.ipynb") == b"notebooks/00_first.ipynb"
     assert zipfile.ZipFile(notebooks).namelist() == ["notebooks/00_first.ipynb"]
-    for line, path in zip(sums.read_text().splitlines(), (book, notebooks), strict=True):
+    for line, path in zip(sums.read_text().splitlines(), (book, notebooks, instructor), strict=True):
         assert line == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
 
 
@@ -87,6 +95,10 @@ def test_the_same_files_give_the_same_archives(built: Path, tmp_path: Path) -> N
 def test_what_cannot_be_released(built: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a version such as v1\.2\.3 is asked for, got '1\.2'"):
         archive(built, "1.2", tmp_path)
+    (built / "_build/html/slides/a.html").unlink()
+    (built / "_build/html/slides").rmdir()
+    with pytest.raises(ValueError, match="run `make slides` first"):
+        archive(built, "v1.2.3", tmp_path)
     (built / "_build/html/index.html").unlink()
     with pytest.raises(ValueError, match="run `make book` first"):
         archive(built, "v1.2.3", tmp_path)

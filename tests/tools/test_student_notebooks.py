@@ -10,9 +10,10 @@ import front_matter
 import nbformat
 import pytest
 import yaml
-from book_exercises import exercises
+from book_exercises import exercises, transfer_tasks
+from lesson_paths import lessons
 from set_repository import set_repository
-from student_notebooks import FOLDER, student_notebook
+from student_notebooks import FOLDER, lesson_notebooks, student_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -25,20 +26,65 @@ def test_a_student_has_every_stub_and_hint_and_no_solution(path: Path) -> None:
     original = nbformat.read(path, as_version=4)
     student = nbformat.read(path.parent / FOLDER / path.name, as_version=4)
     text = "\n".join(cell.source for cell in student.cells)
-    mine = exercises(student)
-    assert [(each.title, each.stub, each.hint) for each in mine] == [
-        (each.title, each.stub, each.hint) for each in exercises(original)
-    ]
-    assert len(mine) >= 3
-    assert all(not each.solution for each in mine)
-    assert all(each.solution not in text for each in exercises(original))
+    asked = exercises(original) + transfer_tasks(original)
+    assert len(asked) >= 3
+    for each in asked:
+        stub, _, call = each.stub.rpartition("\n")
+        assert stub.rstrip() in text
+        assert call in text
+        assert each.hint in text
+        assert not each.solution or each.solution not in text
+    assert "<summary>Solution</summary>" not in text
     assert all(not cell.outputs and cell.execution_count is None for cell in student.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*/*.ipynb")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_metadata_is_what_nbgrader_asks_for(path: Path) -> None:
+    """Its schema, version 3, and the rules beyond it: ids once, points where it grades, Markdown graded and written."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if "nbgrader" in cell.metadata]
+    ids = [cell.metadata.nbgrader.grade_id for cell in cells]
+    assert len(ids) == len(set(ids))
+    for cell in cells:
+        facts = cell.metadata.nbgrader
+        assert set(facts) <= {"schema_version", "grade", "locked", "solution", "task", "grade_id", "points"}
+        assert (facts.schema_version, facts.task) == (3, False)
+        assert re.fullmatch(r"[a-zA-Z0-9_\-]+", facts.grade_id)
+        assert ("points" in facts) == facts.grade
+        if cell.cell_type == "markdown":
+            assert facts.grade and facts.solution and not facts.locked
+    checks = [cell for cell in cells if cell.metadata.nbgrader.locked]
+    answers = [cell for cell in cells if cell.cell_type == "code" and not cell.metadata.nbgrader.locked]
+    assert len(checks) == len(answers) >= (path.parent.name == FOLDER)
+    for cell in checks:
+        points = cell.metadata.nbgrader.points
+        assert cell.source.splitlines()[-1] == f"{points} * bool(verdict)  # points"
+
+
+def test_nbgraders_points_follow_the_verdict() -> None:
+    """Partial credit is the value of the last line of a check: 0 for a stub, all points for a solution."""
+    student = nbformat.read(ROOT / "notebooks" / FOLDER / "00_quickstart.ipynb", as_version=4)
+    check = next(cell for cell in student.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "judge-one-run-check")
+    original = nbformat.read(ROOT / "notebooks/00_quickstart.ipynb", as_version=4)
+    (task,) = (each for each in exercises(original) if each.checker == "judge_one_run")
+    for code, points in ((task.stub.rpartition("\n")[0], 0), (task.solution, 2)):
+        names: dict[str, object] = {}
+        exec(f"from tsynd.teaching import exercises\n{code}", names)
+        *first, last = check.source.splitlines()
+        exec("\n".join(first), names)
+        assert eval(last, names) == points
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_committed_notebook_is_the_generated_one(path: Path) -> None:
-    text = student_notebook(nbformat.read(path, as_version=4), path.name)
+    text = student_notebook(nbformat.read(path, as_version=4), f"notebooks/{FOLDER}/{path.name}")
     assert (path.parent / FOLDER / path.name).read_text(encoding="utf-8") == text
+
+
+def test_the_notebooks_of_the_day_are_the_generated_ones() -> None:
+    found = lesson_notebooks({path: nbformat.read(path, as_version=4) for path in NOTEBOOKS}, lessons(ROOT).values())
+    assert set(found) == set(ROOT.glob("notebooks/day/*.ipynb"))
+    for path, text in found.items():
+        assert path.read_text(encoding="utf-8") == text, path.name
 
 
 def addresses(folder: Path) -> set[tuple[str, str, str]]:
@@ -69,7 +115,7 @@ def copied(folder: Path) -> Path:
 def test_another_repository_is_named_everywhere(tmp_path: Path) -> None:
     root = copied(tmp_path)
     changed = set_repository(root, "someone/a.fork", "course-2027")
-    assert len(changed) == 2 * len(NOTEBOOKS) + 1
+    assert len(changed) == len(list(ROOT.glob("notebooks/**/*.ipynb"))) + 1
     assert yaml.safe_load((root / "_config.yml").read_text())["repository"] == {
         "url": "https://github.com/someone/a.fork",
         "path_to_book": "",

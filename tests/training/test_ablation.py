@@ -15,8 +15,8 @@ from tsynd.posterior import Ensemble, HeadDropout
 from tsynd.runs.config import RunConfig
 from tsynd.runs.pipeline import run
 from tsynd.targeting import Synthesis
-from tsynd.training import History, Recipe, parse_arm, train_classifier
-from tsynd.training.state import State
+from tsynd.training import Recipe, parse_arm, train_classifier
+from tsynd.training.state import History, State
 from tsynd.utils.tensor_files import weights_hash
 
 QUICK = Recipe(steps=12, batch_size=8, refresh_every=3, refresh_count=6, capacity=12, samples=8, ascent_steps=2)

@@ -16,9 +16,11 @@ from tsynd.data import Dataset, Split
 from tsynd.data.image_folder.unlabelled import unlabelled_images
 from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
-from tsynd.training import ARMS, METHODS, Arm, History, Recipe, parse_arm, recipe_for, train_classifier
+from tsynd.training import ARMS, METHODS, Recipe, parse_arm, train_classifier
+from tsynd.training.arms import recipe_for
 from tsynd.training.bank import Bank
 from tsynd.training.consistency import Consistency, sharpen
+from tsynd.training.state import History
 from tsynd.utils.tensor_files import weights_hash
 
 QUICK = Recipe(
@@ -178,8 +180,12 @@ def test_images_without_labels_that_do_not_fit_are_refused(arm: str, unlabelled:
 def test_methods_are_made_of_parts_and_bring_their_numbers() -> None:
     assert parse_arm("refined") == parse_arm("guarded+mixup+trivialaugment")
     assert recipe_for("refined+pixel").share == 0.25
+    assert parse_arm("mixup+consistency+pixel+trivialaugment") == replace(
+        parse_arm("consistency+pixel+mixup"), trivialaugment=True
+    )
+    assert recipe_for("consistency+pixel+mixup").space == "pixel" and recipe_for("consistency+tsynd+pixel").space == "latent"
     assert recipe_for("consistency+tsynd").decode == "residual"
-    assert parse_arm("fixmatch") == Arm(consistency=True) and recipe_for("fixmatch").threshold == 0.95
+    assert parse_arm("fixmatch") == ARMS["consistency"] and recipe_for("fixmatch").threshold == 0.95
     for name, method in METHODS.items():
         assert parse_arm(name) == parse_arm(method.parts)
         assert recipe_for(name) != recipe_for("none") or not method.settings

@@ -77,7 +77,7 @@ def test_all_that_a_user_calls(name: str, size: int, tmp_path: Path, monkeypatch
     rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert len(rows) == sum(facts.counts)
     for row, label in zip(rows[:: len(rows) // 3], published["train_labels"].tolist()[:: len(rows) // 3], strict=False):
-        chances = [float(row[f"probability_{number}"]) for number in range(len(facts.classes))]
+        chances = [float(row[f"probability_{name}"]) for name in facts.classes]
         if facts.task == "multi-label":
             assert row["label"] == (" ".join(str(number) for number, is_so in enumerate(label) if is_so) or "none")
             assert row["predicted"] == (" ".join(str(number) for number, p in enumerate(chances) if p > 0.5) or "none")

@@ -37,14 +37,14 @@ class Network(nn.Module):
 
 
 def spoiled(value: float) -> Network:
-    network = Network()
+    network: Any = Network()
     with torch.no_grad():
         network.rest[1].weight[0, 0] = value
     return network
 
 
 def other() -> Network:
-    network = Network()
+    network: Any = Network()
     with torch.no_grad():
         network.rest[1].weight.mul_(2)
     return network
@@ -131,7 +131,7 @@ ENDS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("end", ENDS)
 def test_several_labels_that_are_no_logits_are_refused_at_every_door(end: str, door: str) -> None:
-    network = Network(last=ENDS[end])
+    network: Any = Network(last=ENDS[end])
     network.multi_label = True
     if door == "checks_before" or (door == "attribute" and end == "logsigmoid"):  # the one says it, the other explains any logits
         DOORS[door](network, SEVERAL)
@@ -144,7 +144,7 @@ def test_several_labels_that_are_no_logits_are_refused_at_every_door(end: str, d
 
 def test_logits_that_lie_between_0_and_1_by_chance_are_logits() -> None:
     for last in (lambda x: 0.01 * x + 0.5, lambda x: x / 100 + 0.5, lambda x: F.relu(x).clamp_min(0.1)):
-        network = Network(last=last)
+        network: Any = Network(last=last)
         network.rest[4].weight.data.mul_(0.01)
         with tried(network, IMAGES, SEVERAL, gradient=True):
             pass
@@ -219,12 +219,13 @@ class Checkpointed(Network):
     """It computes its activations again in the backward pass."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return checkpoint(self.rest, images, use_reentrant=self.first is None)  # type: ignore[no-any-return]
+        return checkpoint(self.rest, images, use_reentrant=self.first is None)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_checkpointing_is_sound_for_attacks_and_refused_by_posteriors_that_are_climbed() -> None:
-    network, start = Checkpointed(), {"start": torch.zeros_like(IMAGES)}
+    network: Any = Checkpointed()
+    start: Any = {"start": torch.zeros_like(IMAGES)}
     expected = robustness.pgd(Network(), IMAGES, LABELS, eps=0.1, **start)
     torch.testing.assert_close(robustness.pgd(network, IMAGES, LABELS, eps=0.1, **start), expected)
     x = IMAGES.clone().requires_grad_(True)
@@ -240,8 +241,9 @@ def test_checkpointing_is_sound_for_attacks_and_refused_by_posteriors_that_are_c
 
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_networks_are_attacked_and_cannot_hold_samples() -> None:
-    network, start = Network(), {"start": torch.zeros_like(IMAGES)}
-    compiled, inside = torch.compile(network, backend="eager"), Network()
+    network, inside = Network(), Network()
+    start: Any = {"start": torch.zeros_like(IMAGES)}
+    compiled: Any = torch.compile(network, backend="eager")
     inside.compile(backend="eager")
     expected = robustness.pgd(network, IMAGES, LABELS, eps=0.1, **start)
     torch.testing.assert_close(robustness.pgd(compiled, IMAGES, LABELS, eps=0.1, **start), expected)
@@ -251,7 +253,7 @@ def test_compiled_networks_are_attacked_and_cannot_hold_samples() -> None:
 
 
 def test_a_wrapper_does_not_hide_that_labels_are_several() -> None:
-    network = Network()
+    network: Any = Network()
     network.multi_label = True
     assert FullDropout(nn.DataParallel(network), 4)(IMAGES).shape == (12, 4, 3, 2)
 

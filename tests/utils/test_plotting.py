@@ -9,7 +9,7 @@ import yaml
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from tsynd.utils.plotting import _METHODS, COLOURS, MARKERS, SETTINGS, method_style
+from tsynd.utils.plotting import COLOURS, MARKERS, METHODS, SETTINGS, method_style
 
 # Machado, Oliveira and Fernandes (2009), doi:10.1109/TVCG.2009.113, severity 1: what a dichromat sees, on linear RGB.
 VISION = {
@@ -66,10 +66,10 @@ def test_each_colour_has_its_own_marker() -> None:
 
 
 def test_each_method_has_a_colour_and_marker_that_no_other_has() -> None:
-    assert len(set(_METHODS.values())) == len(_METHODS)
+    assert len(set(METHODS.values())) == len(METHODS)
     study = yaml.safe_load((Path(__file__).resolve().parents[2] / "studies" / "main.yaml").read_text(encoding="utf-8"))
     arms = [arm for tier in study["tiers"] for arm in tier["arms"]]
-    assert {arm if isinstance(arm, str) else arm.get("name", arm["arm"]) for arm in arms} <= set(_METHODS)
+    assert {arm if isinstance(arm, str) else arm.get("name", arm["arm"]) for arm in arms} <= set(METHODS)
 
 
 def test_methods_of_ones_own_are_told_apart_in_one_figure() -> None:

@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named_and_the_network_stays_as_it_was(tmp_path: Pa
 WRAPPED = ["module.", "_orig_mod.", "model._orig_mod.module.", "_orig_mod.module.model.", "module._orig_mod.", "net.", "a.b.c."]
 
 
-def _simple() -> nn.Sequential:
+def _simple() -> Any:
     return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
 
 
@@ -119,20 +119,22 @@ def test_wrappers_in_any_order(tmp_path: Path, prefix: str, key: str | None) -> 
 
 
 def test_wrappers_inside_a_name_and_around_the_network(tmp_path: Path) -> None:
-    saved, network = _simple(), nn.DataParallel(_simple())
+    saved = _simple()
+    network: Any = nn.DataParallel(_simple())
     torch.save({name.replace("0.", "0._orig_mod."): tensor for name, tensor in saved.state_dict().items()}, tmp_path / "w.pt")
     load_weights(network, tmp_path / "w.pt")
     assert torch.equal(network.module[0].weight, saved[0].weight)
     average = torch.optim.swa_utils.AveragedModel(saved)
     torch.save(average.state_dict(), tmp_path / "a.pt")
-    assert torch.equal(load_weights(_simple(), tmp_path / "a.pt")[2].weight, saved[2].weight)
+    loaded: Any = load_weights(_simple(), tmp_path / "a.pt")
+    assert torch.equal(loaded[2].weight, saved[2].weight)
 
 
 def test_a_file_without_counters_of_batch_norm_and_tied_weights(tmp_path: Path) -> None:
     saved, network = _simple(), _simple()
     torch.save({name: each for name, each in saved.state_dict().items() if "num_batches" not in name}, tmp_path / "w.pt")
     assert torch.equal(load_weights(network, tmp_path / "w.pt")[2].weight, saved[2].weight)
-    tied = nn.ModuleDict({"one": nn.Linear(3, 3), "other": nn.Linear(3, 3)})
+    tied: Any = nn.ModuleDict({"one": nn.Linear(3, 3), "other": nn.Linear(3, 3)})
     tied["other"].weight = tied["one"].weight
     file = tmp_path / "t.safetensors"
     save_file({name: torch.ones_like(each) for name, each in tied.state_dict().items() if name != "other.weight"}, file)

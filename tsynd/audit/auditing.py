@@ -112,6 +112,7 @@ def audit(
     chosen: Tensor | None = None,
     judge: Classifier | None = None,
     recipe: Recipe | None = None,
+    build: Callable[[int], Classifier] | None = None,
     split: str = "test",
     guard: Guard | None = None,
     samples: int = 64,
@@ -134,6 +135,7 @@ def audit(
         chosen: which of `data.train` the run trained on; all by default. The nearest real image is one of these, or a source.
         judge: another classifier of the same classes, on the same device; by default `train_judge` trains one.
         recipe: of the judge's training; by default that of the budget `cpu`.
+        build: from a seed to the judge that is trained, such as one of the classifier's kind; by default our own.
         split: real images that neither judge nor classifier has seen, `test` or `val`; of more than `UNSEEN` so many are
             asked about.
         guard: that of the searches, for the controls.
@@ -160,7 +162,7 @@ def audit(
     k = min(k, len(data.train) - 1)
     if judge is None:
         say("training the judge")
-        judge = train_judge(data, seed=seed, recipe=recipe, device=device)
+        judge = train_judge(data, seed=seed, recipe=recipe, device=device, build=build)
     networks = [network for network in (classifier, judge, autoencoder) if isinstance(network, nn.Module)]
     first_BCHW = _pictures(synthesis.reconstructions[:8]).to(device)
     with tried(judge, first_BCHW, synthesis.labels), frozen(*networks):
@@ -197,6 +199,7 @@ def train_judge(
     seed: int = 0,
     recipe: Recipe | None = None,
     device: torch.device | None = None,
+    build: Callable[[int], Classifier] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Classifier:
     """A second opinion: a classifier trained on the *whole* training split by arm `none`, in eval mode.
@@ -206,7 +209,10 @@ def train_judge(
     check_kind(Dataset, data=data)
     check_kind(Recipe, optional=True, recipe=recipe)
     own = seed_for(seed, "judge")
-    judge = build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label).to(device)
+    judge = (
+        build(own) if build else build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label)
+    )
+    judge.to(device)
     images_BCHW, labels_B = for_training(data.train.images, device), data.train.labels.to(device)
     train_classifier(judge, images_BCHW, labels_B, parse_arm("none"), recipe or Recipe(), seed=own, progress=progress)
     return judge

@@ -9,7 +9,7 @@ from tsynd.audit.measures import as_saved, encoded
 from tsynd.classification import Classifier
 from tsynd.posterior import HeadDropout, Posterior
 from tsynd.targeting import OBJECTIVES, Autoencoder, Guard, Synthesis, concatenate, target
-from tsynd.utils.rng import generator_for, seed_for, seeded
+from tsynd.utils.rng import generator_for, seed_for
 
 BATCH = 64  # images a search; bounds the memory
 
@@ -22,7 +22,7 @@ class StartingAt(nn.Module):
         self.autoencoder, self.start_BD = autoencoder, start_BD
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
-        return self.start_BD
+        return self.start_BD[: len(images_BCHW)]  # of a trial that asks about fewer images, theirs
 
     def decode(self, latents_BD: Tensor) -> Tensor:
         return self.autoencoder.decode(latents_BD)
@@ -40,10 +40,7 @@ def codes(synthesis: Synthesis, autoencoder: Autoencoder, device: torch.device) 
 def untrained(network: Classifier, seed: int) -> Classifier:
     """A copy with fresh weights, which normalises its input as the network does: it looks alike and knows nothing."""
     fresh = copy.deepcopy(network)
-    with seeded(seed):
-        for layer in fresh.modules():
-            if callable(reset := getattr(layer, "reset_parameters", None)):
-                reset()
+    fresh.reinitialise(seed)
     return fresh.eval()
 
 

@@ -57,10 +57,6 @@ class ConvAutoencoder(Standardised):
         TsyndError: when an argument is out of range.
     """
 
-    latent_noise: ClassVar[float] = 0.05
-    """Noise that training adds to the codes if not told otherwise, relative to their overall standard deviation."""
-    edge_weight: ClassVar[float] = 1.0
-    """Weight of the edges in the loss of training if not told otherwise."""
     maps: ClassVar[int] = 1
     """How many numbers the encoder gives for each number of a code."""
 
@@ -125,10 +121,6 @@ class ConvAutoencoder(Standardised):
 
     def decode_raw(self, codes: Tensor) -> Tensor:
         return self.crop((self.decoder(codes) + self.linear_decoder(codes)).sigmoid())
-
-    def draw(self, images_BCHW: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """What training decodes: raw codes, and what they cost beside the error of reconstruction (here 0)."""
-        return self.encode_raw(images_BCHW), images_BCHW.new_zeros(())
 
     def pad(self, images_BCHW: Tensor) -> Tensor:
         """Replicate the border so that the side is a multiple of the total stride."""

@@ -1,6 +1,8 @@
 """Two verbs, `encode` and `decode`, on standardised codes: for the package's own autoencoders and for anybody else's."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen, owner_of
 from tsynd.utils.rng import seeded
+from tsynd.utils.shape_errors import explained
 from tsynd.utils.validation import check_count, check_range, check_tensors
 
 # A dimension that hardly varies on a small training set would otherwise blow up when it is divided by its deviation.
@@ -29,6 +32,10 @@ class Standardised(nn.Module):
 
     mean: Tensor
     std: Tensor
+    latent_noise: ClassVar[float] = 0.05
+    """Noise that training adds to the codes if not told otherwise, relative to their overall standard deviation."""
+    edge_weight: ClassVar[float] = 1.0
+    """Weight of the edges in the loss of training if not told otherwise."""
 
     def expect(self, image_shape: Sequence[int], code_shape: Sequence[int]) -> None:
         """Say what images (C, H, W) and codes (any shape) look like, each without the batch; codes are not yet standardised."""
@@ -44,6 +51,10 @@ class Standardised(nn.Module):
     def decode_raw(self, codes: Tensor) -> Tensor:
         """Codes (B, …) of the network's own shape and scale to images (B, C, H, W) in [0, 1]."""
         raise NotImplementedError
+
+    def draw(self, images_BCHW: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """What training decodes: raw codes, and what they cost beside the error of reconstruction (here 0)."""
+        return self.encode_raw(images_BCHW), images_BCHW.new_zeros(())
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] to standardised codes (B, D)."""
@@ -85,7 +96,8 @@ class AnyAutoencoder(Standardised):
     """Any autoencoder, from two callables: its codes, of any shape, flattened and standardised on training images.
 
     Images that it decodes are clamped to [0, 1], so a pixel beyond a border has no gradient. Networks are frozen and in
-    eval mode while they are used here, and come back as they were: weights get no gradients through this class.
+    eval mode while they are used here, and come back as they were: weights get no gradients through this class, unless it is
+    itself in training mode, as `train_autoencoder` puts it.
 
     Args:
         encode: images (B, C, H, W) in [0, 1] to codes (B, …). It may not be random: the mean rather than a sample.
@@ -94,6 +106,8 @@ class AnyAutoencoder(Standardised):
         networks: the networks behind the callables. A callable that is a module, or a bound method of one, speaks for itself;
             what is behind a lambda must be named, or it stays in its mode.
         batch_size: images at a time here; bounds the memory.
+        trained: False for networks that are still to be trained, or whose weights are still to be loaded: their codes are not
+            standardised and the range of their images is not looked at.
 
     Raises:
         TsyndError: when a callable does not return what it should, on these images.
@@ -117,8 +131,10 @@ class AnyAutoencoder(Standardised):
         *,
         networks: Sequence[nn.Module] = (),
         batch_size: int = 256,
+        trained: bool = True,
     ) -> None:
         super().__init__()
+        self.training = False  # of this module alone: the networks stay in their mode
         self.networks = nn.ModuleList(dict.fromkeys([*owners(encode, decode), *networks]))
         self._callables = (encode, decode)  # in a tuple, so that a module is not registered twice
         check_tensors(images=images_BCHW)
@@ -127,25 +143,30 @@ class AnyAutoencoder(Standardised):
         check_count(1, batch_size=batch_size)
         first_BCHW = images_BCHW[: min(batch_size, 16)]  # enough to see what the callables return
         with torch.no_grad():
-            with seeded(0):  # a random encoder draws from torch's global state
+            # A random encoder draws from torch's global state.
+            with seeded(0), explained(f"images of shape {tuple(first_BCHW.shape)} do not pass through encode"):
                 codes, again = (self.encode_raw(self._narrow(first_BCHW)) for _ in range(2))
             _check_codes(codes, again, len(first_BCHW))
             self.expect(images_BCHW.shape[1:], codes.shape[1:])
             self.to(images_BCHW.device)
-            _check_decoded(self._decode(codes), first_BCHW)
-            self.standardise(images_BCHW, batch_size)
+            _check_decoded(self._decode(codes), first_BCHW, in_range=trained)
+            if trained:
+                self.standardise(images_BCHW, batch_size)
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
-        with frozen(self.networks):
-            return self._callables[0](images_BCHW)
+        with self._used():
+            return self._callables[0](images_BCHW.clone())  # a copy: it may work in place
 
     def decode_raw(self, codes: Tensor) -> Tensor:
-        return self._decode(codes).clamp(0, 1)
+        return self._decode(codes) if self.training else self._decode(codes).clamp(0, 1)
+
+    def _used(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.training else frozen(self.networks)
 
     def _decode(self, codes: Tensor) -> Tensor:
-        with frozen(self.networks):
+        with self._used():
             try:
-                return self._callables[1](codes)
+                return self._callables[1](codes.clone())
             except (RuntimeError, ValueError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
@@ -193,17 +214,19 @@ def _check_codes(codes: object, again: object, count: int) -> None:
     if codes.ndim < 2 or len(codes) != count or not codes.is_floating_point():
         found = f"{codes.dtype} of shape {tuple(codes.shape)}"
         raise TsyndError(f"encode must return float codes of shape ({count}, …), one for each image, got {found}")
+    if not bool(codes.isfinite().all()):
+        raise TsyndError("encode gives codes that are not finite for images in [0, 1]")
     if not torch.allclose(codes, again, rtol=1e-2, atol=1e-3 * float(codes.abs().max()), equal_nan=True):
         hint = "it must return the mean rather than a sample, and `networks` must name those behind a lambda"
         raise TsyndError(f"encode gives another code each time: {hint}")
 
 
-def _check_decoded(decoded: object, images_BCHW: Tensor) -> None:
+def _check_decoded(decoded: object, images_BCHW: Tensor, *, in_range: bool) -> None:
     """Refuse what is not images of the right shape, or those of a decoder with another range than [0, 1]."""
     if not isinstance(decoded, Tensor) or decoded.shape != images_BCHW.shape:
         given = tuple(decoded.shape) if isinstance(decoded, Tensor) else f"a {type(decoded).__name__}"
         raise TsyndError(f"decode must return images of shape {tuple(images_BCHW.shape)}, got {given}")
-    if not float((decoded - decoded.clamp(0, 1)).abs().mean()) <= OVERSHOOT:
+    if in_range and not float((decoded - decoded.clamp(0, 1)).abs().mean()) <= OVERSHOOT:
         found = f"values from {float(decoded.min()):.3g} to {float(decoded.max()):.3g}"
         raise TsyndError(f"decode must return images in [0, 1], got {found}: scale them inside the callable")
 

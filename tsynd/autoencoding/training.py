@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
-from tsynd.autoencoding.networks import ConvAutoencoder
-from tsynd.autoencoding.standardised import check_training_images, owners
+from tsynd.autoencoding.standardised import Standardised, check_training_images, owners
 from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
@@ -22,7 +21,7 @@ WINDOW = 11  # of SSIM, in px; its Gaussian weights have a standard deviation of
 
 
 def train_autoencoder(
-    autoencoder: ConvAutoencoder,
+    autoencoder: Standardised,
     images_BCHW: Tensor,
     *,
     steps: int = 800,
@@ -47,7 +46,7 @@ def train_autoencoder(
     for more of the structure too, at a higher price.
 
     Args:
-        autoencoder: in single or double precision.
+        autoencoder: ours, or an `AnyAutoencoder` of your networks; in single or double precision.
         images_BCHW: (N, C, H, W) training images in [0, 1], or of 8 bits, on the autoencoder's device; one is enough.
         steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
         latent_noise: standard deviation of the noise, relative to the codes of the batch. None takes the autoencoder's
@@ -68,7 +67,7 @@ def train_autoencoder(
         TsyndError: for images or numbers out of range, a feature weight without features or features without weight, or
             an autoencoder in half precision.
     """
-    check_kind(ConvAutoencoder, autoencoder=autoencoder)
+    check_kind(Standardised, autoencoder=autoencoder)
     check_whole(steps=steps)
     check_count(1, batch_size=batch_size)
     check_training_images(images_BCHW, autoencoder.image_shape)
@@ -86,7 +85,9 @@ def train_autoencoder(
         raise TsyndError(f"feature_weight={feature_weight:g} needs features: a callable from images to features, got None")
     if feature_weight == 0 and features is not None:
         raise TsyndError("features need a feature_weight > 0, got 0")
-    parameters = list(autoencoder.parameters())
+    parameters = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise TsyndError("this autoencoder has nothing to train: none of its parameters requires a gradient")
     if parameters[0].dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"an autoencoder is trained in float32 or float64, got {parameters[0].dtype}: call .half() afterwards")
     check_precision(images_BCHW, autoencoder)

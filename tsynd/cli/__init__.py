@@ -12,7 +12,7 @@ from tsynd import __version__
 from tsynd.cli import data, study
 from tsynd.cli.doctor import doctor
 from tsynd.cli.plain import plain
-from tsynd.cli.run import predict, run
+from tsynd.cli.run import RunCommand, compare, predict, run
 from tsynd.cli.synthetic import review, synthesize
 from tsynd.errors import TsyndError
 
@@ -70,7 +70,8 @@ def tsynd(
         typer.echo(context.get_help())
 
 
-for command in (run, predict, synthesize, review, doctor):
+app.command(cls=RunCommand)(run)
+for command in (predict, compare, synthesize, review, doctor):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")

@@ -75,15 +75,20 @@ def fetch(
 def check(
     path: Annotated[str, typer.Argument(help="A folder, a .csv, an .npz, or a data set's name.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every image by name.")] = False,
+    write: Annotated[Path | None, typer.Option(help="A .csv to write: without copies, with groups, ready for --data.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --write if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing: the exit code says it.")] = False,
 ) -> int:
     """Look for what spoils a data set: unreadable images, duplicates, leaks. Exit code 0: clean, 1: findings, 2: cannot look."""
     from tsynd.cli.progress import reporter
     from tsynd.data.quality import check as check_data
+    from tsynd.utils.atomic_files import check_new
 
+    if write:
+        check_new(write, ".csv", force, option="--write")
     with reporter(quiet or as_json) as progress:
         say = progress or (lambda stage, done, total, text: None)
-        found = check_data(path, progress=lambda text, done, total: say("check", done, total, text))
+        found = check_data(path, write=write, progress=lambda text, done, total: say("check", done, total, text))
     if as_json and not quiet:
         typer.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
@@ -92,6 +97,8 @@ def check(
 
 
 def _print_checked(found: "QualityReport") -> None:
+    for line in found.copies:
+        typer.secho(line, fg="red")
     classes = list(next(iter(found.counts.values()), {}))
     _print_table([("", *classes)] + [(split, *map(str, counts.values())) for split, counts in found.counts.items()])
     for name, kinds in (("sizes", found.sizes), ("kinds", found.kinds)):
@@ -107,6 +114,8 @@ def _print_checked(found: "QualityReport") -> None:
             typer.echo(f"  {plain(one.text)}")
         if len(some) > SHOWN:
             typer.echo(f"  … and {len(some) - SHOWN} more: --json has all")
+    if found.written:
+        typer.echo(found.written)
     typer.echo(f"findings: {len(found.findings)}" if found.findings else "clean")
 
 

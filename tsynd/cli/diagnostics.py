@@ -21,7 +21,13 @@ from tsynd.utils.environment import device_name, versions
 
 __all__ = ["examine"]
 
-EXTRAS = {"attacks": ("foolbox", "pyautoattack"), "dask": ("dask", "distributed"), "explain": ("captum",), "peers": ("baal",)}
+EXTRAS = {
+    "attacks": ("foolbox", "pyautoattack"),
+    "dask": ("dask", "distributed"),
+    "dicom": ("pydicom", "gdcm", "nibabel"),
+    "explain": ("captum",),
+    "peers": ("baal",),
+}
 NOTEBOOKS = ("ipykernel", "ipywidgets", "nbclient", "jupyter-book")
 GIGABYTE = 10**9
 LEAST_MEMORY = 1 * GIGABYTE  # for a run on 28 px images with room to spare

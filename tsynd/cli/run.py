@@ -4,9 +4,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from tsynd.cli.plain import plain
 from tsynd.errors import TsyndError
 from tsynd.utils.safe_parsing import from_yaml
+
+
+class RunCommand(TyperCommand):
+    """`tsynd run`, whose help ends in the arms, a line for each."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the arms and the named methods, from where they are registered."""
+        from tsynd.training import ARMS, METHODS  # takes seconds to import: not for the help of other commands
+
+        for title, known in (("Arms, which combine with +", ARMS), ("Named methods", METHODS)):
+            with formatter.section(title):
+                formatter.write_dl([(name, each.what) for name, each in known.items()])
 
 
 def run(
@@ -28,6 +42,16 @@ def run(
         typer.Option(help="Images without labels: rest (of the training split), or a folder. For arms with consistency."),
     ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
+    classifier: Annotated[
+        str | None,
+        typer.Option(help="compact, resnet18, efficientnet-lite0, or your own: FILE.py:factory, package.module:factory."),
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="The layer of your classifier where dropout begins. Default: found.")] = None,
+    classifier_weights: Annotated[str | None, typer.Option(help="A file of weights for your classifier.")] = None,
+    autoencoder: Annotated[
+        str | None, typer.Option(help="conv, vae, or your own: FILE.py:factory, package.module:factory.")
+    ] = None,
+    autoencoder_weights: Annotated[str | None, typer.Option(help="A file of weights for your autoencoder.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a number of the budget, as in radius=0.1.")
     ] = None,
@@ -38,20 +62,26 @@ def run(
     from tsynd.cli.progress import reporter
     from tsynd.runs.config import RunConfig  # torch takes seconds to import: not for --help
     from tsynd.runs.pipeline import run as run_pipeline
+    from tsynd.runs.verdicts import with_interval
 
     if out == Path():
         raise TsyndError("--out must name a folder of its own, got the current one")
     per = _count(per_class)
     changes = _changes(set_ or [])
     config = RunConfig(
-        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes
-    )
+        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes,
+        classifier, head, classifier_weights, autoencoder, autoencoder_weights,
+    )  # fmt: skip
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
     if not quiet:
-        clean, pgd = finished.metrics["clean"], finished.metrics["attacks"]["pgd"]
-        auroc = "–" if clean["auroc"] is None else f"{clean['auroc']:.3f}"
-        typer.echo(f"AUROC {auroc}, accuracy {clean['accuracy']:.3f}, under PGD 4/255 {pgd['0.0157']:.3f}")
+        clean, pgd, ends = (finished.metrics[name] for name in ("clean", "attacks", "intervals"))
+        values = {"AUROC": ("auroc", clean["auroc"]), "balanced accuracy": ("balanced_accuracy", clean["balanced_accuracy"])}
+        values |= {"accuracy under PGD 4/255": ("pgd_4_255", pgd["pgd"]["0.0157"])}
+        told = [f"{words} {with_interval(value, ends.get(name))}" for words, (name, value) in values.items()]
+        typer.echo(", ".join(told) + f" (95 % intervals over {ends['units']} {ends['unit']}s)")
+        for verdict in finished.metrics["verdicts"]:
+            typer.secho(plain(f"warning: {verdict['text']} What to do: {verdict['advice']}."), fg="red")
         typer.echo(f"report: {out / 'report.html'}")
 
 
@@ -102,3 +132,22 @@ def _changes(texts: list[str]) -> dict[str, Any]:
         except ValueError as error:
             raise TsyndError(f"--set {name} must have a number, a word, true or false, got {value!r}: {error}") from error
     return changes
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Folders of runs; the first is the baseline.")],
+    out: Annotated[Path, typer.Option(help="The .html to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Compare finished runs with the first of them in one report, paired image by image where they were evaluated on the same."""
+    from tsynd.runs.report.comparison import render_comparison
+    from tsynd.utils.atomic_files import check_new, write_text
+
+    check_new(out, ".html", force)
+    page, lines = render_comparison(folders)
+    write_text(out, page)
+    if not quiet:
+        for line in lines:
+            typer.echo(plain(line))
+        typer.echo(f"report: {out}")

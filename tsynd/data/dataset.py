@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from tsynd.data.splits import proportional, stratified
 from tsynd.errors import TsyndError
@@ -27,6 +29,7 @@ class Split:
         labels: (N,) int64 class numbers; for multi-label tasks (N, L) int64, each 0 or 1.
         groups: (N,) int64, or None: images with the same number, of one patient say, belong together.
         subgroups: by name, (N,) bool: parts of the images that are reported on their own.
+        names: (N,) texts, or None: the file of each image, relative to the folder or CSV.
 
     `split[index]` takes images with all that belongs to them.
     """
@@ -35,6 +38,7 @@ class Split:
     labels: Tensor
     groups: Tensor | None = None
     subgroups: Mapping[str, Tensor] = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -43,13 +47,25 @@ class Split:
         return f"{type(self).__name__}({len(self)} images of {' x '.join(map(str, self.images.shape[1:]))})"
 
     def __getitem__(self, chosen: Tensor | slice) -> Self:
+        places = chosen.cpu().numpy() if isinstance(chosen, Tensor) else chosen
         return replace(
             self,
             images=self.images[chosen],
             labels=self.labels[chosen],
             groups=None if self.groups is None else self.groups[chosen],
             subgroups={name: members[chosen] for name, members in self.subgroups.items()},
+            names=None if self.names is None else tuple(np.array(self.names, dtype=object)[places]),
         )
+
+    def to_tensor_dataset(self) -> TensorDataset:
+        """Convert to torch's own kind: pairs of an image in [0, 1], (C, H, W) float, and its label; images take 4 bytes a value.
+
+        >>> split = Split(torch.zeros(2, 1, 28, 28, dtype=torch.uint8), torch.tensor([0, 1]))
+        >>> image, label = split.to_tensor_dataset()[1]
+        >>> image.shape, int(label)
+        (torch.Size([1, 28, 28]), 1)
+        """
+        return TensorDataset(self.images.float() / 255, self.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +81,7 @@ class Dataset:
         citation: how to cite them.
         source: the address or path they came from.
         notes: what a user should know of them, such as that one patient may be in several splits; a sentence each.
+        group_names: the name of group 0, 1, …; images whose group has a higher number, or -1, stand alone.
 
     Raises:
         TsyndError: anything else; the message names the split and what would have been right.
@@ -85,6 +102,7 @@ class Dataset:
     citation: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
+    group_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name("task", self.task, TASKS)
@@ -109,6 +127,15 @@ class Dataset:
     def multi_label(self) -> bool:
         """Whether an image can have several labels, or none."""
         return self.task == "multi-label"
+
+    def place_of(self, split: str, position: int) -> tuple[str, str]:
+        """Name and group of an image: its file, or its position in the split where it has none; the group may be empty."""
+        part: Split = getattr(self, split)
+        group = -1 if part.groups is None else int(part.groups[position])
+        name = str(position) if part.names is None else part.names[position]
+        if not self.group_names:
+            return name, "" if part.groups is None else str(group)
+        return name, self.group_names[group] if 0 <= group < len(self.group_names) else ""
 
     @property
     def channels(self) -> int:
@@ -187,6 +214,8 @@ def _check_companions(where: str, split: Split) -> None:
         raise TsyndError(
             f"{where} groups must be int64 of shape {shape}, got {split.groups.dtype} of {tuple(split.groups.shape)}"
         )
+    if split.names is not None and len(split.names) != len(split):
+        raise TsyndError(f"{where} must have {len(split)} names, one for each image, got {len(split.names)}")
     for name, members in split.subgroups.items():
         if members.dtype != torch.bool or tuple(members.shape) != shape:
             found = f"{members.dtype} of {tuple(members.shape)}"

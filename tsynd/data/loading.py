@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tsynd.data.dataset import Dataset
+from tsynd.data.image_folder.image_file import numbered
 from tsynd.data.image_folder.reading import read_folder
 from tsynd.data.medmnist.download import load_medmnist
 from tsynd.data.medmnist.npz import read_npz
@@ -84,7 +85,7 @@ def is_name(name: str) -> bool:
 
 def is_images(name: str) -> bool:
     """Whether `load` takes this for a folder or a CSV of image files, not for a data set by name or an `.npz`."""
-    path = Path(name).expanduser()
+    path = numbered(Path(name).expanduser())[0]  # table.csv#2: a fold
     return not is_name(name) and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
 
 

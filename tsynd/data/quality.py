@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tsynd.data.dataset import SPLITS, Dataset
+from tsynd.data.deduplication import ImageSummary, clean_table, copied, suggested_groups
 from tsynd.data.duplicates import clusters, exactly, near_pairs, nearly
 from tsynd.data.image_folder.decode_cache import in_parallel
 from tsynd.data.image_folder.image_file import Picture, header_of, read_picture
@@ -16,6 +17,7 @@ from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.loading import is_images, load
 from tsynd.errors import TsyndError
+from tsynd.utils.atomic_files import write_text
 from tsynd.utils.downloads import Progress
 from tsynd.utils.validation import check_path
 
@@ -34,6 +36,8 @@ class QualityReport:
         sizes: images by size, such as "224 x 224", the most frequent first; `kinds` likewise by format and mode.
         findings: what is wrong; none if the data set is clean.
         notes: what is good to know, and is no fault.
+        copies: how much of one split is copied from another, a sentence for each pair of splits.
+        written: what a clean table holds, in a sentence; empty where none was asked for.
     """
 
     data: str
@@ -42,6 +46,8 @@ class QualityReport:
     kinds: dict[str, int]
     findings: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
+    written: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -49,22 +55,7 @@ class QualityReport:
         return {**vars(self), "findings": found}
 
 
-@dataclass(frozen=True)
-class ImageSummary:
-    """What is known of one image, in place of its pixels."""
-
-    name: str
-    split: str
-    label: str
-    size: str
-    kind: str
-    exact: str
-    near: np.ndarray
-    constant: bool
-    share: float = 1.0
-
-
-def check(data: str, *, progress: Progress | None = None) -> QualityReport:
+def check(data: str, *, write: Path | None = None, progress: Progress | None = None) -> QualityReport:
     """Look at every image of a folder, a CSV, an `.npz` or a data set by name.
 
     Found are: unreadable images, names that say another format, constant images, exact and near duplicates (within a split,
@@ -73,14 +64,17 @@ def check(data: str, *, progress: Progress | None = None) -> QualityReport:
 
     Args:
         data: as `tsynd.load` takes it.
+        write: a CSV to write: a folder or CSV without its copies, with groups; see `clean_table`.
         progress: called with the number of images that have been looked at.
 
     Raises:
-        TsyndError: when there is nothing to look at.
+        TsyndError: when there is nothing to look at, or a table is asked for of data that are no image files.
     """
     check_path(data=data)
     if is_images(data):
-        return _check_files(data, find_images(Path(data).expanduser()), progress)
+        return _check_files(data, find_images(Path(data).expanduser()), write, progress)
+    if write:
+        raise TsyndError(f"a clean table names image files, and {data} is none: give a folder or a CSV")
     dataset = load(data, progress=progress)
     looks = _look_at_arrays(dataset)
     found = QualityReport(
@@ -93,10 +87,11 @@ def check(data: str, *, progress: Progress | None = None) -> QualityReport:
                 found.findings.append(Problem("missing class", text))
     found.findings += [Problem("one label each", note) for note in dataset.notes if "exactly one" in note]
     found.findings += _look_alikes(looks)
+    found.copies = copied(looks)
     return found
 
 
-def _check_files(data: str, listing: Listing, progress: Progress | None) -> QualityReport:
+def _check_files(data: str, listing: Listing, write: Path | None, progress: Progress | None) -> QualityReport:
     problems, items = [*listing.problems, *remarks(listing)], listing.items
     try:
         split_of = assign_splits(listing)
@@ -112,7 +107,7 @@ def _check_files(data: str, listing: Listing, progress: Progress | None) -> Qual
         look = ImageSummary(item.name, split, item.label, *seen)
         looks.append(look)
         kind = look.kind.split(",")[0]
-        if item.file.suffix.lower() not in ENDINGS_OF[kind]:
+        if kind in ENDINGS_OF and item.file.suffix.lower() not in ENDINGS_OF[kind]:
             renamed.append(Problem("wrong ending", f"{item.name} is a {kind}, whatever its name says", (item.name,)))
     for file in listing.others:
         if content := header_of(file):
@@ -134,8 +129,19 @@ def _check_files(data: str, listing: Listing, progress: Progress | None) -> Qual
     made.findings = [*problems, *unreadable, *renamed, *groups, *_look_alikes(looks)]
     if not listing.grouped:
         made.notes.append("no groups are given: whether images of one patient are in several splits cannot be seen")
+        if guessed := suggested_groups([item.name for item in items]):
+            many = f"{len(set(guessed))} groups, such as {guessed[0]!r}"
+            made.notes.append(f"names look like patients with several images ({many}): --write FILE.csv makes groups of them")
     if len(listing.given) < len(SPLITS):
         made.notes.append(f"{', '.join(split for split in SPLITS if split not in listing.given)}: as tsynd divides them")
+    made.copies = copied(looks)
+    if write:
+        text, counts = clean_table(items, looks, write)
+        write_text(write, text)
+        made.written = (
+            f"{write}: {counts['kept']} images; left out: {counts['copies']} exact copies, "
+            f"{counts['contradictory']} copies with different labels, {len(unreadable)} unreadable"
+        )
     return made
 
 

@@ -45,7 +45,10 @@ class Masks:
         self._affine: dict[tuple[object, ...], tuple[Tensor, Tensor | None]] = {}
 
     def apply(self, name: str, layer: nn.Module, rows: Tensor, chosen: range) -> Tensor:
-        """Rows (b * k, *features), ordered by image, then by sample, through the masks of the k chosen samples."""
+        """Rows (b * k, *features), ordered by image, then by sample, through the masks of the k chosen samples.
+
+        A range that begins at -1 has a row without a mask first: the network as it is.
+        """
         rate = float(layer.p)  # type: ignore[arg-type]
         channels = isinstance(layer, _CHANNELS)
         shape = (*rows.shape[1:2], *(1 for _ in rows.shape[2:])) if channels else tuple(rows.shape[1:])
@@ -57,9 +60,10 @@ class Masks:
                 self._affine[key] = scale.to(rows), None if shift is None else shift.to(rows)
             self.held[name] = self._affine[key][0]
         scale, shift = self._affine[key]
-        some = slice(chosen.start, chosen.stop)
-        masked = rows.unflatten(0, (-1, len(chosen))) * scale[some]
-        return (masked if shift is None else masked + shift[some]).flatten(0, 1)
+        unmasked, some = int(chosen.start < 0), slice(max(chosen.start, 0), chosen.stop)
+        plain, masked = rows.unflatten(0, (-1, len(chosen))).tensor_split([unmasked], dim=1)
+        masked = masked * scale[some] if shift is None else masked * scale[some] + shift[some]
+        return (torch.cat([plain, masked], dim=1) if unmasked else masked).flatten(0, 1)
 
 
 def _affine(keep: Tensor, rate: float, alpha: bool) -> tuple[Tensor, Tensor | None]:

@@ -1,6 +1,6 @@
 """Robustness: random test-time augmentation, corruptions, adversarial attacks and calibration, in one report."""
 
-from tsynd.robustness.attacks import Check, checks_after, checks_before
+from tsynd.robustness.attacks import checks_after, checks_before
 from tsynd.robustness.attacks.autoattack import autoattack
 from tsynd.robustness.attacks.averaged_model import averaged_model, eot_model
 from tsynd.robustness.attacks.gradient import apgd, fgsm, pgd
@@ -12,7 +12,6 @@ from tsynd.robustness.test_time_augmentation import test_time_augmentation
 
 __all__ = [
     "CORRUPTIONS",
-    "Check",
     "RobustnessReport",
     "apgd",
     "autoattack",

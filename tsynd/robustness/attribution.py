@@ -181,7 +181,7 @@ def _check_classes(classes: Tensor, logits_BC: Tensor) -> None:
 
 
 def _last_block(model: nn.Module) -> nn.Module:
-    from tsynd.classification import Residual
+    from tsynd.classification.networks import Residual
 
     blocks = [module for module in model.modules() if isinstance(module, Residual)]
     if not blocks:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tsynd.metrics.classification import scores
-from tsynd.posterior import Posterior
+from tsynd.posterior import HeadDropout, Posterior
 from tsynd.robustness.attacks import checks_after, checks_before
 from tsynd.robustness.attacks.gradient import apgd, pgd
 from tsynd.robustness.attacks.square import random_squares
@@ -46,11 +46,19 @@ class ConditionEvaluator:
         """Scores of all changed images and their mutual information, on the CPU."""
         found, information = [], []
         for _, batch in batches(self.images, self.batch_size, self.device):
-            x = change(batch)
-            with torch.no_grad():
-                found.append(scores(wide(logits_of(self.model, x)), self.labels).cpu())
-            information += self._informed(x)
+            logits, informed = self._pass(change(batch))
+            found.append(scores(wide(logits), self.labels).cpu())
+            information += informed
         return torch.cat(found), torch.cat(information) if information else None
+
+    def _pass(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits and mutual information; in one pass where the posterior repeats the last layers of this very model."""
+        posterior = self.posterior
+        if isinstance(posterior, HeadDropout) and posterior.networks[0] is self.model:
+            log_probs, logits = posterior.with_logits(x)
+            return logits, [mutual_information(log_probs).cpu()]
+        with torch.no_grad():
+            return logits_of(self.model, x), self._informed(x)
 
     def corrupted(self, name: str, severity: int) -> Answers:
         """Under one corruption."""
@@ -68,9 +76,9 @@ class ConditionEvaluator:
             if len(rows):
                 y = self.labels[where].to(self.device)[rows]
                 x[rows] = attack(self.model, batch[rows], y, eps=eps, start=start[rows])
-                with torch.no_grad():
-                    found[where][rows.cpu()] = scores(wide(logits_of(self.model, x[rows])), y).cpu()
-            information += self._informed(x)
+            logits, informed = self._pass(x)
+            found[where][rows.cpu()] = scores(wide(logits), self.labels[where]).cpu()[rows.cpu()]
+            information += informed
         right = self.right.view(*self.right.shape, 1)
         return torch.where(right, found, clean), torch.cat(information) if information else None
 

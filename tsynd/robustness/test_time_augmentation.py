@@ -41,9 +41,9 @@ def test_time_augmentation(
         seen: called with "inside" or "outside" and what the model says of the set, after each draw.
 
     Returns:
-        `{"inside": {"mean", "worst", "consistency"}, "outside": {...}, "draws"}`: mean and worst balanced accuracy over
-        the draws, and the mean fraction of images that keep the class they are given without augmentation (of several
-        labels: of all yes-or-no decisions).
+        A dictionary with the number of draws, and, for each of "inside" and "outside", "mean", "worst" and "consistency". These
+        are the mean and the worst balanced accuracy over the draws, and the mean fraction of images that keep the class they
+        are given without augmentation (of several labels, of all yes-or-no decisions).
 
     Raises:
         TsyndError: when `draws` < 1 or the set is empty.

@@ -54,6 +54,7 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
         "channels": data.channels,
         "layout": "MedMNIST: train_images, train_labels; val and test are empty. source_index counts in the data's train split.",
         "identity": identity(synthesis),
+        "sources": [data.train.names[source] for source in synthesis.sources.tolist()] if data.train.names else [],
         "anonymity": _anonymity(run, synthesis),
         "data": {
             "name": run.config["data"],
@@ -65,6 +66,7 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
             "objective": arm.objective,
             "arm": run.config["arm"],
             "radius": synthesis.radius,
+            "decode": synthesis.decode,
             "steps": synthesis.steps,
             **_parts(arm, recipe),
             "means": {name: round(column_B.double().mean().item(), 6) for name, column_B in columns.items()},

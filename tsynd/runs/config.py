@@ -6,11 +6,19 @@ from typing import Annotated, Any, Literal
 
 import torch
 
+from tsynd.autoencoding.networks import KINDS
+from tsynd.classification.build import check_architecture
 from tsynd.errors import TsyndError, unknown
-from tsynd.training import Recipe, parse_arm, recipe_for
+from tsynd.training import Recipe, parse_arm
+from tsynd.training.arms import recipe_for
 from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.factories import FORMS, file_hash, find_factory, is_factory
 from tsynd.utils.rules import FLAG, check_fields, whole
 from tsynd.utils.validation import check_name, check_whole
+
+NETWORKS = ("classifier", "head", "classifier_weights", "autoencoder", "autoencoder_weights")
+"""The settings of a run that name its networks."""
+FACTORIES, DEFAULTS = ("classifier", "autoencoder"), ("compact", "conv")
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,12 @@ class RunConfig:
         unlabelled: images without labels, for arms with consistency: `rest`, the training images that `per_class` leaves out,
             or a folder. None means `rest` where the arm needs some.
         changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
+        classifier: the network, as `tsynd.classification.build_classifier` takes it: `compact`, `resnet18`, …, or a factory of
+            yours, `FILE.py:factory` or `package.module:factory`. None for the arm's own, which is `compact` for most.
+        head: the layer of a factory's network where dropout begins; found without it.
+        classifier_weights: a file of weights for a factory's network.
+        autoencoder: `conv`, `vae`, or a factory of yours (see `tsynd.autoencoding.adopt_autoencoder`).
+        autoencoder_weights: a file of weights for a factory's autoencoder.
 
     Raises:
         TsyndError: when a value is not one of these.
@@ -88,6 +102,11 @@ class RunConfig:
     skip_unreadable: bool = False
     unlabelled: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    classifier: str | None = None
+    head: str | None = None
+    classifier_weights: str | None = None
+    autoencoder: str | None = None
+    autoencoder_weights: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("data", "arm", "budget", "evaluate", "device"):
@@ -99,9 +118,10 @@ class RunConfig:
             value = getattr(self, name)
             if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
-        for name in ("synthetic", "review", "unlabelled"):
+        for name in ("synthetic", "review", "unlabelled", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
                 raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
+        self._check_networks()
         if self.unlabelled is not None and not parse_arm(self.arm).consistency:
             raise TsyndError(
                 f"arm {self.arm!r} has no use for images without labels: add consistency to it, as in 'consistency+mixup'"
@@ -128,9 +148,24 @@ class RunConfig:
         if self.unlabelled is None and parse_arm(self.arm).consistency and self.recipe.consistency_images == "unlabelled":
             object.__setattr__(self, "unlabelled", "rest")
 
+    def _check_networks(self) -> None:
+        """Refuse networks that there are not, an arm that is for another one, and settings of a factory without any."""
+        arm = parse_arm(self.arm)
+        if self.classifier is not None:
+            check_architecture(self.classifier)
+            if arm.classifier == "linear" and self.classifier != "linear":
+                raise TsyndError(
+                    f"arm {self.arm!r} is of the pixels, not of {self.classifier!r}: leave the classifier out, or use 'probe'"
+                )
+        if self.autoencoder is not None and not is_factory(self.autoencoder):
+            check_name("autoencoder", self.autoencoder, (*KINDS, FORMS))
+        for name, network in (("head", self.classifier), *((f"{kind}_weights", getattr(self, kind)) for kind in FACTORIES)):
+            if getattr(self, name) is not None and not (network and is_factory(network)):
+                raise TsyndError(f"{name} {getattr(self, name)!r} is for a network of your own: name its factory as {FORMS}")
+
     @property
     def recipe(self) -> Recipe:
-        """Every number of the training: the budget's, but for those that come with the arm, and `changes`."""
+        """The numbers of the training. They are the budget's, except for those that come with the arm or are in `changes`."""
         return replace(recipe_for(self.arm, BUDGETS[self.budget].recipe), **self._changed(Recipe))
 
     @property
@@ -147,12 +182,25 @@ class RunConfig:
         given: dict[str, Any] = {"synthetic": self.synthetic, "review": self.review, "unlabelled": self.unlabelled}
         given |= {"skip_unreadable": self.skip_unreadable or None}
         return {
-            **{name: value for name, value in asdict(self).items() if name not in (*given, "changes")},
+            **{name: value for name, value in asdict(self).items() if name not in (*given, *NETWORKS, "changes")},
             **{name: value for name, value in given.items() if value is not None},
+            **self._networks(),
             "method_version": METHOD_VERSION,
             "recipe": asdict(self.recipe),
             "evaluation": asdict(self.evaluation),
         }
+
+    def _networks(self) -> dict[str, Any]:
+        """The networks that are not the default, each with what identifies a factory's source and its file of weights."""
+        found = {name: getattr(self, name) for name in NETWORKS if getattr(self, name) not in (None, *DEFAULTS)}
+        if not parse_arm(self.arm).objective:  # no search, no autoencoder
+            found = {name: value for name, value in found.items() if not name.startswith("autoencoder")}
+        for name in FACTORIES:
+            if is_factory(found.get(name, "")):
+                found[f"{name}_identity"] = find_factory(found[name]).identity
+            if weights := found.get(f"{name}_weights"):
+                found[f"{name}_weights_identity"] = file_hash(weights)
+        return found
 
 
 def changes(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,3 +230,11 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise TsyndError(f"device {name!r} cannot be used here: use auto or cpu") from error
     return device
+
+
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
+    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
+    if not isinstance(recipe, dict):
+        raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
+    return Recipe(**{name: value for name, value in recipe.items() if name in known})

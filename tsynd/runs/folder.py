@@ -1,15 +1,38 @@
 """A run's folder: what is in it, when it may be written to, and how a finished stage is found again."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tsynd.errors import TsyndError, differences
 from tsynd.utils.atomic_files import write_json
+from tsynd.utils.locks import at_once
 from tsynd.utils.safe_parsing import read_json
 
 CONFIG, AUTOENCODER, CLASSIFIER = "config.json", "autoencoder.safetensors", "classifier.safetensors"
 SYNTHETIC, METRICS, REPORT, CHECKPOINT = "synthetic.npz", "metrics.json", "report.html", "checkpoint.safetensors"
-FILES = (METRICS, REPORT, CHECKPOINT, CLASSIFIER, SYNTHETIC, AUTOENCODER, CONFIG)
+LOCK, SPLITS, PREDICTIONS = ".lock", "splits.csv", "predictions.csv"
+FILES = (METRICS, REPORT, PREDICTIONS, SPLITS, CHECKPOINT, CLASSIFIER, SYNTHETIC, AUTOENCODER, CONFIG)
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Let no other process or thread write a run into the folder inside the block.
+
+    Raises:
+        TsyndError: when another is writing there, or the folder cannot be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise TsyndError(f"--out {folder} is a file: name a folder")
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(at_once(folder / LOCK))
+        except OSError as error:
+            raise TsyndError(f"--out {folder} cannot be written: {error.strerror}") from error
+        if not held:
+            raise TsyndError(f"--out {folder}: a run is being written there now: wait for its end, or name another folder")
+        yield
 
 
 def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
@@ -21,8 +44,6 @@ def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
     Raises:
         TsyndError: when the folder may not be written to.
     """
-    if folder.exists() and not folder.is_dir():
-        raise TsyndError(f"--out {folder} is a file: name a folder")
     present = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.exists() else []
     if present and not force:
         if CONFIG not in present:
@@ -42,5 +63,6 @@ def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without the names of files whose content it identifies: a moved file is the same configuration."""
-    skipped = ("synthetic", "review") if "synthetic_identity" in config else ()
+    skipped = {"synthetic", "review"} if "synthetic_identity" in config else set[str]()
+    skipped |= {name for name in config if f"{name}_identity" in config and name.endswith("weights")}
     return {name: value for name, value in config.items() if name not in skipped}

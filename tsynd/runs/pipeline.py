@@ -1,37 +1,41 @@
 """The whole of TSynD, from images to a report: load, autoencode, train with targeted images, evaluate, write."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tsynd.audit import Audit, audit
-from tsynd.autoencoding import ConvAutoencoder, build_autoencoder, train_autoencoder
-from tsynd.classification import Classifier, build_classifier
+from tsynd.autoencoding.standardised import Standardised
+from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.data.image_folder.unlabelled import UnlabelledImages, unlabelled_images
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
-from tsynd.runs.evaluation import measure
-from tsynd.runs.run import Run, history_of, losses
+from tsynd.runs.estimate import duration, estimate_seconds
+from tsynd.runs.evaluation import audit_run, measure
+from tsynd.runs.judge import judge_of
+from tsynd.runs.networks import classifier_for, clock, shared_path, trained_autoencoder
+from tsynd.runs.prediction import write_evaluated, write_splits
+from tsynd.runs.run import Run, history_of
+from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
-from tsynd.targeting import Guard, Synthesis
+from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
-from tsynd.training import History, parse_arm, train_classifier
+from tsynd.training import parse_arm, train_classifier
 from tsynd.training.arms import steps_of
 from tsynd.training.loop import CHECKPOINT_EVERY
-from tsynd.utils.atomic_files import digest, write_json
+from tsynd.training.state import History
+from tsynd.utils.atomic_files import write_json
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION, device_name, versions
-from tsynd.utils.rng import seed_for
 from tsynd.utils.tensor_files import load_notes, load_weights, save_network, weights_hash
 from tsynd.utils.validation import check_kind
 
@@ -49,6 +53,7 @@ def run(
     progress: Progress | None = None,
     shared: str | Path | None = None,
     audited: bool = True,
+    data: Dataset | None = None,
 ) -> Run:
     """Run TSynD once: a pure function of the configuration, with its files in `out` when a folder is given.
 
@@ -57,12 +62,13 @@ def run(
 
     Args:
         config: what to run.
-        out: folder for config.json, autoencoder.safetensors, classifier.safetensors, synthetic.npz, metrics.json and
-            report.html; nothing is written without one.
+        out: folder for config.json, autoencoder.safetensors, classifier.safetensors, synthetic.npz, metrics.json, splits.csv,
+            predictions.csv and report.html; nothing is written without one.
         force: replace another run's files in `out`.
         progress: called as stages advance.
         shared: folder of autoencoders that runs of one set, subset, seed and recipe have in common: found there, or put there.
         audited: audit the synthetic images, which trains a judge on the whole training set.
+        data: a data set in memory (see `tsynd.data.from_arrays`), instead of loading `config.data`, which then only names it.
 
     With images without labels, the sources of the synthetic images are among these: positions in the training split for
     `rest`, in the folder otherwise, and then the synthetic images are not audited.
@@ -71,22 +77,51 @@ def run(
         TsyndError: for bad input, before anything is computed or replaced.
     """
     check_kind(RunConfig, config=config)
+    check_kind(Dataset, optional=True, data=data)
+    with ExitStack() as stack:  # it holds the folder's lock once there is something to write
+        return _run(
+            config,
+            None if out is None else Path(out),
+            force,
+            progress,
+            None if shared is None else Path(shared),
+            audited,
+            data,
+            stack,
+        )
+
+
+def _run(
+    config: RunConfig,
+    folder: Path | None,
+    force: bool,
+    progress: Progress | None,
+    shared: Path | None,
+    audited: bool,
+    data: Dataset | None,
+    stack: ExitStack,
+) -> Run:
+    """Do what `run` says."""
     say = progress or (lambda stage, done, total, text: None)
     seconds = dict.fromkeys(STAGES, 0.0)
-    folder = Path(out) if out is not None else None
     device = find_device(config.device)
-    with _clock(seconds, "load"):
+    with clock(seconds, "load"):
         say("load", 0, 0, config.data)
-        data = load(
+        data = data or load(
             config.data,
             size=config.size,
             skip_unreadable=config.skip_unreadable,
             progress=lambda text, done, total: say("load", done, total if done else 0, text),
         )
+        if config.size not in (None, data.size):
+            raise TsyndError(f"size must be that of the data in memory, {data.size} px, got {config.size}: leave it out")
         for note in data.notes:
             say("note", 0, 0, note)
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
+    classifier = classifier_for(settings, data)
+    if "classifier_identity" in settings:  # also where a factory reads weights that nobody named
+        settings |= {"initial_classifier": weights_hash(classifier)}
     given: Synthesis | None = None
     review: dict[str, Any] = {}
     known_sources = False
@@ -100,98 +135,76 @@ def run(
         pool = unlabelled_images(config.unlabelled, data, chosen, count=config.recipe.unlabelled_count, seed=config.seed)
         settings |= {"unlabelled_fingerprint": pool.fingerprint}
     if folder:
+        stack.enter_context(run_folder.only_writer(folder))
         run_folder.open_folder(folder, settings, force)
     some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
     images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
-    autoencoder: ConvAutoencoder | None = None
+    if progress and audited and config.budget != "smoke":
+        classifier.to(device)
+        left = estimate_seconds(config, classifier, images_BCHW, labels_B, len(getattr(data, config.evaluate)))
+        say("note", 0, 0, f"this will take about {duration(left)}, by its first steps")
+    autoencoder: Standardised | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
-        path = _shared(Path(shared), settings) if shared else folder / run_folder.AUTOENCODER if folder else None
+        path = shared_path(shared, settings) if shared else folder / run_folder.AUTOENCODER if folder else None
         seen_by = config.recipe.autoencoder_images
         learnt_BCHW = for_training(data.train.images, device) if seen_by == "all" else images_BCHW
         if seen_by == "unlabelled" and pool is not None:
             learnt_BCHW = for_training(torch.cat([some.images, pool.images]), device)
-        autoencoder, autoencoder_loss = _autoencoder(config, data, learnt_BCHW, path, seconds, say)
-    classifier, history, synthesis = _classifier(
-        config, data, chosen, images_BCHW, labels_B, autoencoder, given, pool, folder, seconds, say
+        autoencoder, autoencoder_loss = trained_autoencoder(config, settings, learnt_BCHW, path, seconds, say)
+    history, synthesis = _train(
+        config, data, classifier, chosen, images_BCHW, labels_B, autoencoder, given, pool, folder, seconds, say
     )
 
-    with _clock(seconds, "evaluation"):
+    with clock(seconds, "evaluation"):
         metrics, report = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
     seen = None
     elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
     if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
-        with _clock(seconds, "audit"):
-            seen = _audit(config, data, chosen, classifier, autoencoder, synthesis, say)
+        with clock(seconds, "audit"):
+            say("audit", 0, 0, "judge")
+            judge = judge_of(settings, data, config.recipe, device)
+            say_audit = partial(say, "audit", 0, 0)
+            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, judge, progress=say_audit)
     metrics["audit"] = seen.to_json() if seen else None
+    if audited and report.answers:
+        split = getattr(data, config.evaluate)
+        metrics["intervals"] = intervals(report.answers, split, config.seed)
+        metrics["by_class"] = by_class(report.answers, split, data.classes)
+        metrics["verdicts"] = verdicts(metrics, data)
     metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
     metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
     finished.answers = report.answers
     if folder:
-        with _clock(seconds, "report"):
+        with clock(seconds, "report"):
             say("report", 0, 0, "drawing")
             from tsynd.runs.report.page import write_report  # matplotlib takes a second to import
 
             write_report(folder / run_folder.REPORT, finished)
+            write_splits(folder / run_folder.SPLITS, finished)
+            write_evaluated(folder / run_folder.PREDICTIONS, finished)
         write_json(folder / run_folder.METRICS, {"schema": 1, "config": settings} | metrics)
     return finished
 
 
-def _autoencoder(
-    config: RunConfig, data: Dataset, images_BCHW: Tensor, path: Path | None, seconds: dict[str, float], say: Progress
-) -> tuple[ConvAutoencoder, list[float]]:
-    """Train the autoencoder, or take it from an unfinished run or another that shares it."""
-    recipe = config.recipe
-    initial = seed_for(config.seed, "initialise autoencoder")
-    autoencoder = build_autoencoder(data.channels, data.size, initial, "conv", **recipe.autoencoder_settings)
-    if path and (notes := load_notes(path, "seconds", "loss")):
-        load_weights(path, autoencoder)
-        if not isinstance(notes["seconds"], int | float):
-            raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
-        seconds["autoencoder"] = notes["seconds"]
-        return autoencoder.to(images_BCHW.device), losses(path, notes)
-    with _clock(seconds, "autoencoder"):
-        loss = train_autoencoder(
-            autoencoder.to(images_BCHW.device),
-            images_BCHW,
-            steps=recipe.autoencoder_steps,
-            latent_noise=recipe.latent_noise,
-            seed=config.seed,
-            progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
-        )
-    if path:
-        save_network(path, autoencoder, {"seconds": seconds["autoencoder"], "loss": loss})
-    return autoencoder, loss
-
-
-def _shared(folder: Path, settings: dict[str, Any]) -> Path:
-    """Where the autoencoder lies that a run shares: named by all that it depends on."""
-    recipe = {name: value for name, value in settings["recipe"].items() if name.startswith(("autoencoder_", "latent_"))}
-    names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
-    if recipe["autoencoder_images"] == "unlabelled":
-        recipe |= {"unlabelled_fingerprint": settings.get("unlabelled_fingerprint")}
-    return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
-
-
-def _classifier(
+def _train(
     config: RunConfig,
     data: Dataset,
+    classifier: Classifier,
     chosen: Tensor,
     images_BCHW: Tensor,
     labels_B: Tensor,
-    autoencoder: ConvAutoencoder | None,
+    autoencoder: Standardised | None,
     given: Synthesis | None,
     pool: UnlabelledImages | None,
     folder: Path | None,
     seconds: dict[str, float],
     say: Progress,
-) -> tuple[Classifier, History, Synthesis | None]:
+) -> tuple[History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
     recipe, arm = config.recipe, parse_arm(config.arm)
-    initial = seed_for(config.seed, "initialise classifier")
-    classifier = build_classifier(data.channels, data.size, len(data.classes), initial, multi_label=data.multi_label)
     path = folder / run_folder.CLASSIFIER if folder else None
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC) if folder else None
     complete = synthesis is not None or not (arm.objective or given)
@@ -223,38 +236,5 @@ def _classifier(
     if folder:
         (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
     seconds |= history.seconds
-    return classifier.to(images_BCHW.device), history, synthesis
-
-
-def _audit(
-    config: RunConfig,
-    data: Dataset,
-    chosen: Tensor,
-    classifier: Classifier,
-    autoencoder: ConvAutoencoder | None,
-    synthesis: Synthesis,
-    say: Progress,
-) -> Audit:
-    """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
-    recipe, arm = config.recipe, parse_arm(config.arm)
-    return audit(
-        synthesis,
-        classifier,
-        autoencoder,
-        data,
-        chosen=chosen,
-        recipe=recipe,
-        split=config.evaluate,
-        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
-        samples=recipe.samples,
-        seed=config.seed,
-        progress=lambda text: say("audit", 0, 0, text),
-    )
-
-
-@contextmanager
-def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the wall-clock time of the block to a stage."""
-    started = time.perf_counter()
-    yield
-    seconds[stage] += time.perf_counter() - started
+    classifier.to(images_BCHW.device)
+    return history, synthesis

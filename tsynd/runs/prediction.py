@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import torch
 from torch import Tensor
 
 from tsynd.classification import check_fitting
-from tsynd.data import load
+from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import ENDINGS, fit, quiet_pillow, read_picture
-from tsynd.data.image_folder.listing import class_folder, split_folders, walk
+from tsynd.data.image_folder.image_file import READABLE, fit, is_image, quiet_pillow, read_picture
+from tsynd.data.image_folder.listing import find_unsorted
 from tsynd.data.image_folder.remarks import passed_over
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
-from tsynd.data.loading import is_name
+from tsynd.data.loading import is_images
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.runs.run import Run
@@ -79,101 +78,125 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
 def write_predictions(
     path: Path, run: Run, data: str, *, batch_size: int = 256, note: Callable[[str], None] | None = None
 ) -> int:
-    """Predict a whole data set, folder or file, and write a CSV with one row an image; give back how many.
+    """Predict a whole data set, a folder or one image file, and write a CSV with one row an image; give back how many.
 
-    Columns: `split` (empty where there is none), `image` (position in its split; for a folder the file's name in it),
-    `label` and `label_name` (empty where unknown), `predicted` (class number) and `predicted_name`, `probability_0`, …,
-    `mutual_information`, `entropy`. Of several labels an image the numbers of those that are present are joined by spaces and
-    their names by semicolons; `none` where there are none; predicted are those whose probability is above .5.
+    Columns: `image` (the file's name in its folder; for data without files the position in the split), `split` and `group`
+    (empty where there is none), `label` and `label_name` (empty where unknown), `predicted` (class number) and
+    `predicted_name`, `probability_CLASS` for each class by its name, `mutual_information` and `entropy` in nats. Of several
+    labels an image the numbers of those that are present are joined by spaces and their names by semicolons; `none` where
+    there are none; predicted are those whose probability is above 0.5.
 
     Args:
         path: the CSV; it appears whole or not at all.
         run: a finished run.
-        data: as `tsynd.load` takes it; or any folder of images. There the class folder is the one
-            that `load` would take. A data set's labels are known if its classes are among the run's; those of an `.npz`, which
-            names no classes, are taken for the run's numbers. A name comes before a folder that is called the same. Images of
-            another size are resized, as in training.
+        data: as `tsynd.load` takes it, or any folder of images, or one image file. In a folder the label is the name of the
+            first folder below the splits, if that is one of the run's classes. A data set's labels are known if its classes
+            are among the run's; those of an `.npz`, which names no classes, are taken for the run's numbers. Images of another
+            size are resized, as in training. For the run's own data, splits are those of the run.
         batch_size: images at a time.
         note: called with what a user should know, such as how many files are passed over.
 
     Raises:
         TsyndError: when there are no images, one cannot be read, or they have other channels than the run's.
     """
-    buffer, done = io.StringIO(), 0
-    table = csv.writer(buffer, lineterminator="\n")
+    place, say = Path(data).expanduser(), note or (lambda text: None)
+    if data == run.config["data"]:
+        parts: Iterator[tuple[list[Row], Tensor]] = _from_data(run.data, run, batch_size)
+    elif is_images(data) or (place.is_file() and is_image(place)):
+        parts = _from_files(place, run, batch_size, say)
+    else:
+        dataset = load(data, size=run.data.size)
+        for text in dataset.notes:
+            say(text)
+        parts = _from_data(dataset, run, batch_size)
+    return _write(path, run, parts, batch_size)
+
+
+def write_evaluated(path: Path, run: Run, *, batch_size: int = 256) -> int:
+    """Write the predictions for each image of the split that a run was evaluated on, as `write_predictions` does."""
+    return _write(path, run, _from_data(run.data, run, batch_size, (run.metrics["split"],)), batch_size)
+
+
+def write_splits(path: Path, run: Run) -> None:
+    """Write which image went where: `image`, `split`, `group`, `label_name`, and `trained` (1 for those trained on)."""
+    trained = set(run.chosen.tolist())
+    rows: list[list[Any]] = [["image", "split", "group", "label_name", "trained"]]
+    for split in SPLITS:
+        for position, label in enumerate(getattr(run.data, split).labels):
+            name, group = run.data.place_of(split, position)
+            rows.append([name, split, group, names_of(label, run.data.classes), int(split == "train" and position in trained)])
+    _write_csv(path, rows)
+
+
+Row = tuple[str, str, str, Tensor | None]
+"""File name or position, split, group, label where it is known."""
+
+
+def _write(path: Path, run: Run, parts: Iterator[tuple[list[Row], Tensor]], batch_size: int) -> int:
     classes = run.data.classes
-    chances = [f"probability_{label}" for label in range(len(classes))]
-    names = ["split", "image", "label", "label_name", "predicted", "predicted_name", *chances, "mutual_information", "entropy"]
-    table.writerow(names)
-    folder, say = Path(data).expanduser(), note or (lambda text: None)
-    source = partial(_from_folder, folder) if folder.is_dir() and not is_name(data) else partial(_from_data, data)
-    for rows, images in source(run, batch_size, say):
+    chances = [f"probability_{name}" for name in classes]
+    names = ["image", "split", "group", "label", "label_name", "predicted", "predicted_name"]
+    table: list[list[Any]] = [[*names, *chances, "mutual_information", "entropy"]]
+    for rows, images in parts:
         found = predict(run, images, batch_size=batch_size)
-        for position, (split, image, label) in enumerate(rows):
+        for position, (*place, label) in enumerate(rows):
             probabilities_C = found.probabilities[position]
-            probabilities = probabilities_C.tolist()
             best = (probabilities_C > 0.5).long() if run.data.multi_label else probabilities_C.argmax()
             known = ["", ""] if label is None else [numbers_of(label), names_of(label, classes)]
-            numbers = [*probabilities, float(found.mutual_information[position]), float(found.entropy[position])]
-            table.writerow(
-                [split, image, *known, numbers_of(best), names_of(best, classes), *(f"{number:.6f}" for number in numbers)]
-            )
-        done += len(rows)
+            numbers = [*probabilities_C.tolist(), float(found.mutual_information[position]), float(found.entropy[position])]
+            table.append([*place, *known, numbers_of(best), names_of(best, classes), *(f"{number:.7g}" for number in numbers)])
+    _write_csv(path, table)
+    return len(table) - 1
+
+
+def _write_csv(path: Path, rows: list[list[Any]]) -> None:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     write_text(path, buffer.getvalue())
-    return done
 
 
-Row = tuple[str, int | str, Tensor | None]
-"""Split, position or file name, label where it is known."""
-
-
-def _from_data(name: str, run: Run, batch_size: int, say: Callable[[str], None]) -> Iterator[tuple[list[Row], Tensor]]:
-    """Batches of a data set by name or file; labels count where its classes are the run's, or numbers."""
-    data = load(name, size=run.data.size)
-    for text in data.notes:
-        say(text)
+def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...] = SPLITS) -> Iterator[tuple[list[Row], Tensor]]:
+    """Batches of a data set; labels count where its classes are the run's, or numbers."""
     if data.channels != run.data.channels:
         kinds = {1: "1 channel (grey)", 3: "3 (RGB)"}
-        raise TsyndError(f"{name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
+        raise TsyndError(f"{data.name} has images of {kinds[data.channels]}, the run was trained on {kinds[run.data.channels]}")
     numbers = same_classes(data.classes, run.data.classes)
     if numbers is None and same_classes(data.classes, map(str, range(len(run.data.classes)))):
         numbers = list(range(len(data.classes)))  # of an .npz, which names no classes
     known = data.multi_label == run.data.multi_label and (not data.multi_label or numbers == list(range(len(run.data.classes))))
-    for split in SPLITS:
+    for split in splits:
         part = getattr(data, split)
         for start in range(0, len(part), batch_size):
             some = part[slice(start, start + batch_size)]
+            places = [data.place_of(split, start + offset) for offset in range(len(some))]
             labels: list[Any] = [None] * len(some)
             if known and numbers is not None:
                 labels = list(some.labels if data.multi_label else torch.tensor(numbers)[some.labels])
-            yield [(split, start + offset, label) for offset, label in enumerate(labels)], some.images
+            yield [(name, split, group, label) for (name, group), label in zip(places, labels, strict=True)], some.images
 
 
-def _from_folder(folder: Path, run: Run, batch_size: int, say: Callable[[str], None]) -> Iterator[tuple[list[Row], Tensor]]:
-    """Batches of whatever images lie in a folder, in the order of their names."""
-    drives: list[Path] = []
-    listed = list(walk(folder, drives=drives))
-    files = [file.relative_to(folder) for file in listed if file.suffix.lower() in ENDINGS]
-    for remark in passed_over([file for file in listed if file.suffix.lower() not in ENDINGS], drives, folder):
+def _from_files(place: Path, run: Run, batch_size: int, say: Callable[[str], None]) -> Iterator[tuple[list[Row], Tensor]]:
+    """Batches of one image file, of those that a CSV names, or of whatever lies in a folder, in the order of their names."""
+    listing = find_unsorted(place)
+    items = listing.items
+    for remark in passed_over(listing.others, listing.drives, listing.root):
         say(remark.text)
-    splits = {path.name: split for split, path in split_folders(folder).items()}
-    numbers = {class_key(name): number for number, name in enumerate(run.data.classes)}
-    folders = [class_folder(file.parts, file.parts[0] in splits) for file in files]
-    sorted_by_class = any(name is not None and class_key(name) in numbers for name in folders)
-    if not files:
-        raise TsyndError(f"{folder} has no images (files that end in {', '.join(ENDINGS)})")
-    for start in range(0, len(files), batch_size):
+    classes = {class_key(name): number for number, name in enumerate(run.data.classes)}
+    sorted_by_class = any(class_key(item.label) in classes for item in items)
+    if not items:
+        raise TsyndError(f"{place} has no images (files that end in {', '.join(READABLE)})")
+    for start in range(0, len(items), batch_size):
         rows: list[Row] = []
         pixels = []
-        for file, above in zip(files[start : start + batch_size], folders[start : start + batch_size], strict=True):
+        for item in items[start : start + batch_size]:
             with quiet_pillow():
-                image_CHW = fit(read_picture(folder / file), run.data.size)
+                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size)
             if len(image_CHW) > run.data.channels:
-                raise TsyndError(f"{folder / file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
+                raise TsyndError(f"{item.file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
             pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))
             # The class folder is where `load` has it; only where no such folder is a class, the set lies further down.
-            names = [above or ""] if sorted_by_class else file.parts[:-1]
-            found = [numbers[class_key(name)] for name in names if class_key(name) in numbers and not run.data.multi_label]
-            split = splits.get(file.parts[0], "") if len(file.parts) > 1 else ""
-            rows.append((split, file.as_posix(), torch.tensor(found[0]) if found else None))
+            names = [item.label] if sorted_by_class else Path(item.name).parts[:-1]
+            found = [classes[class_key(name)] for name in names if class_key(name) in classes and not run.data.multi_label]
+            label = torch.tensor(found[0]) if found else None
+            rows.append((item.name, item.split or "", item.group or "", label))
         yield rows, torch.from_numpy(np.stack(pixels))

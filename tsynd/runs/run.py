@@ -1,7 +1,7 @@
 """A run as an object: what it was, what it made, and how a finished one is read back from its folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,21 +9,23 @@ import torch
 from torch import Tensor
 
 from tsynd.audit import Audit
-from tsynd.autoencoding import ConvAutoencoder
+from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
-from tsynd.runs.config import RunConfig
+from tsynd.runs.config import NETWORKS, RunConfig, recipe_of
+from tsynd.runs.networks import are_numbers, autoencoder_for, check_sources, classifier_for, losses
 from tsynd.synthetic.npz import load_synthesis
 from tsynd.targeting import Synthesis
-from tsynd.training import History, Recipe, parse_arm
+from tsynd.training import Recipe, parse_arm
+from tsynd.training.state import History
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.safe_parsing import read_json
 from tsynd.utils.tensor_files import load_notes, load_weights, weights_hash
-from tsynd.utils.validation import check_path
+from tsynd.utils.validation import check_kind, check_path
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Run:
     data: Dataset
     chosen: Tensor
     classifier: Classifier
-    autoencoder: ConvAutoencoder | None
+    autoencoder: Standardised | None
     synthesis: Synthesis | None
     history: History
     autoencoder_loss: list[float]
@@ -75,16 +77,10 @@ class Run:
         return for_training(chosen.images, self.device), chosen.labels.to(self.device)
 
 
-def recipe_of(settings: Mapping[str, Any]) -> Recipe:
-    """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
-    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
-    if not isinstance(recipe, dict):
-        raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
-    return Recipe(**{name: value for name, value in recipe.items() if name in known})
-
-
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
+
+    A run with a factory of yours runs that factory's file. A run of data in memory needs them again, as `data`.
 
     Raises:
         TsyndError: when the folder holds no finished run, it is of another method version, one of its files is damaged,
@@ -99,28 +95,32 @@ def load_run(folder: str | Path) -> Run:
         raise TsyndError(f"{folder / run_folder.CONFIG} is not the configuration of a run: {', '.join(sorted(missing))} missing")
     try:
         size = settings["size"] if isinstance(settings["size"], int) else None
-        RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"])
-        recipe = recipe_of(settings)
+        named = {name: settings[name] for name in NETWORKS if name in settings}
+        RunConfig(settings["data"], settings["arm"], settings["per_class"], min(size or 28, 1024), settings["seed"], **named)
+        recipe_of(settings)
     except TsyndError as error:
         raise TsyndError(f"{folder / run_folder.CONFIG} is damaged: {error}") from error
     if settings["method_version"] != METHOD_VERSION:
         made = f"made with method version {settings['method_version']}, this tsynd has version {METHOD_VERSION}"
         raise TsyndError(f"the run in {folder} was {made}: run it again")
+    check_sources(settings)
     metrics = read_json(folder / run_folder.METRICS)
-    data = load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
+    check_kind(Dataset, optional=True, data=data)
+    data = data or load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
-    classifier = Classifier(data.channels, data.size, len(data.classes), multi_label=data.multi_label)
+    classifier = classifier_for(settings, data)
     load_weights(folder / run_folder.CLASSIFIER, classifier)
     if metrics.get("weights_hash") != weights_hash(classifier):
         raise TsyndError(
             f"{folder / run_folder.CLASSIFIER} is not the classifier that {run_folder.METRICS} is about: run it again"
         )
     notes = load_notes(folder / run_folder.CLASSIFIER, "history") or {}
-    autoencoder, loss = None, []
+    autoencoder: Standardised | None = None
+    loss: list[float] = []
     if parse_arm(settings["arm"]).objective:
-        autoencoder = ConvAutoencoder(data.channels, data.size, **recipe.autoencoder_settings)
+        autoencoder, _ = autoencoder_for(settings, data.train.images[chosen[:16]], loading=True)
         load_weights(folder / run_folder.AUTOENCODER, autoencoder)
         loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC)
@@ -138,22 +138,8 @@ def history_of(path: Path, notes: Mapping[str, Any]) -> History:
     seconds = found.get("seconds") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(seconds, dict) or found.keys() != History().__dict__.keys():
         raise TsyndError(f"{path} is damaged: its history must have {', '.join(History().__dict__)}")
-    if not all(_numbers(value) for name, value in found.items() if name != "seconds") or not _numbers(list(seconds.values())):
+    if not all(are_numbers(value) for name, value in found.items() if name != "seconds") or not are_numbers(
+        list(seconds.values())
+    ):
         raise TsyndError(f"{path} is damaged: its history must be of numbers")
     return History(**found)
-
-
-def losses(path: Path, notes: Mapping[str, Any]) -> list[float]:
-    """The loss of each step of an autoencoder, from its notes.
-
-    Raises:
-        TsyndError: naming the file, when these are no numbers.
-    """
-    found = notes.get("loss")
-    if not _numbers(found):
-        raise TsyndError(f"{path} is damaged: its loss must be a list of numbers")
-    return list(found)  # type: ignore[arg-type]
-
-
-def _numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import torch
 
-from tsynd.classification import Classifier, build_classifier
+from tsynd.classification import Classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
+from tsynd.runs.networks import classifier_for
 from tsynd.runs.run import Run
 from tsynd.targeting import Synthesis, concatenate
 from tsynd.training import ARMS, parse_arm
@@ -18,7 +19,14 @@ from tsynd.utils.validation import check_count, check_kind, check_seed
 __all__ = ["synthesize"]
 
 
-def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Callable[[int], None] | None = None) -> Synthesis:
+def synthesize(
+    run: Run,
+    count: int,
+    *,
+    decode: str | None = None,
+    seed: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Synthesis:
     """Make targeted images from a finished run, as its arm made them in training, but with its final classifier.
 
     Sources are the run's training images, drawn as its recipe says and lightly augmented; objective, guard and pixel step are the
@@ -28,17 +36,19 @@ def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Calla
     Args:
         run: a finished run whose arm has an autoencoder.
         count: how many images, at least 1.
+        decode: `image` or `residual` (see `tsynd.targeting.target`); as in the run's training by default.
         seed: of all that is drawn; the run's own by default.
         progress: called with the number of images made so far.
 
     Returns:
-        A `Synthesis` of `count` images on the CPU; `source_B` counts in `run.data.train`.
+        A `Synthesis` of `count` images on the CPU; `sources` counts in `run.data.train`.
 
     Raises:
         TsyndError: when the count is below 1, the seed negative or no whole number, or the run's arm searches for no images.
     """
     check_kind(Run, run=run)
     arm, recipe, autoencoder = parse_arm(run.config["arm"]), run.recipe, run.autoencoder
+    recipe = recipe if decode is None else replace(recipe, decode=decode)
     seed = run.config["seed"] if seed is None else seed
     check_count(1, count=count)
     check_seed(seed)
@@ -61,8 +71,7 @@ def synthesize(run: Run, count: int, *, seed: int | None = None, progress: Calla
 
 def _untrained(run: Run) -> Classifier:
     """The untrained copy of the classifier that the arm `sham` searches with."""
-    data, seed = run.data, seed_for(run.config["seed"], "initialise classifier")
-    copied = build_classifier(data.channels, data.size, len(data.classes), seed, multi_label=data.multi_label).to(run.device)
+    copied = classifier_for(run.config, run.data).to(run.device)
     copied.mean.copy_(run.classifier.mean)
     copied.std.copy_(run.classifier.std)
     return copied

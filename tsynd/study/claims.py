@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tsynd.errors import TsyndError, unknown
-from tsynd.study.weighted_metrics import WEIGHTED
+from tsynd.metrics.weighted import WEIGHTED
 from tsynd.utils.validation import check_name
 
 MARGIN = 0.01  # how much worse counts as not worse

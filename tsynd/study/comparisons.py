@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tsynd.errors import TsyndError
+from tsynd.metrics.weighted import LOWER_IS_BETTER, has, measure
 from tsynd.study.claims import Claim
 from tsynd.study.records import RUNS, read_records
 from tsynd.study.statistics import Array, Interval, crossed, interval, mean_of, resampled_images, resampled_seeds, two_way
-from tsynd.study.weighted_metrics import LOWER_IS_BETTER, has, measure
 from tsynd.utils.rng import seed_for
 from tsynd.utils.safe_parsing import open_npz
 

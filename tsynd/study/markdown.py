@@ -39,6 +39,7 @@ NAMES = {
     "seconds": "seconds",
     "cost": "cost",
 }
+ALSO = "`differences.csv` also has those from components of variance."
 COST = (
     "Seconds are the median over seeds, by the machine's clock, of warm-up, searches and training; cost is the median of their "
     "ratio to `none` at the same seed. On a shared machine both are rough."
@@ -77,7 +78,7 @@ def markdown(
         *(("## Claims", "", "| claim | verdict | |", "|:--|:--|:--|") if claims else ()),
         *(f"| {each['text']} | **{each['verdict']}** | {each['sentence'].partition('. ')[2]} |" for each in claims),
         *(f"| {text} | | {where} |" for text, where in study.get("elsewhere", {}).items()),
-        *("", "Better is above 0, for losses too. In brackets: 95 % intervals over seeds and test images, crossed.", ""),
+        *("", f"Better is above 0, for losses too. In brackets: 95 % intervals over seeds and test images, crossed. {ALSO}", ""),
         *("![Differences to none](forest.svg)", "", "![Clean, robust and cost](pareto.svg)", ""),
         *checked(checks),
         *(["## Differences, set by set"] if lines else []),

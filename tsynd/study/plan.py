@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from tsynd.errors import TsyndError, unknown
-from tsynd.runs.config import RunConfig
+from tsynd.runs.config import FACTORIES, NETWORKS, RunConfig
 from tsynd.study.claims import Claim
 from tsynd.study.table import MEASURES, PRIMARIES
 from tsynd.training.recipe import OPTIONS_SINCE
@@ -64,6 +64,10 @@ class Planned:
         Options that came later are left out at the value that means none, so that older results keep their keys.
         """
         resolved = {name: value for name, value in self.config.resolved().items() if name != "device"}
+        for name in FACTORIES:  # what a factory and its weights are says their content, not where they lie
+            if f"{name}_identity" in resolved:
+                resolved[name] = resolved[name].rpartition(":")[2]
+            resolved.pop(f"{name}_weights", None)
         return digest(resolved | {"recipe": without_later(resolved["recipe"])})
 
 
@@ -118,24 +122,26 @@ class Study:
                 for name, (arm, changes) in tier.arms.items():
                     try:
                         config = RunConfig(
-                            data, arm, per_class, self.size, seed, self.budget, self.evaluate, changes=self._changed(changes)
+                            data, arm, per_class, self.size, seed, self.budget, self.evaluate, **self._changed(changes)
                         )
                     except TsyndError as error:
                         raise TsyndError(f"study {self.name}, arm {name!r}: {error}") from error
                     yield Planned(name, config)
 
     def _changed(self, more: Mapping[str, Any]) -> dict[str, Any]:
-        """The changes of an arm with those of the study. All images are tested, by any budget: runs are paired image by image."""
+        """The networks and changes of an arm with those of the study.
+
+        All images are tested, by any budget: runs are paired image by image.
+        """
         changes = {**self.changes, **more}
         if changes.get("limit") is not None:
             raise TsyndError(f"a study tests on all images, got limit {changes['limit']}: leave it out")
-        return changes | {"limit": None}
+        networks = {name: changes.pop(name) for name in NETWORKS if name in changes}
+        return networks | {"changes": changes | {"limit": None}}
 
     def resolved(self) -> dict[str, Any]:
         """The study with all defaults of the method, as `study.yaml` in its folder holds it."""
-        common = RunConfig(
-            "phantom", "none", size=self.size, budget=self.budget, evaluate=self.evaluate, changes=self._changed({})
-        )
+        common = RunConfig("phantom", "none", size=self.size, budget=self.budget, evaluate=self.evaluate, **self._changed({}))
         written = common.resolved()
         kept = {name: written[name] for name in ("budget", "size", "evaluate", "method_version", "recipe", "evaluation")}
         tiers = [

@@ -14,8 +14,7 @@ from typing import Any
 from tsynd.errors import TsyndError
 from tsynd.study.plan import Planned, Study
 from tsynd.study.records import LOCKS, RUNS, SHARED, finished, open_study, read_record, write_table, write_undone
-from tsynd.study.worker import run_block, running
-from tsynd.utils.locks import orphaned
+from tsynd.study.worker import killed, run_block, running
 from tsynd.utils.validation import check_count, check_kind, check_name, check_path
 
 BACKENDS = ("loky", "dask")
@@ -125,7 +124,7 @@ def _ran(parallel: Any, folder: Path, blocks: Sequence[Sequence[Planned]], attem
 
 def find_killed_run(parallel: Any, folder: Path, todo: Sequence[Planned], attempt: str, *, alone: bool) -> None:
     """Record which run killed its worker. When one is killed joblib ends them all, so the suspects run again, one at a time."""
-    for suspect in [each for each in todo if orphaned(running(folder, each))]:
+    for suspect in [each for each in todo if killed(folder, each)]:
         if not alone or not _ran(parallel, folder, [[suspect]], attempt):
             message = "the process was killed while it ran, out of memory perhaps"
             write_undone(folder, suspect, "failed", message, {"attempt": attempt})

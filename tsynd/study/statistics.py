@@ -18,7 +18,7 @@ from tsynd.errors import TsyndError
 from tsynd.utils.rules import validated, whole
 from tsynd.utils.validation import check_kind, check_number, check_whole
 
-__all__ = ["Interval", "crossed", "holm", "interval", "two_way", "verdict"]
+__all__ = ["Interval", "crossed", "holm", "interval", "verdict"]
 
 Array = npt.NDArray[np.float64]
 

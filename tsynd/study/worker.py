@@ -17,9 +17,7 @@ from tsynd.study.plan import Planned
 from tsynd.study.records import LOCKS, SHARED, finished, write_done, write_undone
 from tsynd.utils.atomic_files import digest, write_text
 from tsynd.utils.environment import processor, versions
-from tsynd.utils.locks import Heartbeat, at_once, host
-
-STALE = 600.0  # seconds without a training step, after which a block's worker on another machine is taken for dead
+from tsynd.utils.locks import at_once, host, process_has_exited
 
 
 def run_block(folder: Path, block: Sequence[Planned], attempt: str) -> None:
@@ -35,20 +33,20 @@ def run_block(folder: Path, block: Sequence[Planned], attempt: str) -> None:
     Raises:
         OSError: when the folder cannot be written to.
     """
-    with one_thread(), at_once(folder / LOCKS / f"{digest(block[0].block)}.lock", stale=STALE) as beat:
-        if beat is None:
+    with one_thread(), at_once(folder / LOCKS / f"{digest(block[0].block)}.lock") as held:
+        if not held:
             return
         for planned in block:
             if not finished(folder, planned):
-                _run(folder, planned, attempt, beat)
+                _run(folder, planned, attempt)
 
 
-def _run(folder: Path, planned: Planned, attempt: str, beat: Heartbeat) -> None:
+def _run(folder: Path, planned: Planned, attempt: str) -> None:
     started, mark = time.perf_counter(), running(folder, planned)
     facts: dict[str, Any] = {"cpu": processor(), "versions": versions(), "commit": _commit(), "attempt": attempt}
     write_text(mark, f"{os.getpid()} {host()}")
     try:
-        found = run(planned.config, progress=lambda *_: beat(), shared=folder / SHARED, audited=False)
+        found = run(planned.config, shared=folder / SHARED, audited=False)
     except DataUnavailable as error:
         write_undone(folder, planned, "missing", str(error), facts)
     except OSError:
@@ -65,6 +63,15 @@ def _run(folder: Path, planned: Planned, attempt: str, beat: Heartbeat) -> None:
 def running(folder: Path, planned: Planned) -> Path:
     """The file that is there while a run is running; it names the process."""
     return folder / LOCKS / f"{planned.key}.running"
+
+
+def killed(folder: Path, planned: Planned) -> bool:
+    """Whether a run was begun by a process of this machine that is no more."""
+    try:
+        number, _, here = running(folder, planned).read_text(encoding="utf-8").partition(" ")
+        return here == host() and process_has_exited(int(number))
+    except (OSError, ValueError):  # no such file: it has ended
+        return False
 
 
 @contextmanager

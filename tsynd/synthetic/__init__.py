@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsynd.synthetic.decisions import Decision, counts, read_review, reviewed, write_review
-    from tsynd.synthetic.review_widget import Reviewer, review
+    from tsynd.synthetic.decisions import Decision, read_review, reviewed, write_review
+    from tsynd.synthetic.review_widget import review
     from tsynd.synthetic.sets import read_set, write_set
 
-__all__ = ["Decision", "Reviewer", "counts", "read_review", "read_set", "review", "reviewed", "write_review", "write_set"]
+__all__ = ["Decision", "read_review", "read_set", "review", "reviewed", "write_review", "write_set"]
 
-_HOMES = {"Reviewer": "review_widget", "review": "review_widget", "read_set": "sets", "write_set": "sets"}
+_HOMES = {"review": "review_widget", "read_set": "sets", "write_set": "sets"}
 
 
 def __getattr__(name: str) -> Any:

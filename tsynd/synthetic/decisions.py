@@ -64,7 +64,38 @@ def read_review(path: str | Path, synthesis: Synthesis, classes: int | None = No
     """
     check_path(path=path)
     check_kind(Synthesis, synthesis=synthesis)
-    path = Path(path)
+    found: dict[int, Decision] = {}
+    for where, row in _rows(Path(path), synthesis):
+        if not _is_real(row):
+            index, made = _decision(row, where, synthesis, classes)
+            if index in found:
+                raise TsyndError(f"{where}: a second decision on image {index}: keep one row for each image")
+            found[index] = made
+    return found
+
+
+def blind_agreement(path: Path, synthesis: Synthesis) -> dict[str, dict[str, int]] | None:
+    """What a blind review says of real and of synthetic images: how many it saw, gave their own label, and rejected.
+
+    Returns:
+        None when no real images were mixed in.
+    """
+    found = {kind: dict.fromkeys(("images", "label_confirmed", "rejected"), 0) for kind in ("real", "synthetic")}
+    for _, row in _rows(path, synthesis):
+        tally = found["real" if _is_real(row) else "synthetic"]
+        tally["images"] += 1
+        tally["label_confirmed"] += row["decision"] == "accept"
+        tally["rejected"] += row["decision"] == "reject"
+    return found if found["real"]["images"] else None
+
+
+def _is_real(row: Mapping[str, str | None]) -> bool:
+    """Whether a row is about a real image that a blind review mixed in."""
+    return (row["index"] or "").startswith("real ")
+
+
+def _rows(path: Path, synthesis: Synthesis) -> list[tuple[str, dict[str, str | None]]]:
+    """The rows of a review, each with where it stands, if they are about these images."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -81,15 +112,10 @@ def read_review(path: str | Path, synthesis: Synthesis, classes: int | None = No
     if missing := [column for column in COLUMNS if column not in columns]:
         raise TsyndError(f"{path} is not a review: it lacks the columns {', '.join(missing)}")
     name = identity(synthesis)
-    found: dict[int, Decision] = {}
     for where, row in rows:
         if row["synthesis"] != name:
             raise TsyndError(f"{where}: this is a review of other images ({row['synthesis']}), not of {name}")
-        index, made = _decision(row, where, synthesis, classes)
-        if index in found:
-            raise TsyndError(f"{where}: a second decision on image {index}: keep one row for each image")
-        found[index] = made
-    return found
+    return rows
 
 
 def reviewed(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> Synthesis:

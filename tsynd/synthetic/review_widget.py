@@ -96,6 +96,7 @@ class Reviewer(widgets.VBox):
         self.decisions: dict[int, Decision] = {}
         if out is not None and out.exists():
             self.decisions = read_review(out, synthesis, len(classes))
+        self._asking: tuple[int, str, int | None] | None = None
         self.at, self._undo = 0, list[tuple[int, Decision | None]]()
         self._album = Album(synthesis, sources)
         self._limit = self._album.limit
@@ -103,6 +104,9 @@ class Reviewer(widgets.VBox):
         self._head, self._state = widgets.HTML(), widgets.HTML()
         self.field = widgets.Text(placeholder="keys go here", continuous_update=True, layout={"width": "9rem"})
         self.field.observe(self._typed, "value")
+        view = {"min": 0.0, "max": 1.0, "step": 0.02, "description": "window", "readout_format": ".2f"}
+        self.window = widgets.FloatRangeSlider(value=(0.0, 1.0), **view)
+        self.window.observe(lambda _: self.go(self.at), "value")
         self.who = widgets.Text(value=reviewer, description="reviewer", layout={"width": "16rem"})
         self.who.add_class("tsynd-name")
         actions = {
@@ -130,18 +134,29 @@ class Reviewer(widgets.VBox):
             widgets.HBox([self.field, *(self.buttons[name] for name in ("accept", "reject"))], layout=wrap),
             widgets.HBox([self.buttons[f"class-{label + 1}"] for label in range(len(self._choices))], layout=wrap),
             widgets.HBox([*(self.buttons[name] for name in ("back", "next", "open", "undo")), self.who], layout=wrap),
+            self.window,
         ]
         super().__init__([self._head, *rows, widgets.HTML(HELP), script])
         self.add_class("tsynd-review")
         self.seek(0)
 
     def decide(self, decision: str, new_label: int | None = None) -> None:
-        """Decide about the image that is shown, write the CSV, and go on to the next one."""
+        """Decide about the image that is shown, write the CSV, and go on to the next one that is not reviewed.
+
+        A decision that is there already is changed when it is asked for twice in a row; the same one again changes nothing.
+        """
+        made, asked = self.decisions.get(self.at), (self.at, decision, new_label)
+        if made is not None and (made.decision, made.new_label) == asked[1:]:
+            return self.seek()
+        if made is not None and self._asking != asked:
+            self._asking = asked
+            self._state.value += " · <b>the same key again changes that decision; any other leaves it</b>"
+            return None
         self._undo.append((self.at, self.decisions.get(self.at)))
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self.decisions[self.at] = Decision(decision, new_label, self.who.value.strip(), now)
         self._write()
-        self.go(self.at + 1) if self.at + 1 < len(self.synthesis) else self.seek(0)
+        return self.seek()
 
     def choose(self, label: int) -> None:
         """The image is of this class: accept when it is the present label, relabel otherwise."""
@@ -164,12 +179,15 @@ class Reviewer(widgets.VBox):
         first = self.at + 1 if start is None else start
         order = [(first + step) % len(self.synthesis) for step in range(len(self.synthesis))]
         self.go(next((index for index in order if index not in self.decisions), self.at))
+        if len(self.decisions) == len(self.synthesis):
+            self._state.value += " · <b>all images are reviewed</b>"
 
     def go(self, index: int) -> None:
         """Show an image; beyond either end nothing happens."""
+        self._asking = None
         self.at = min(max(index, 0), len(self.synthesis) - 1)
         for name, picture in self._pictures.items():
-            picture.children[0].value = self._album.png(name, self.at, self._limit, SIDE[name])
+            picture.children[0].value = self._album.png(name, self.at, self._limit, SIDE[name], self.window.value)
         made, label = self.decisions.get(self.at), names_of(self.synthesis.labels[self.at], self.classes)
         done = len(self.decisions)
         said = "not reviewed" if made is None else made.decision

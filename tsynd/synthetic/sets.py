@@ -12,8 +12,9 @@ from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.data.labels import names_of, numbers_of
 from tsynd.errors import DataUnavailable, TsyndError
-from tsynd.synthetic.decisions import counts, read_review, reviewed
+from tsynd.synthetic.decisions import blind_agreement, counts, read_review, reviewed
 from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis
+from tsynd.synthetic.sharing import write_sharing
 from tsynd.targeting import Synthesis
 from tsynd.utils.atomic_files import atomic_write, check_new, write_json
 from tsynd.utils.safe_parsing import read_json
@@ -22,13 +23,15 @@ from tsynd.utils.validation import check_kind, check_path
 __all__ = ["read_set", "write_set"]
 
 # What `_png_name` gives.
-_PNG = re.compile(r"\d{5,}_class-(\d+|none)(-[a-z0-9-]+)?_source-\d{5,}\.png")
+_PNG = re.compile(r"\d{5,}_class-(\d+|none)(-[a-z0-9-]+)?_source-\d{5,}(-[a-z0-9-]+)?\.png")
 
 
 def write_set(
     path: str | Path, synthesis: Synthesis, card: dict[str, Any], *, png: str | Path | None = None, force: bool = False
 ) -> None:
     """Write a targeted set, its card beside it (`FILE.json`), and one PNG an image where a folder is given.
+
+    That folder is then ready to be shared: see `tsynd.synthetic.sharing.write_sharing`.
 
     What an earlier set left under these names is removed first, so that an interruption leaves no set beside the card or the
     pictures of another; other files in the folder of pictures stay.
@@ -52,8 +55,10 @@ def write_set(
         for old in png.glob("*.png"):
             if _PNG.fullmatch(old.name):
                 old.unlink()
+        names = [_png_name(synthesis, position, card) for position in range(len(synthesis))]
         for position in range(len(synthesis)):
-            _write_png(png / _png_name(synthesis, position, list(card["classes"])), synthesis.images[position])
+            _write_png(png / names[position], synthesis.images[position])
+        write_sharing(png, synthesis, card, names)
     write_json(card_path(path), card)
     save_synthesis(path, synthesis, (card["data"]["name"], card["data"]["fingerprint"]))
 
@@ -162,12 +167,14 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _png_name(synthesis: Synthesis, position: int, classes: list[str]) -> str:
-    """Number, class and source in a file's name; what a file system may refuse becomes a dash."""
+def _png_name(synthesis: Synthesis, position: int, card: dict[str, Any]) -> str:
+    """Number, class and source in a file's name, with the name of the source's file; what a system may refuse is a dash."""
     label, source = synthesis.labels[position], int(synthesis.sources[position])
     number = numbers_of(label).replace(" ", "-")
-    word = re.sub(r"[^a-z0-9]+", "-", names_of(label, tuple(classes)).lower()).strip("-")[:40]
-    return f"{position:05d}_class-{number}{f'-{word}' if word and word != number else ''}_source-{source:05d}.png"
+    word = re.sub(r"[^a-z0-9]+", "-", names_of(label, tuple(card["classes"])).lower()).strip("-")[:40]
+    file = re.sub(r"[^a-z0-9]+", "-", Path(card["sources"][position]).stem.lower())[:40] if card.get("sources") else ""
+    file = f"-{file.strip('-')}" if file.strip("-") else ""
+    return f"{position:05d}_class-{number}{f'-{word}' if word and word != number else ''}_source-{source:05d}{file}.png"
 
 
 def _write_png(path: Path, image_CHW: Tensor) -> None:
@@ -176,7 +183,7 @@ def _write_png(path: Path, image_CHW: Tensor) -> None:
         Image.fromarray(pixels).save(temporary, "PNG")
 
 
-def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, int] | None]:
+def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, Any] | None]:
     """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
 
     Raises:
@@ -210,5 +217,6 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
             raise TsyndError(f"{synthetic} was made from other data than {data.name}: {what}s {span}, not 0 to {most - 1}")
     if review is not None:
         decisions = read_review(review, synthesis, len(data.classes))
-        synthesis, made = reviewed(synthesis, decisions), counts(synthesis, decisions)
+        made = {**counts(synthesis, decisions), "blind": blind_agreement(review, synthesis)}
+        synthesis = reviewed(synthesis, decisions)
     return synthesis, made

@@ -14,7 +14,7 @@ from tsynd.targeting.ascent import Ascent, unit
 from tsynd.targeting.objectives import Guard, Objective, find_objective
 from tsynd.targeting.synthesis import Synthesis, describe
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.network_passes import network_of, pair_of, steady, trial
+from tsynd.utils.network_passes import drawing_nothing, network_of, trial
 from tsynd.utils.network_trial import refuse_inference_mode
 from tsynd.utils.rng import normal
 from tsynd.utils.rules import choice, instance, number, validated, whole
@@ -227,10 +227,9 @@ def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:
         start_BD = torch.cat([codec.encode(part.clone()).to(part.dtype) for part in images_BCHW.split(count)])
         if start_BD.ndim != 2:
             raise TsyndError(f"{name}.encode must give codes (B, D), got shape {tuple(start_BD.shape)}")
-        if not isinstance(codec, _Pixels):
-            with trial(*network_of(codec)):
-                steady(codec.encode, pair_of(images_BCHW))
-                steady(codec.decode, torch.cat([start_BD[:1], -start_BD[:1]]))
+        with trial(*network_of(codec)):
+            drawing_nothing(codec.encode, images_BCHW[:count].clone())
+            drawing_nothing(codec.decode, start_BD[:1].clone())
         decoded = codec.decode(start_BD[:1].clone())
     if decoded.shape[1:] != images_BCHW.shape[1:]:
         raise TsyndError(f"{name} decodes images of shape {tuple(decoded.shape[1:])}, but was given {shape[1:]}: both must agree")

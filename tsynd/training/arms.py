@@ -19,7 +19,8 @@ class Arm:
     mixup, label_smoothing: soften batches and labels. trivialaugment: each real image of a batch gets one operation more, after
     the light augmentation that all arms share (see `tsynd.augmentation.trivial_augment`); sources of a search do not. matched: as
     many more steps as `guarded` costs. consistency: a second loss, on images without labels (see `tsynd.training.Consistency`);
-    a search then starts from these.
+    a search then starts from these. ridge: no steps at all, but ridge regression of the labels on the inputs of the last layer
+    (see `tsynd.training.ridge`). classifier: the network that it is for, where no other is named. what: one line about it.
     """
 
     objective: str | None = None
@@ -32,25 +33,34 @@ class Arm:
     trivialaugment: bool = False
     matched: bool = False
     consistency: bool = False
+    ridge: bool = False
+    classifier: str = ""
+    what: str = field(default="", compare=False)
 
 
 ARMS: dict[str, Arm] = {
-    "none": Arm(),
-    "none-matched": Arm(matched=True),
-    "reconstruction": Arm(objective="reconstruction"),
-    "random": Arm(objective="random"),
-    "sham": Arm(objective="mutual_information", sham=True),
-    "entropy": Arm(objective="entropy"),
-    "cross-entropy": Arm(objective="cross_entropy"),
-    "tsynd": Arm(objective="mutual_information"),
-    "guarded": Arm(objective="mutual_information", guard=True),
-    "pixel": Arm(pixel=True),
-    "pgd": Arm(adversarial=True),
-    "mixup": Arm(mixup=True),
-    "label-smoothing": Arm(label_smoothing=True),
-    "trivialaugment": Arm(trivialaugment=True),
-    "divergence": Arm(objective="divergence"),
-    "consistency": Arm(consistency=True),
+    "none": Arm(what="real images only, with the light augmentation that all arms share"),
+    "none-matched": Arm(matched=True, what="none, with as many more steps as guarded costs"),
+    "reconstruction": Arm(objective="reconstruction", what="control: images as the autoencoder reconstructs them"),
+    "random": Arm(objective="random", what="control: moved as far as tsynd moves them, in a random direction"),
+    "sham": Arm(objective="mutual_information", sham=True, what="control: tsynd on an untrained copy of the classifier"),
+    "entropy": Arm(objective="entropy", what="images moved to a higher entropy of the prediction"),
+    "cross-entropy": Arm(objective="cross_entropy", what="images moved to a higher loss on their label"),
+    "tsynd": Arm(objective="mutual_information", what="the paper: images moved to higher mutual information, labels copied"),
+    "guarded": Arm(objective="mutual_information", guard=True, what="tsynd with a penalty where the label becomes less likely"),
+    "pixel": Arm(pixel=True, what="with another arm: a signed gradient step in the pixels of each synthetic image"),
+    "pgd": Arm(adversarial=True, what="adversarial training: each batch is attacked by PGD first"),
+    "mixup": Arm(mixup=True, what="convex combinations of images and of their labels"),
+    "label-smoothing": Arm(label_smoothing=True, what="labels mixed with an even guess"),
+    "trivialaugment": Arm(trivialaugment=True, what="one more random operation on each real image"),
+    "divergence": Arm(objective="divergence", what="images moved to where the prediction differs most from that of their source"),
+    "consistency": Arm(consistency=True, what="a second loss on images without labels: predictions should agree"),
+    "pixel-ridge": Arm(ridge=True, classifier="linear", what="baseline: ridge regression on the pixels, in closed form"),
+    "probe": Arm(
+        ridge=True,
+        classifier="efficientnet-lite0-frozen",
+        what="baseline: ridge regression on features of a pretrained network's blocks",
+    ),
 }
 """The parts of an arm, which `+` combines."""
 
@@ -64,25 +74,36 @@ class Method:
 
     parts: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    what: str = ""
 
 
 METHODS: dict[str, Method] = {
     # What two rounds on validation splits chose before version 3 of the method (studies/round-1.yaml, round-2.yaml).
-    "refined": Method("guarded+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment"}),
+    "refined": Method(
+        "guarded+mixup+trivialaugment",
+        {"share": 0.25, "source_augmentation": "trivialaugment"},
+        "guarded+mixup+trivialaugment, a quarter of each batch synthetic",
+    ),
+    "refined-random": Method(
+        "random+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment"}, "control of refined, by random"
+    ),
     # Frozen for the registered confirmation (studies/confirmation.yaml): with labelled images only, and with unlabelled ones too.
     "recommended": Method(
-        "guarded+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment", "decode": "residual"}
+        "guarded+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment", "decode": "residual"},
+        "refined, with what the search changed added to the real image",
     ),
-    "recommended+unlabelled": Method("consistency+tsynd+mixup+trivialaugment", {"alignment": 1.0}),
-    # Sohn et al. 2020, arXiv 2001.07685, with the numbers of its table 4: hard labels above .95, 7 unlabelled images for a
-    # labelled
-    # one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. Optimiser and steps are ours.
+    "recommended+unlabelled": Method(
+        "consistency+tsynd+mixup+trivialaugment", {"alignment": 1.0}, "for images without labels beside those with"
+    ),
+    # Sohn et al. 2020, arXiv 2001.07685, with its published numbers: hard labels above .95, 7 unlabelled images for each
+    # labelled one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. The rest is ours.
     "fixmatch": Method(
         "consistency",
         {
             "teacher_decay": 0.0, "pseudo_labels": "hard", "threshold": 0.95, "unlabelled_batch": 448, "unlabelled_start": 0.0,
             "unlabelled_ramp": 0.0, "strong_augmentation": "randaugment", "ema": 0.999,
         },
+        "FixMatch (Sohn et al. 2020), with images without labels",
     ),
     # Osada et al. 2020, arXiv 2011.13181: the classifier's own answer on a source is the target of the decoded image that differs
     # most from it in divergence. Without --unlabelled the sources are the training images.
@@ -92,27 +113,29 @@ METHODS: dict[str, Method] = {
             "teacher_decay": 0.0, "sharpening": 1.0, "unlabelled_share": 1.0, "unlabelled_start": 0.0, "unlabelled_ramp": 0.0,
             "decode": "image", "consistency_images": "training",
         },
+        "LVAT (Osada et al. 2020): consistency under a search in latent space",
     ),
     # What does the autoencoder buy? The same search in both spaces, each image changed by the same root mean square.
-    "pixel-residual": Method("tsynd", {"space": "pixel", "radius": 0.02, "displacement": 0.02}),
-    "latent-residual": Method("tsynd", {"decode": "residual", "displacement": 0.02}),
+    "pixel-residual": Method("tsynd", {"space": "pixel", "radius": 0.02, "displacement": 0.02}, "control: tsynd in pixel space"),
+    "latent-residual": Method("tsynd", {"decode": "residual", "displacement": 0.02}, "tsynd, as large as pixel-residual"),
     # A signed gradient step in pixel space from the unlabelled image itself.
-    "consistency+pixel": Method("consistency+reconstruction+pixel", {"space": "pixel"}),
+    "consistency+pixel": Method("consistency+reconstruction+pixel", {"space": "pixel"}, "control: a pixel step instead"),
 }  # fmt: skip
 """Named methods. An arm is named by one of these, or by parts."""
 
 
 def expand(name: str) -> tuple[list[str], dict[str, Any]]:
-    """Return the parts of an arm, and the numbers of the recipe that come with it; a whole name counts before its parts.
+    """Return the parts of an arm, and the numbers of the recipe that come with it; a method's name counts before its parts.
 
     >>> expand("refined")
     (['guarded', 'mixup', 'trivialaugment'], {'share': 0.25, 'source_augmentation': 'trivialaugment'})
     """
     check_kind(str, arm=name)
-    found: list[str] = []
-    settings: dict[str, Any] = {}
-    for part in [name] if name in METHODS else name.split("+"):
-        method = METHODS.get(part, Method(part))
+    left, found, settings = name.split("+"), list[str](), dict[str, Any]()
+    while left:  # the longest name of a method that is spelt here, else one part
+        ends = [end for end in range(len(left), 0, -1) if "+".join(left[:end]) in METHODS]
+        taken, left = left[: (ends or [1])[0]], left[(ends or [1])[0] :]
+        method = METHODS.get("+".join(taken), Method(taken[0]))
         parts = method.parts.split("+")
         for each in parts:
             settings |= SETTINGS.get(each, {})
@@ -147,26 +170,29 @@ def parse_arm(name: str) -> Arm:
         raise TsyndError(f"arm {name!r} has an empty part: name arms, joined by '+'")
     for part in parts:
         check_name("arm", part, (*ARMS, *METHODS))
-        if part in ("none", "none-matched") and len(parts) > 1:
+        if (part in ("none", "none-matched") or ARMS[part].ridge) and len(parts) > 1:
             raise TsyndError(f"arm {name!r}: {part!r} combines with nothing")
     if len(set(parts)) < len(parts):
         raise TsyndError(f"arm {name!r} names a part twice")
+    if len(parts) == 1:
+        return ARMS[parts[0]]
     arms = [ARMS[part] for part in parts]
     objectives = [arm.objective for arm in arms if arm.objective]
     if len(objectives) > 1:
         raise TsyndError(f"arm {name!r} names {len(objectives)} kinds of synthetic images: one at most")
     if "pixel" in parts and not objectives:
         raise TsyndError(f"arm {name!r}: 'pixel' changes synthetic images and needs some, as in 'guarded+pixel'")
-    flags = {each.name: any(getattr(arm, each.name) for arm in arms) for each in fields(Arm) if each.name != "objective"}
-    return Arm(objective=objectives[0] if objectives else None, **flags)
+    texts = ("objective", "classifier", "what")
+    flags = {each.name: any(getattr(arm, each.name) for arm in arms) for each in fields(Arm) if each.name not in texts}
+    return Arm(objective=objectives[0] if objectives else None, **flags)  # type: ignore[arg-type]  # bool each
 
 
 def steps_of(arm: Arm, recipe: Recipe) -> int:
-    """How many optimiser steps an arm takes: the recipe's, but for `none-matched`.
+    """How many optimiser steps an arm takes: the recipe's, but for `none-matched`, and none in closed form.
 
     >>> steps_of(parse_arm("guarded"), Recipe()), steps_of(parse_arm("none-matched"), Recipe())
     (600, 840)
     """
     check_kind(Arm, arm=arm)
     check_kind(Recipe, recipe=recipe)
-    return round(recipe.steps * recipe.matched_steps) if arm.matched else recipe.steps
+    return 0 if arm.ridge else round(recipe.steps * recipe.matched_steps) if arm.matched else recipe.steps

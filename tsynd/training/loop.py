@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from tsynd.augmentation.mixup import mixup
 from tsynd.augmentation.trivialaugment import trivial_augment
 from tsynd.classification import Classifier, as_targets, normalise_to
 from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
 from tsynd.robustness.attacks.gradient import pgd
 from tsynd.targeting import Autoencoder, Synthesis
 from tsynd.training.arms import Arm
 from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
 from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
+from tsynd.training.ridge import fit_ridge
 from tsynd.training.state import History, State, Unlabelled, descend
 from tsynd.training.validation import check_synthetic, check_training_set, check_unlabelled
 from tsynd.utils.batching import as_float
@@ -49,6 +51,8 @@ def train_classifier(
     checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> tuple[History, Synthesis | None]:
     """Train a classifier by one arm's recipe: AdamW, one-cycle schedule, light augmentation, and images from the bank.
+
+    Arms of ridge regression take no steps: their one loss is the leave-one-out loss (see `fit_ridge`).
 
     Batches, augmentation, TrivialAugment, bank and mixup draw from generators of their own, so arms that share a seed see the
     same real images in the same order.
@@ -84,6 +88,12 @@ def train_classifier(
     belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic, unlabelled) if file else {}
     saved = load_checkpoint(file, belongs) if file and file.exists() else None
     normalise_to(classifier, images_BCHW)
+    if arm.ridge:
+        started = time.perf_counter()
+        with tried(classifier, as_float(images_BCHW[:8]), labels_B):
+            history = History(loss=[fit_ridge(classifier, images_BCHW, labels_B)])
+        history.seconds["training"] = time.perf_counter() - started
+        return history, None
     with (
         tried(classifier, as_float(images_BCHW[:8]), labels_B, gradient=True),
         torch.enable_grad(),
@@ -120,7 +130,8 @@ def _refresh(state: State, images_BCHW: Tensor, labels_B: Tensor, autoencoder: A
     numbers_N = None
     if state.consistency is not None:
         images_BCHW, labels_B, numbers_N = state.consistency.candidates()
-    new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier, numbers_N)
+    with state.posterior.folded() if isinstance(state.posterior, HeadDropout) else nullcontext():
+        new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier, numbers_N)
     history.refresh_step.append(state.step)
     history.mutual_information_before.append(new.mutual_information_before.mean().item())
     history.mutual_information_after.append(new.mutual_information_after.mean().item())
@@ -146,15 +157,36 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
     unlabelled = _without_labels(state)
     classifier.train()
-    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing, unlabelled)
+    weights_B = image_weights(targets_BC, labels_B) if recipe.class_weights else None
+    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
     for fellow in state.fellows:
-        fellow.learn(batch_BCHW, targets_BC, smoothing, unlabelled)
+        fellow.learn(batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
     if state.consistency is not None:
         state.consistency.average.update_parameters(classifier)
     if state.averaged is not None:
         state.averaged.update_parameters(classifier)
     state.history.loss.append(loss)
     return loss
+
+
+def image_weights(targets_BC: Tensor, labels_N: Tensor) -> Tensor:
+    """How much each image of a batch counts if each class of the training set is to count alike: (B,), 1 on average.
+
+    Args:
+        targets_BC: (B, C) probabilities; one that is shared between classes, as by mixup, has the mean of their weights.
+        labels_N: (N,) of the training set.
+
+    Raises:
+        TsyndError: for several labels an image.
+
+    >>> image_weights(torch.eye(2), torch.tensor([0, 0, 0, 1]))
+    tensor([0.6667, 2.0000])
+    """
+    if labels_N.ndim == 2:
+        raise TsyndError("class_weights lets classes count alike, and images here have several labels each: leave it out")
+    counts_C = labels_N.bincount(minlength=targets_BC.shape[1])
+    weights_C = len(labels_N) / (counts_C.clamp_min(1) * (counts_C > 0).sum())
+    return targets_BC @ weights_C.to(targets_BC)
 
 
 def _identity(
@@ -171,12 +203,11 @@ def _identity(
     """What a checkpoint belongs to, as JSON values: it continues this training and no other."""
     names = ("images", "labels", "mutual_information_after")  # of given images, these reach the training
     given = {name: getattr(synthetic, name) for name in names} if synthetic is not None else {}
-    weights = sum(tensor.numel() for tensor in classifier.state_dict().values())
     return {
-        **{f"arm.{name}": value for name, value in asdict(arm).items()},
+        **{f"arm.{name}": value for name, value in asdict(arm).items() if name != "what"},
         **{f"recipe.{name}": value for name, value in asdict(recipe).items()},
         "seed": seed,
-        "classifier": f"{weights} numbers for {classifier.channels} x {classifier.size} px, {classifier.classes} classes",
+        "classifier": classifier.identity(),
         "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
         "autoencoder": weights_hash(autoencoder) if isinstance(autoencoder, nn.Module) else None,
         "synthetic": tensors_hash(given) if given else None,
@@ -193,10 +224,10 @@ def _without_labels(state: State) -> Unlabelled | None:
 
 
 @contextmanager
-def _in_training(network: nn.Module) -> Iterator[None]:
+def _in_training(network: Classifier) -> Iterator[None]:
     """Channels last in memory, where a step takes a fifth less time; afterwards in eval mode, laid out as loaded from a file."""
     try:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a form that its annotations do not know
+        network.to(memory_format=network.memory_format)  # type: ignore[call-overload]  # a form that its annotations do not know
         yield
     finally:
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

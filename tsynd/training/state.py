@@ -16,7 +16,7 @@ from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank
 from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
-from tsynd.utils.rng import generator_for, seed_for, seeded
+from tsynd.utils.rng import generator_for, seed_for
 
 Unlabelled = tuple[Tensor, Tensor, Tensor]
 """Images without labels, their targets, and the weight of each in the second loss."""
@@ -63,7 +63,7 @@ class State:
         self.consistency = consistency
         self.optimiser = _optimiser(classifier, recipe)
         self.steps = steps_of(arm, recipe)
-        self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(self.steps, 2))
+        self.schedule = _schedule(self.optimiser, self.steps)
         self.bank = Bank(arm, recipe, seed, None if synthetic is None else synthetic.to(self.device))
         self.generators = {name: generator_for(seed, name) for name in STREAMS}
         self.history = History()
@@ -131,18 +131,22 @@ class EnsembleMember:
 
     def __init__(self, classifier: Classifier, recipe: Recipe, number: int, seed: int) -> None:
         self.classifier = copy.deepcopy(classifier)
-        with seeded(seed_for(seed, f"initialise member {number}")):
-            for module in self.classifier.modules():
-                if callable(reset := getattr(module, "reset_parameters", None)):
-                    reset()
-        self.classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.classifier.reinitialise(seed_for(seed, f"initialise member {number}"))
+        self.classifier.to(memory_format=classifier.memory_format)  # type: ignore[call-overload]
         self.optimiser = _optimiser(self.classifier, recipe)
-        self.schedule = OneCycleLR(self.optimiser, recipe.learning_rate, max(recipe.steps, 2))
+        self.schedule = _schedule(self.optimiser, recipe.steps)
 
-    def learn(self, images_BCHW: Tensor, targets_BC: Tensor, smoothing: float, unlabelled: Unlabelled | None = None) -> None:
+    def learn(
+        self,
+        images_BCHW: Tensor,
+        targets_BC: Tensor,
+        smoothing: float,
+        unlabelled: Unlabelled | None = None,
+        weights_B: Tensor | None = None,
+    ) -> None:
         """One step on a batch."""
         self.classifier.train()
-        descend(self.classifier, self.optimiser, self.schedule, images_BCHW, targets_BC, smoothing, unlabelled)
+        descend(self.classifier, self.optimiser, self.schedule, images_BCHW, targets_BC, smoothing, unlabelled, weights_B)
 
     def dump(self) -> dict[str, Any]:
         """As `State.dump`."""
@@ -167,6 +171,7 @@ def descend(
     targets_BC: Tensor,
     smoothing: float,
     unlabelled: Unlabelled | None = None,
+    weights_B: Tensor | None = None,
 ) -> float:
     """One step of a classifier in training mode, down the loss of a batch; gives that loss.
 
@@ -174,10 +179,11 @@ def descend(
     """
     count = len(images_BCHW)
     logits_BC = classifier(images_BCHW if unlabelled is None else torch.cat([images_BCHW, unlabelled[0]]))
-    loss = classification_loss(logits_BC[:count], targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
+    several = classifier.multi_label
+    loss = classification_loss(logits_BC[:count], targets_BC, multi_label=several, smoothing=smoothing, weights=weights_B)
     if unlabelled is not None:
         _, targets_UC, weight_U = unlabelled
-        losses_U = classification_losses(logits_BC[count:], targets_UC, multi_label=classifier.multi_label)
+        losses_U = classification_losses(logits_BC[count:], targets_UC, multi_label=several)
         loss = loss + (weight_U * losses_U).mean()
     optimiser.zero_grad()
     loss.backward()
@@ -187,7 +193,12 @@ def descend(
 
 
 def _optimiser(classifier: Classifier, recipe: Recipe) -> torch.optim.AdamW:
-    return torch.optim.AdamW(classifier.parameters(), weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(classifier.parameter_groups(recipe.learning_rate), weight_decay=recipe.weight_decay)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, steps: int) -> OneCycleLR:
+    """One cycle that peaks at each group's own learning rate."""
+    return OneCycleLR(optimiser, [group["lr"] for group in optimiser.param_groups], max(steps, 2))
 
 
 def _restore(optimiser: torch.optim.AdamW, tree: dict[str, Any]) -> None:

@@ -41,6 +41,8 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
     """
     if synthetic is None:
         return
+    if arm.ridge:
+        raise TsyndError("ridge regression in closed form takes no synthetic images, and synthetic= gives some: use another arm")
     if arm.objective:
         raise TsyndError(
             f"this arm searches for synthetic images of its own (objective {arm.objective!r}), and synthetic= gives some: "

@@ -78,18 +78,18 @@ def digest(value: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def check_new(path: Path, ending: str, force: bool = False) -> None:
+def check_new(path: Path, ending: str, force: bool = False, option: str = "--out") -> None:
     """Refuse a file's name with another ending, and one that is taken unless `force`.
 
     Raises:
-        TsyndError: with the name, as that of the option `--out`.
+        TsyndError: with the name, as that of the option.
     """
     if path.suffix.lower() != ending:
-        raise TsyndError(f"--out must name a file that ends in {ending}, got {path}")
+        raise TsyndError(f"{option} must name a file that ends in {ending}, got {path}")
     if path.is_dir():
-        raise TsyndError(f"--out {path} is a folder: name a file")
+        raise TsyndError(f"{option} {path} is a folder: name a file")
     if path.exists() and not force:
-        raise TsyndError(f"--out {path} exists: use --force to replace it")
+        raise TsyndError(f"{option} {path} exists: use --force to replace it")
 
 
 def _signature() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tsynd.errors import DataUnavailable
 from tsynd.utils.atomic_files import atomic_write
-from tsynd.utils.locks import POLL, STALE, Heartbeat, alone
+from tsynd.utils.locks import alone
 
 Progress = Callable[[str, int, int], None]
 """Called with what is going on, bytes that are done (0 at first), and bytes in all (0 when unknown)."""
@@ -27,16 +27,13 @@ class RetryPolicy:
     """How long to bear with servers.
 
     rounds: how often all addresses are asked, in turn. wait: seconds before the second round; twice as many before each
-    further one. connect: seconds until a server must answer, and silence: seconds without a byte. poll, stale: of the lock,
-    see `alone`.
+    further one. connect: seconds until a server must answer, and silence: seconds without a byte.
     """
 
     rounds: int = 3
     wait: float = 1.0
     connect: float = 10.0
     silence: float = 30.0
-    poll: float = POLL
-    stale: float = STALE
 
 
 PATIENCE = RetryPolicy()
@@ -68,21 +65,19 @@ def download(
     patience, say = patience or PATIENCE, progress or (lambda text, done, total: None)
     lock, waiting = target.with_name(f".{target.name}.lock"), f"waiting for another process that downloads {target.name}"
     try:
-        with alone(lock, stale=patience.stale, poll=patience.poll, waiting=lambda: say(waiting, 0, 0)) as beat:
-            if not (target.is_file() and checksum(target, beat) == md5):
-                _in_rounds(list(addresses), target, md5, say, patience, beat)
+        with alone(lock, waiting=lambda: say(waiting, 0, 0)):
+            if not (target.is_file() and checksum(target) == md5):
+                _in_rounds(list(addresses), target, md5, say, patience)
     except OSError as error:
         raise DataUnavailable(f"{target.name} cannot be written into {target.parent}: {error.strerror or error}") from error
 
 
-def checksum(path: Path, beat: Heartbeat | None = None) -> str:
+def checksum(path: Path) -> str:
     """The MD5 of a file."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 24):
             digest.update(block)
-            if beat:
-                beat()
     return digest.hexdigest()
 
 
@@ -95,7 +90,7 @@ def megabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, patience: RetryPolicy, beat: Heartbeat) -> None:
+def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, patience: RetryPolicy) -> None:
     """Ask the addresses in turn, round after round. What goes wrong here, on this machine, is raised at once."""
     import requests  # only those who download need it
 
@@ -104,8 +99,8 @@ def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, pati
         for address in list(addresses):
             try:
                 with atomic_write(target) as temporary:
-                    _copy(address, temporary, say, patience, beat)
-                    found = checksum(temporary, beat)
+                    _copy(address, temporary, say, patience)
+                    found = checksum(temporary)
                     if found != md5:
                         raise WrongBytes(f"the file that came has MD5 {found}, the published one {md5}")
                 return
@@ -118,12 +113,11 @@ def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, pati
             break
         if turn + 1 < patience.rounds:
             time.sleep(patience.wait * 2**turn)
-            beat()
     reasons = "; ".join(f"{address}: {reason}" for address, reason in failures.items())
     raise DataUnavailable(f"{target.name} could not be downloaded ({reasons})")
 
 
-def _copy(address: str, path: Path, say: Progress, patience: RetryPolicy, beat: Heartbeat) -> None:
+def _copy(address: str, path: Path, say: Progress, patience: RetryPolicy) -> None:
     """Write what one address gives into a file."""
     import requests
 
@@ -138,7 +132,6 @@ def _copy(address: str, path: Path, say: Progress, patience: RetryPolicy, beat: 
             for block in response.iter_content(CHUNK):
                 file.write(block)
                 done += len(block)
-                beat()
                 say(text, min(done, total), total)
 
 

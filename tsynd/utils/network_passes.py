@@ -65,14 +65,8 @@ def steady(run: Model, pair: Tensor) -> Tensor:
     what = "images" if pair.ndim == 4 else "features"
     with explained(f"{what} of shape (B, {', '.join(map(str, pair.shape[1:]))}) do not pass through {name}"):
         first = run(given(pair, run))  # what is made once, such as the masks of a posterior, is made here
-        found, together = drawn(run, given(pair, run))
+        together = drawing_nothing(run, given(pair, run))
         alone = run(given(pair[:1], run))
-    if found:
-        raise TsyndError(
-            f"{found[0][0] or name} draws random numbers in eval mode too ({found[0][1]}), so nothing that it says can be "
-            "repeated or held fixed: make it deterministic in eval mode, with nn.Dropout layers for the randomness; attack an "
-            "average of such a network, by tsynd.robustness.averaged_model or expected"
-        )
     if not isinstance(first, Tensor) or not isinstance(together, Tensor):
         return first
     if not same(first, together):
@@ -83,6 +77,19 @@ def steady(run: Model, pair: Tensor) -> Tensor:
             "it must treat each image on its own"
         )
     return together
+
+
+def drawing_nothing(run: Model, x: Tensor) -> Tensor:
+    """The output of a pass, if it draws no random number."""
+    found, output = drawn(run, x)
+    if found:
+        raise TsyndError(
+            f"{found[0][0] or name_of(run)} draws random numbers in eval mode too ({found[0][1]}), so nothing that it says can "
+            "be repeated or held fixed: make it deterministic in eval mode, with nn.Dropout layers for the randomness; attack an "
+            "average of such a network, by tsynd.robustness.averaged_model or eot_model"
+        )
+    result: Tensor = output
+    return result
 
 
 def same(some: Tensor, others: Tensor) -> bool:

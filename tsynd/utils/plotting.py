@@ -37,6 +37,12 @@ METHODS = {
     "cross-entropy": ("#8A8A00", "o"),
     "entropy+mixup": ("#009E73", "s"),
     "cross-entropy+mixup": ("#8A8A00", "^"),
+    "divergence": ("#009E73", "o"),
+    "lvat": ("#009E73", "^"),
+    "consistency": ("#CC79A7", "o"),
+    "fixmatch": ("#CC79A7", "s"),
+    "recommended": ("#0072B2", "P"),
+    "recommended+unlabelled": ("#0072B2", "X"),
     "mixup": ("#E69F00", "s"),
     "label-smoothing": ("#E69F00", "v"),
     "trivialaugment": ("#E69F00", "^"),
@@ -44,7 +50,7 @@ METHODS = {
     "pgd": ("#D55E00", "P"),
     "mixup+pgd": ("#D55E00", "X"),
 }
-_OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#CC79A7", "#B35C44")]
+_OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#B35C44", "#6B8E23")]
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,
     "axes.titlesize": 11,
@@ -72,7 +78,7 @@ def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     """Return the colour and marker of a method, as keywords for matplotlib.
 
     Args:
-        arm: the name of the method. One that has no style of its own gets a pink or brown one by its place among the others.
+        arm: the name of the method. One that has no style of its own gets a brown or green one by its place among the others.
         among: the methods of the figure, so that two without a style of their own get different ones.
 
     >>> method_style("tsynd"), method_style("none")

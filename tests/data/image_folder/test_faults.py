@@ -5,10 +5,11 @@ import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import tsynd
@@ -17,7 +18,7 @@ from tsynd.data.image_folder.listing import find_images
 from tsynd.data.image_folder.reading import assign_splits
 from tsynd.data.labels import class_key, same_classes
 from tsynd.data.quality import check
-from tsynd.runs.prediction import _from_data, _from_folder
+from tsynd.runs.prediction import _from_data, _from_files
 
 RANDOM = np.random.default_rng(0)
 
@@ -71,6 +72,10 @@ def test_splits_do_not_depend_on_how_a_path_is_spelled(tmp_path: Path) -> None:
             continue  # a file system that tells both forms apart
         rows = [[spelled(tmp_path, name), "ab"[number % 2]] for number, name in enumerate(names)]
         found[kind] = assign_splits(find_images(table(tmp_path, rows)))
+    (tmp_path / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
+    table(tmp_path, [[str(tmp_path / "elsewhere" / name), "ab"[number % 2]] for number, name in enumerate(names)])
+    found["by a link"] = assign_splits(find_images(tmp_path / "t.csv"))
+    found["a table by a link"] = assign_splits(find_images(tmp_path / "elsewhere" / "t.csv"))
     assert all(splits == found["plain"] for splits in found.values()), found.keys()
     assert {split: found["plain"].count(split) for split in ("train", "val", "test")} == {"train": 28, "val": 4, "test": 8}
 
@@ -164,11 +169,11 @@ def test_files_with_other_endings_are_said_to_be_passed_over(tmp_path: Path) -> 
     folder(tmp_path, ["a", "b"])
     for number in range(6):
         Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a" / f"{number}.webp")
-        (tmp_path / "b" / f"{number}.dicom").write_bytes(b"x")
+        (tmp_path / "b" / f"{number}.mha").write_bytes(b"x")
     (tmp_path / "readme.txt").write_text("a text beside the images is none of them")
     data = tsynd.load(tmp_path)
     assert total(data) == 24
-    _said(r"12 file\(s\) passed over, since their ending is not read: \.(webp|dicom) \(6\), \.(webp|dicom) \(6\)", data, tmp_path)
+    _said(r"12 file\(s\) passed over, since their ending is not read: \.(webp|mha) \(6\), \.(webp|mha) \(6\)", data, tmp_path)
 
 
 def test_images_without_a_class_are_said_to_be_passed_over(tmp_path: Path) -> None:
@@ -182,7 +187,7 @@ def test_predict_says_what_it_passes_over(tmp_path: Path) -> None:
     (tmp_path / "a" / "x.webp").write_bytes(b"x")
     image(tmp_path / "a" / "@eaDir" / "00.png")
     said: list[str] = []
-    assert len([row for rows, _ in _from_folder(tmp_path, Trained(("a", "b")), 64, said.append) for row in rows]) == 2  # type: ignore[arg-type]
+    assert len([row for rows, _ in _from_files(tmp_path, trained(("a", "b")), 64, said.append) for row in rows]) == 2
     assert [text.partition(" passed over")[0] for text in said] == [
         "1 file(s)",
         "1 folder(s) of a network drive, such as '@eaDir',",
@@ -218,7 +223,7 @@ def test_a_column_of_patients_that_is_not_used(tmp_path: Path, column: str) -> N
 
 
 def test_one_hot_labels_are_said_to_be_several(tmp_path: Path) -> None:
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split in ("train", "val", "test"):
         arrays |= {f"{split}_images": RANDOM.integers(0, 255, (12, 20, 20), dtype=np.uint8)}
         arrays |= {f"{split}_labels": np.eye(3, dtype=np.uint8)[np.arange(12) % 3]}
@@ -252,7 +257,7 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
 def test_a_tiff_is_turned_however_it_is_packed(tmp_path: Path, orientation: int, compression: str | None, mode: str) -> None:
     grey = np.zeros((20, 30), np.uint8)
     grey[:5, :8], grey[:2, :] = 200, 90
-    pixels = {"L": grey, "RGB": np.stack([grey, grey // 2, grey], -1), "I;16": grey.astype(np.uint16) * 256}[mode]
+    pixels: Any = {"L": grey, "RGB": np.stack([grey, grey // 2, grey], -1), "I;16": grey.astype(np.uint16) * 256}[mode]
     turned = {
         1: pixels,
         2: pixels[:, ::-1],
@@ -267,16 +272,14 @@ def test_a_tiff_is_turned_however_it_is_packed(tmp_path: Path, orientation: int,
     assert np.array_equal(read_picture(tmp_path / "x.tif").pixels, turned)
 
 
-class Trained:
+def trained(classes: tuple[str, ...], size: int = 20) -> Any:
     """What of a run the readers of new images look at."""
-
-    def __init__(self, classes: tuple[str, ...], size: int = 20) -> None:
-        self.data = type("Data", (), {"classes": classes, "size": size, "channels": 1, "multi_label": False})()
+    return SimpleNamespace(data=SimpleNamespace(classes=classes, size=size, channels=1, multi_label=False))
 
 
 def labels_of(root: Path, classes: tuple[str, ...]) -> dict[str, int | None]:
-    rows = [row for some, _ in _from_folder(root, Trained(classes), 64, print) for row in some]  # type: ignore[arg-type]
-    return {str(name): None if label is None else int(label) for _, name, label in rows}
+    rows = [row for some, _ in _from_files(root, trained(classes), 64, print) for row in some]
+    return {str(name): None if label is None else int(label) for name, _, _, label in rows}
 
 
 def test_predict_takes_the_class_folder_that_load_takes(tmp_path: Path) -> None:
@@ -304,10 +307,10 @@ def test_predict_knows_a_class_however_it_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("classes", [("0.0", "1.0", "2.0"), ("0", "1", "2"), ("a", "b", "c")])
 def test_labels_of_a_file_are_the_run_s_numbers(tmp_path: Path, classes: tuple[str, ...]) -> None:
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split in ("train", "val", "test"):
         arrays |= {f"{split}_images": RANDOM.integers(0, 255, (6, 20, 20), dtype=np.uint8)}
         arrays |= {f"{split}_labels": np.arange(6) % 3}
     np.savez(tmp_path / "x.npz", **arrays)
-    rows = [row for some, _ in _from_data(str(tmp_path / "x.npz"), Trained(classes), 64, print) for row in some]  # type: ignore[arg-type]
-    assert torch.stack([label for *_, label in rows]).tolist() == [0, 1, 2, 0, 1, 2] * 3
+    rows = [row for some, _ in _from_data(tsynd.load(str(tmp_path / "x.npz")), trained(classes), 64) for row in some]
+    assert [-1 if label is None else int(label) for *_, label in rows] == [0, 1, 2, 0, 1, 2] * 3

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tsynd.data import load
-from tsynd.data.phantom import PhantomSplit, classify, lesion_masks, subgroup
+from tsynd.data.phantom import classify, lesion_masks, subgroup
+from tsynd.data.phantom.phantoms import PhantomSplit
 from tsynd.data.phantom.rule import SUBGROUPS
 from tsynd.errors import TsyndError
 

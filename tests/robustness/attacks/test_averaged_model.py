@@ -75,7 +75,7 @@ def test_bad_input_is_refused() -> None:
 def test_fresh_draws_of_several_labels_and_of_probabilities() -> None:
     noisy = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.Dropout(0.5))
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    noisy.multi_label = True
+    noisy.multi_label = True  # type: ignore[assignment]
     found = eot_model(noisy, 400, torch.Generator().manual_seed(0))(images)
     logits = noisy[1](images.flatten(1))
     torch.testing.assert_close(found.sigmoid(), ((2 * logits).sigmoid() + 0.5) / 2, rtol=0, atol=0.06)  # dropped half of the time

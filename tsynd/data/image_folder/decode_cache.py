@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tsynd.data.image_folder.image_file import fit, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import fit, numbered, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
 from tsynd.utils.cache import cache_entry
 from tsynd.utils.downloads import Progress
@@ -22,7 +22,7 @@ from tsynd.utils.downloads import Progress
 Result = TypeVar("Result")
 
 # Raised when the same file would become other pixels: what is in the cache is then made again.
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 # Images that are decoded ahead of the one that is taken next: a bound of the memory.
 AHEAD = 256
 PIXELS, NOTES = "images.npy", "notes.json"
@@ -105,7 +105,7 @@ def _decode(files: list[Path], size: int, folder: Path | None, progress: Progres
 
     def one(file: Path) -> tuple[np.ndarray, bool, float | None] | str:
         try:
-            picture = read_picture(file)
+            picture = read_picture(file, size)
         except TsyndError as error:
             return str(error)
         high, wide = picture.pixels.shape[:2]
@@ -164,6 +164,7 @@ def _facts(file: Path) -> list[int | str]:
     times of change are set by programs (unzip, cp -p), this one is not. Windows keeps none, so there the content is hashed.
     """
     try:
+        file = numbered(file)[0]
         found = file.stat()
         content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() if os.name == "nt" else ""
     except OSError:

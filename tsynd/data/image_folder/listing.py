@@ -1,7 +1,5 @@
 """Where the images of a folder or a table are, of which class, group and split: nothing is opened, decoded or written."""
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -9,18 +7,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import ENDINGS
-from tsynd.data.labels import class_key, class_names, composed, in_order
-from tsynd.errors import DataUnavailable, TsyndError
+from tsynd.data.image_folder.dicom import dicom_group, is_dicom
+from tsynd.data.image_folder.image_file import READABLE, is_image, numbered
+from tsynd.data.image_folder.table import BETWEEN, SPLIT_NAMES, read_table
+from tsynd.data.labels import NONE, class_key, class_names, composed, in_order
+from tsynd.errors import TsyndError
 
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-COLUMNS = ("path", "label", "group", "split")
+# Where Hugging Face keeps the labels of a folder of images.
+METADATA = "metadata.csv"
 # What systems leave in folders. Names that begin with a dot are passed over too.
-LITTER = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found", "system volume information")
+LITTER = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found", "system volume information", "dicomdir")
 # Folders of network drives, with thumbnails and what was deleted: their names begin so.
 DRIVES = ("@", "#recycle", "#snapshot", "$recycle")
 
@@ -65,6 +61,7 @@ class Listing:
     spellings: Counter[str] = field(default_factory=Counter)
     columns: tuple[str, ...] = ()
     drives: list[Path] = field(default_factory=list)
+    several: bool = False
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -85,22 +82,27 @@ def find_images(path: Path) -> Listing:
     `dog/p7` are of one patient. Links are followed, unless they lead back up. Hidden files and what systems leave in folders
     are passed over; so are files with other endings, which `others` names.
 
-    A CSV has the columns `path` (relative to the CSV) and `label`, and if need be `group` and `split`; more are ignored.
+    A CSV has the columns `path` (relative to the CSV) and `label`, and if need be `group` and `split`; more are ignored. Several
+    labels of an image are joined by `|`, or have a column each: see `read_table`, also for folds (`table.csv#0`). A folder with
+    a `metadata.csv`, the layout `imagefolder` of Hugging Face, is read as such a table.
 
     Raises:
         TsyndError: nothing can be listed. What can be listed but not be trained on is in `problems`.
     """
-    listing = _table(path) if path.is_file() else _folder(path)
-    listing.spellings = Counter(item.label for item in listing.items)
+    path, fold = numbered(path)
+    listing = _table(path, fold=fold) if path.is_file() else _folder(path)
+    _add_groups(listing, path)
+    listing.spellings = Counter(part for item in listing.items for part in _labels(listing, item) if part != NONE)
     names = class_names(listing.spellings)
-    listing.items = [replace(item, label=names[item.label]) for item in listing.items]
+    own = [[names.get(part, part) for part in _labels(listing, item)] for item in listing.items]
+    listing.items = [replace(item, label=BETWEEN.join(each)) for item, each in zip(listing.items, own, strict=True)]
     listing.classes = in_order(names.values())
-    if len(listing.classes) == 1:
+    if len(listing.classes) == 1 and not listing.several:
         text = f"{path} must have at least two classes, found only {listing.classes[0]!r}"
         inside = listing.root / listing.classes[0]
         hint = f": is it {inside} that you mean?" if path.is_dir() and not listing.given and _looks_like_data(inside) else ""
         listing.problems.append(Problem("one class", text + hint))
-    for split in listing.given:
+    for split in () if listing.several else listing.given:
         here = {item.label for item in listing.items if item.split == split}
         if lacking := [name for name in listing.classes if name not in here]:
             text = f"{path}: {split} has no image of class {', '.join(map(repr, lacking))}"
@@ -111,18 +113,36 @@ def find_images(path: Path) -> Listing:
     return listing
 
 
+def find_unsorted(path: Path) -> Listing:
+    """List images that need no class: one file, those that a CSV names, or all below a folder, in the order of their names.
+
+    In a folder the first folder below a split, if there is one, may be a class, and the next one a group. Labels may be empty.
+    """
+    path, fold = numbered(path) if numbered(path)[0].suffix.lower() == ".csv" else (path, None)
+    if path.is_file() and path.suffix.lower() == ".csv":
+        listing = _table(path, labelled=False, fold=fold)
+        if listing.problems:
+            raise TsyndError(listing.problems[0].text)
+    else:
+        listing = Listing(path)
+        for file in [path] if path.is_file() else walk(path, drives=listing.drives):
+            if not is_image(file):
+                listing.others.append(file)
+            else:
+                name = file.name if path.is_file() else file.relative_to(path).as_posix()
+                split = SPLIT_NAMES.get(name.partition("/")[0].lower()) if "/" in name else None
+                label, *inner = [composed(part) for part in Path(name).parts[1 if split else 0 : -1]] or [""]
+                listing.items.append(Item(file, name, composed(name), label, inner[0] if inner else None, split))
+    _add_groups(listing, path)
+    return listing
+
+
 def walk(folder: Path, above: tuple[Path, ...] = (), drives: list[Path] | None = None) -> Iterator[Path]:
     """Every file below a folder, in the order of the names, hidden ones and litter left out; no link leads round in circles."""
     real = folder.resolve()
     if real not in above:
         for entry in _visible(folder, drives):
             yield from walk(entry, (*above, real), drives) if entry.is_dir() else [entry]
-
-
-def class_folder(parts: tuple[str, ...], splits: bool) -> str | None:
-    """The folder that names the class of a file, from its path below the root: the first one below the split's, if any."""
-    inside = parts[:-1]
-    return (inside[1] if len(inside) > 1 else None) if splits else (inside[0] if inside else None)
 
 
 def split_folders(path: Path) -> dict[str, Path]:
@@ -141,14 +161,39 @@ def _folder(path: Path) -> Listing:
     listing.others += [entry for entry in _visible(path) if not entry.is_dir()]
     for split, above in sorted(named.items(), key=lambda pair: SPLITS.index(pair[0])) if named else [(None, path)]:
         inside = _visible(above, listing.drives if split else None)
+        if (above / METADATA).is_file() and any(is_image(entry) for entry in inside if not entry.is_dir()):
+            _from_metadata(listing, above, split)
+            continue
         listing.others += [entry for entry in inside if split and not entry.is_dir()]
         for folder in [entry for entry in inside if entry.is_dir()]:
             _class(listing, folder, split)
     if not listing.items:
-        loose = any(file.suffix.lower() in ENDINGS for file in listing.others)
-        found = "images without a class" if loose else f"no images (files that end in {', '.join(ENDINGS)})"
+        loose = any(map(is_image, listing.others))
+        found = "images without a class" if loose else f"no images (files that end in {', '.join(READABLE)})"
         raise TsyndError(f"{path} must have a folder of images for each class, at least two, found {found}")
     return listing
+
+
+def _add_groups(listing: Listing, path: Path) -> None:
+    """Groups that files bring: of DICOM the patient, of several slices or frames of one file that file.
+
+    A CSV's own groups come first. In a folder, a series of slices is a problem: nobody has said which slices are meant.
+    """
+    several = Counter(numbered(item.file)[0] for item in listing.items)
+    series: dict[str, list[str]] = {}
+    for place, item in enumerate(listing.items):
+        file, number = numbered(item.file)
+        group = item.group if path.is_file() else None
+        if group is None and is_dicom(file):
+            group, of_series = dicom_group(file)
+            series.setdefault(of_series or item.name, []).append(item.name)
+        if group is None and item.group is None and number is not None and several[file] > 1:
+            group = item.name.rpartition("#")[0]
+        listing.items[place] = replace(item, group=group or item.group)
+    if path.is_dir() and (long := [names for names in series.values() if len(names) > 1]):
+        text = f"{path}: {sum(map(len, long))} files are slices of {len(long)} series, such as {long[0][0]} and {long[0][1]}"
+        names = tuple(name for each in long for name in each)
+        listing.problems.append(Problem("series", f"{text}: name the slices that you want in a CSV", names))
 
 
 def _class(listing: Listing, folder: Path, split: str | None) -> None:
@@ -158,25 +203,40 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
         inner = file.relative_to(folder).parts[:-1]
         if inner and split is None and inner[0].lower() in SPLIT_NAMES:
             raise TsyndError(f"{folder} has the split {inner[0]!r} in it: splits come first, as in {inner[0]}/{folder.name}")
-        if file.suffix.lower() not in ENDINGS:
+        if not is_image(file):
             listing.others.append(file)
             continue
         name, key = file.relative_to(listing.root).as_posix(), composed(file.relative_to(folder.parent).as_posix())
         listing.items.append(Item(file, name, key, composed(folder.name), class_key(inner[0]) if inner else None, split))
     if len(listing.items) == before:
-        text = f"{folder} has no images (files that end in {', '.join(ENDINGS)})"
+        text = f"{folder} has no images (files that end in {', '.join(READABLE)})"
         listing.problems.append(Problem("empty class", text))
 
 
-def _table(path: Path) -> Listing:
-    listing = Listing(path.parent)
+def _from_metadata(listing: Listing, folder: Path, split: str | None) -> None:
+    """Add the images that the table in a folder names, as Hugging Face lays them out."""
+    found = _table(folder / METADATA)
+    listing.columns, listing.several = found.columns, listing.several or found.several
+    listing.problems += found.problems
+    for item in found.items:
+        name = item.file.relative_to(listing.root).as_posix()
+        listing.items.append(replace(item, name=name, split=split or item.split))
+
+
+def _labels(listing: Listing, item: Item) -> list[str]:
+    """The labels of an image: one, or those that `|` stands between."""
+    return [part.strip() for part in item.label.split(BETWEEN) if part.strip()] if listing.several else [item.label]
+
+
+def _table(path: Path, labelled: bool = True, fold: int | None = None) -> Listing:
+    table = read_table(path, labelled=labelled, fold=fold)
+    listing, rows = Listing(path.parent, columns=table.columns, several=table.several), table.rows
     lines: dict[Path, int] = {}
-    listing.columns, rows = _rows(path)
     has_split = any(row["split"] for _, row in rows)
     for line, row in rows:
         where = f"{path}, line {line}"
         name, label, split = row["path"], row["label"], row["split"].lower()
-        if not name or not label or (has_split and not split):
+        if not name or (labelled and not label) or (has_split and not split):
             empty = "path" if not name else "split" if label else "label"
             listing.problems.append(Problem("incomplete row", f"{where} has no {empty}", (name,)))
         elif split and split not in SPLIT_NAMES:
@@ -187,51 +247,15 @@ def _table(path: Path) -> Listing:
             listing.problems.append(Problem("duplicate row", text, (name,)))
         else:
             lines[file] = line
-            if not _is_file(file):
+            if not _is_file(numbered(file)[0]):
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
-                key = composed(Path(os.path.relpath(file, path.parent)).as_posix())
-                listing.items.append(
-                    Item(file, name, key, composed(label), class_key(row["group"]) or None, SPLIT_NAMES.get(split))
-                )
+                key, group = _key(file, path.parent), class_key(row["group"]) or None
+                listing.items.append(Item(file, name, key, composed(label), group, SPLIT_NAMES.get(split)))
     if not listing.items:
         first = f": {listing.problems[0].text}" if listing.problems else ""
         raise TsyndError(f"{path} names no image that is there{first}")
     return listing
-
-
-def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
-    """The names of all columns; the line number and our four columns of each row, empty where there is none."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataUnavailable(f"no such file: {path}") from None
-    except UnicodeDecodeError as error:
-        raise TsyndError(f"{path} must be a text file in UTF-8, it is not at byte {error.start}") from error
-    except OSError as error:
-        raise TsyndError(f"{path} cannot be read: {error.strerror}") from error
-    first = text.partition("\n")[0]
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",")
-    try:
-        names = [name.strip().lower() for name in next(table, [])]
-    except csv.Error as error:
-        raise TsyndError(f"{path}, line 1 cannot be read as CSV ({error})") from error
-    if lacking := [name for name in COLUMNS[:2] if name not in names]:
-        found = ", ".join(map(repr, names)) or "nothing"
-        columns = "the columns path and label, and may have group and split"
-        raise TsyndError(f"{path} must have {columns}: it lacks {lacking[0]}, its first line has {found}")
-    if twice := [name for name in COLUMNS if names.count(name) > 1]:
-        raise TsyndError(f"{path} has the column {twice[0]} twice")
-    places = {name: names.index(name) for name in COLUMNS if name in names}
-    rows = []
-    try:
-        for cells in table:
-            if any(cell.strip() for cell in cells):
-                row = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
-                rows.append((table.line_num, dict.fromkeys(COLUMNS, "") | row))
-    except csv.Error as error:
-        raise TsyndError(f"{path}, line {table.line_num} cannot be read as CSV ({error})") from error
-    return tuple(names), rows
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -239,6 +263,15 @@ def _file(folder: Path, name: str) -> Path:
     if "\\" in name and not _is_file(folder / name):
         name = name.replace("\\", "/")
     return Path(os.path.normpath(folder / name))
+
+
+def _key(file: Path, root: Path) -> str:
+    """The path of an image below the root, however both were spelled: where links lead, if they lead below it."""
+    try:
+        real = Path(os.path.relpath(file.parent.resolve() / file.name, root.resolve()))
+        return composed((Path(os.path.relpath(file, root)) if real.parts[0] == ".." else real).as_posix())
+    except ValueError:  # another drive of Windows
+        return composed(file.as_posix())
 
 
 def _is_file(path: Path) -> bool:

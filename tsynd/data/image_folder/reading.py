@@ -1,6 +1,7 @@
 """Images of your own, in folders or listed in a CSV: found, divided, decoded, and made a data set."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tsynd.data.image_folder.decode_cache import Decoded, decode
 from tsynd.data.image_folder.default_splits import divided
 from tsynd.data.image_folder.listing import Item, Listing, find_images
 from tsynd.data.image_folder.remarks import remarks
+from tsynd.data.image_folder.table import BETWEEN
 from tsynd.data.medmnist.npz import UNKNOWN_LICENCE
 from tsynd.errors import TsyndError
 from tsynd.utils.downloads import Progress
@@ -47,7 +49,9 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
         raise TsyndError(listing.problems[0].text + _more(len(listing.problems) - 1, "problem(s)", path))
     split_of = assign_splits(listing)
     labels = {name: label for label, name in enumerate(listing.classes)}
-    pairs = sorted(zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels[pair[0].label]))
+    pairs = sorted(
+        zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels.get(pair[0].label, 0))
+    )
     decoded = decode([item.file for item, _ in pairs], size, progress)
     if decoded.failures and not skip_unreadable:
         first = decoded.failures[min(decoded.failures)]
@@ -58,12 +62,13 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
             decoded.images[new] = decoded.images[old]
     lost = [pairs[position][0].name for position in sorted(decoded.failures)]
     pairs = [pairs[position] for position in kept]
-    splits = _splits(pairs, labels, torch.from_numpy(decoded.images))
-    task = "binary" if len(listing.classes) == 2 else "multi-class"
+    splits = _splits(pairs, listing, torch.from_numpy(decoded.images))
+    task = "multi-label" if listing.several else "binary" if len(listing.classes) == 2 else "multi-class"
     name = path.stem if path.is_file() else path.resolve().name
     notes = (*_notes(listing, decoded, lost), *_leaks(splits))
     made = (splits["train"], splits["val"], splits["test"], listing.classes)
-    return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes)
+    groups = tuple(_group_names(pairs))
+    return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes, group_names=groups)
 
 
 def assign_splits(listing: Listing) -> list[str]:
@@ -80,10 +85,16 @@ def assign_splits(listing: Listing) -> list[str]:
     items = [listing.items[position] for position in places]
     names = [item.key for item in items]
     for position, split in zip(
-        places, divided([item.label for item in items], names, [item.group for item in items], shares), strict=True
+        places, divided(_strata(listing, items), names, [item.group for item in items], shares), strict=True
     ):
         given[position] = split
     return given
+
+
+def _strata(listing: Listing, items: list[Item]) -> list[str]:
+    """The label by which each image is divided: its class, or of several labels the one that fewest images have."""
+    counts = Counter(part for item in items for part in item.label.split(BETWEEN)) if listing.several else Counter()
+    return [min(item.label.split(BETWEEN), key=lambda part: counts[part]) if counts else item.label for item in items]
 
 
 def crossing_groups(items: list[Item], split_of: list[str]) -> dict[str, list[str]]:
@@ -95,21 +106,28 @@ def crossing_groups(items: list[Item], split_of: list[str]) -> dict[str, list[st
     return {group: sorted(splits, key=SPLITS.index) for group, splits in sorted(found.items()) if len(splits) > 1}
 
 
-def _splits(pairs: list[tuple[Item, str]], labels: dict[str, int], images: torch.Tensor) -> dict[str, Split]:
+def _splits(pairs: list[tuple[Item, str]], listing: Listing, images: torch.Tensor) -> dict[str, Split]:
     """The three splits, which lie one after the other in `images`: nothing is copied."""
-    names = sorted({item.group for item, _ in pairs if item.group is not None})
+    names = _group_names(pairs)
     numbers = {name: number for number, name in enumerate(names)}
     groups = torch.tensor(
         [numbers[item.group] if item.group is not None else len(names) + place for place, (item, _) in enumerate(pairs)]
     )
-    classes = torch.tensor([labels[item.label] for item, _ in pairs], dtype=torch.int64)
+    own = [item.label.split(BETWEEN) if listing.several else [item.label] for item, _ in pairs]
+    classes = torch.tensor([[name in each for name in listing.classes] for each in own], dtype=torch.int64)
+    classes = classes if listing.several else classes.argmax(1)
     made, start = {}, 0
     for split in SPLITS:
         stop = start + sum(one == split for _, one in pairs)
         part = slice(start, stop)
-        made[split] = Split(images[part], classes[part], groups[part] if names else None)
+        files = tuple(item.name for item, _ in pairs[part])
+        made[split] = Split(images[part], classes[part], groups[part] if names else None, names=files)
         start = stop
     return made
+
+
+def _group_names(pairs: list[tuple[Item, str]]) -> list[str]:
+    return sorted({item.group for item, _ in pairs if item.group is not None})
 
 
 def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tsynd.data.image_folder.image_file import ENDINGS
+from tsynd.data.image_folder.image_file import is_image
 from tsynd.data.image_folder.listing import Listing, Problem
 from tsynd.data.labels import class_key
 
@@ -25,11 +25,11 @@ def remarks(listing: Listing) -> list[Problem]:
 
 def passed_over(others: list[Path], drives: list[Path], root: Path) -> Iterator[Problem]:
     """Files that are no texts and are not read: images without a class, other endings, and folders of network drives."""
-    loose = tuple(file.relative_to(root).as_posix() for file in others if file.suffix.lower() in ENDINGS)
+    loose = tuple(file.relative_to(root).as_posix() for file in others if is_image(file))
     if loose:
         text = f"{len(loose)} image(s) beside the folders of the classes passed over, such as {loose[0]}"
         yield Problem("no class", text, loose)
-    others = [file for file in others if file.suffix.lower() not in (*TEXTS, *ENDINGS)]
+    others = [file for file in others if file.suffix.lower() not in TEXTS and not is_image(file)]
     if others:
         kinds = Counter(file.suffix.lower() or "no ending" for file in others)
         listed = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(4)) + (", …" if len(kinds) > 4 else "")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tsynd.data.dataset import Dataset
-from tsynd.data.image_folder.image_file import ENDINGS, fit, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import READABLE, fit, is_image, quiet_pillow, read_picture
 from tsynd.data.image_folder.listing import walk
 from tsynd.data.splits import shuffled
 from tsynd.errors import TsyndError
@@ -63,9 +63,9 @@ def unlabelled_images(source: str, data: Dataset, chosen: Tensor, *, count: int 
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise TsyndError(f"unlabelled must be 'rest' or a folder of images, got {source!r}: no such folder")
-    files = [file for file in walk(folder) if file.suffix.lower() in ENDINGS]
+    files = [file for file in walk(folder) if is_image(file)]
     if not files:
-        raise TsyndError(f"{folder} has no images (files that end in {', '.join(ENDINGS)})")
+        raise TsyndError(f"{folder} has no images (files that end in {', '.join(READABLE)})")
     some = [files[place] for place in _drawn(torch.arange(len(files)), count, seed).tolist()]
     with quiet_pillow():
         images = [_fitted(file, data.channels, data.size) for file in some]
@@ -81,7 +81,7 @@ def _drawn(index: Tensor, count: int, seed: int) -> Tensor:
 
 
 def _fitted(file: Path, channels: int, size: int) -> np.ndarray:
-    image_CHW = fit(read_picture(file), size)
+    image_CHW = fit(read_picture(file, size), size)
     if len(image_CHW) > channels:
         raise TsyndError(f"{file} is an RGB image with colour, the labelled images are grey (1 channel)")
     return np.broadcast_to(image_CHW, (channels, *image_CHW.shape[1:]))

@@ -17,7 +17,7 @@ from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError
 from tsynd.utils.cache import cache_folder
 from tsynd.utils.downloads import Progress, megabytes
-from tsynd.utils.locks import Heartbeat, alone
+from tsynd.utils.locks import alone
 
 # Files with more bytes of images than this are mapped; smaller ones are read into memory.
 LARGE = 2 * 10**9
@@ -65,9 +65,9 @@ def mapped(path: Path, md5: str, check: Check, progress: Progress | None = None)
     folder = unpacked_folder(md5)
     if not is_unpacked(md5):
         try:
-            with alone(folder.parent / f".{md5}.lock") as beat:
+            with alone(folder.parent / f".{md5}.lock"):
                 if not is_unpacked(md5):
-                    _unpack(path, folder, check, progress or (lambda text, done, total: None), beat)
+                    _unpack(path, folder, check, progress or (lambda text, done, total: None))
         except OSError as error:
             if error.errno is None:  # of the file, not of the disk
                 raise
@@ -83,7 +83,7 @@ def mapped(path: Path, md5: str, check: Check, progress: Progress | None = None)
     return labels | images
 
 
-def _unpack(path: Path, folder: Path, check: Check, say: Progress, beat: Heartbeat) -> None:
+def _unpack(path: Path, folder: Path, check: Check, say: Progress) -> None:
     """Unpack into a new folder beside the target, which then takes its name: it appears whole or not at all."""
     for left in folder.parent.glob(f".{folder.name}.unpacking-*"):  # of a process that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -99,7 +99,6 @@ def _unpack(path: Path, folder: Path, check: Check, say: Progress, beat: Heartbe
                 with file.open(f"{split}_images.npy") as member:
                     for count in _unpack_images(f"{path}: {split}_images", member, temporary / f"{split}_images.npy", check):
                         done += count
-                        beat()
                         say(text, done, total)
         if folder.exists():  # not all of it
             shutil.rmtree(folder)

@@ -35,7 +35,7 @@ def read_npz(path: Path, size: int | None = None, progress: Progress | None = No
     notes: tuple[str, ...] = ()
     if labels.ndim == 2:
         classes, task = tuple(str(label) for label in range(labels.shape[1])), "multi-label"
-        if labels.shape[1] > 1 and all(bool((splits[split].labels.sum(dim=1) == 1).all()) for split in SPLITS):
+        if labels.shape[1] > 1 and all(bool((split.labels.sum(dim=-1) == 1).all()) for split in splits.values()):
             notes = ("every image has exactly one of several labels: if they are one-hot classes, write labels (N,), by argmax",)
     else:
         present = labels.unique()

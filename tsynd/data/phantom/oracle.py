@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsynd.classification import Residual
+from tsynd.classification.networks import Residual
 from tsynd.data.phantom.factors import LOBES, Factors, sample_factors
 from tsynd.data.phantom.rendering import render, smooth
 from tsynd.errors import TsyndError

@@ -3,20 +3,18 @@
 import json
 import shlex
 from html import escape
-from importlib import resources
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from tsynd.audit import figures as audit_figures
 from tsynd.robustness import figure as robustness_figure
-from tsynd.runs.config import changes
+from tsynd.runs.config import NETWORKS, changes
 from tsynd.runs.report import figures
+from tsynd.runs.report.errors import by_class_section, review_section, verdict_list
+from tsynd.runs.report.html import document, figure_tag, number, table
 from tsynd.runs.run import Run
 from tsynd.utils.atomic_files import write_text
-from tsynd.utils.plotting import data_uri
 
 NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
 NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
@@ -25,7 +23,6 @@ the search found. Difference: targeted minus start."""
 FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
 image what the judge sees; ≠ where that is not the label. Difference: targeted minus start, one scale in every report. Nearest
 real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
-STYLE = (resources.files("tsynd.runs.report") / "report.css").read_text(encoding="utf-8")
 
 
 def write_report(path: Path, run: Run) -> None:
@@ -42,7 +39,7 @@ def command(config: dict[str, Any], out: Path) -> str:
     """
     per_class = "all" if config["per_class"] is None else config["per_class"]
     options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
-    options |= {name: config[name] for name in ("synthetic", "review") if config.get(name)}
+    options |= {name: config[name] for name in ("synthetic", "review", *NETWORKS) if config.get(name)}
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
     words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
@@ -55,34 +52,23 @@ def render(run: Run, out: Path) -> str:
     config, data = run.config, run.data
     subset = "all" if config["per_class"] is None else f"{config['per_class']} per class"
     title = f"{config['arm']} on {data.name}"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)} – tsynd report</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{escape(title)}</h1>
-<p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the {run.metrics["n"]} images of
+    body = f"""<p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the
+{run.metrics["n"]} images of
 {escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
 For research and teaching, not for clinical use.</p>
 {_notes(data.notes)}
 {_budget_warning(config)}
+{verdict_list(run.metrics.get("verdicts", []))}
 {_tiles(run.metrics)}
 {_synthesis(run)}
 {_audit(run)}
+{review_section(run.metrics.get("review"))}
+{by_class_section(run)}
 {_performance(run.metrics, run.data.classes)}
 {_doubt(run.metrics)}
 {_training(run)}
-{_provenance(run, out)}
-</main>
-</body>
-</html>
-"""
+{_provenance(run, out)}"""
+    return document(title, body)
 
 
 def _budget_warning(config: dict[str, Any]) -> str:
@@ -93,19 +79,28 @@ def _budget_warning(config: dict[str, Any]) -> str:
 
 def _tiles(metrics: dict[str, Any]) -> str:
     """The six numbers to look at first."""
-    corrupted = [value for levels in metrics["corruptions"].values() for value in levels.values()]
-    seconds = metrics["seconds"]
+    ends, seconds = metrics.get("intervals", {}), metrics["seconds"]
     tiles = {
-        "AUROC": _number(metrics["clean"]["auroc"]),
-        "balanced accuracy": _number(metrics["clean"]["balanced_accuracy"]),
-        "randomly augmented, outside the training range": _number(metrics["test_time_augmentation"]["outside"]["mean"]),
-        "corrupted, mean": _number(sum(corrupted) / len(corrupted)),
-        "accuracy under PGD 4/255": _number(metrics["attacks"]["pgd"]["0.0157"]),
+        words: number(value) + (f"<small>{ends[name][0]:.3f} to {ends[name][1]:.3f}</small>" if ends.get(name) else "")
+        for words, (name, value) in headline(metrics).items()
+    } | {
         "classifier's training": f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s",
     }
     return (
         '<dl class="tiles">' + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items()) + "</dl>"
     )
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, tuple[str, float | None]]:
+    """The numbers to look at first: in words, the name that `metrics["intervals"]` gives them, and the value."""
+    corrupted = [value for levels in metrics["corruptions"].values() for value in levels.values()]
+    return {
+        "AUROC": ("auroc", metrics["clean"]["auroc"]),
+        "balanced accuracy": ("balanced_accuracy", metrics["clean"]["balanced_accuracy"]),
+        "randomly augmented, outside the training range": ("augmented", metrics["test_time_augmentation"]["outside"]["mean"]),
+        "corrupted, mean": ("corrupted", sum(corrupted) / len(corrupted) if corrupted else None),
+        "accuracy under PGD 4/255": ("pgd_4_255", metrics["attacks"]["pgd"].get("0.0157")),
+    }
 
 
 def _synthesis(run: Run) -> str:
@@ -133,9 +128,9 @@ def _synthesis(run: Run) -> str:
     alt_information = f"Mutual information of each synthetic image before and after the search; on average from {change}"
     return f"""<h2>What was synthesised</h2>
 <p>{text}</p>
-{_figure(figures.pairs(run), alt_pairs, PAIRS)}
+{figure_tag(figures.pairs(run), alt_pairs, PAIRS)}
 <h2>What {classifier} did not know</h2>
-{_figure(figures.information(run), alt_information, panels)}"""
+{figure_tag(figures.information(run), alt_information, panels)}"""
 
 
 def _audit(run: Run) -> str:
@@ -152,12 +147,12 @@ def _audit(run: Run) -> str:
     if run.audit is not None:
         agree, before = (f"{found['groups'][name]['judge_agrees']['mean']:.0%}" for name in ("targeted", "reconstruction"))
         alt = f"Typical and worst targeted images; the judge sees the label in {agree} of all of them, in {before} of the starts"
-        pictures = _figure(audit_figures.faces(run.audit, run.data), alt, FACES)
+        pictures = figure_tag(audit_figures.faces(run.audit, run.data), alt, FACES)
     notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in audit_figures.captions(found))
     return f"""<h2>Is the synthetic image still of its class?</h2>
 {"".join(answers)}
 {pictures}
-{_table("mean and 95 % interval", *audit_figures.table(found))}
+{table("mean and 95 % interval", *audit_figures.table(found))}
 {notes}"""
 
 
@@ -166,23 +161,23 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
     clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
     augmented = metrics["test_time_augmentation"]
     rows = {
-        NAMES.get(name, name.replace("_", " ")): [_number(value)] for name, value in clean.items() if name != "auroc_per_label"
+        NAMES.get(name, name.replace("_", " ")): [number(value)] for name, value in clean.items() if name != "auroc_per_label"
     }
-    areas = {name: [_number(area)] for name, area in zip(classes, clean.get("auroc_per_label", []), strict=False)}
+    areas = {name: [number(area)] for name, area in zip(classes, clean.get("auroc_per_label", []), strict=False)}
     some = f" Shifts and attacks: {metrics['attacks']['n']} of the images." if metrics["attacks"]["n"] < metrics["n"] else ""
     positive = f" Positive class: {metrics['positive_class']}." if "positive_class" in metrics else ""
     shifts = {
-        f"augmented {where}": [_number(augmented[where][key]) for key in ("mean", "worst", "consistency")]
+        f"augmented {where}": [number(augmented[where][key]) for key in ("mean", "worst", "consistency")]
         for where in ("inside", "outside")
     }
     corrupted = {
-        name.replace("_", " "): [_number(levels[level]) for level in sorted(levels, key=int)]
+        name.replace("_", " "): [number(levels[level]) for level in sorted(levels, key=int)]
         for name, levels in metrics["corruptions"].items()
     }
-    attacked = {f"{float(eps) * 255:.0f}/255": [_number(value)] for eps, value in pgd.items()}
+    attacked = {f"{float(eps) * 255:.0f}/255": [number(value)] for eps, value in pgd.items()}
     alt = (
-        f"Balanced accuracy {_number(clean['balanced_accuracy'])} clean and {_number(augmented['outside']['mean'])} augmented "
-        f"outside the training range; accuracy {_number(pgd['0.0157'])} under PGD 4/255"
+        f"Balanced accuracy {number(clean['balanced_accuracy'])} clean and {number(augmented['outside']['mean'])} augmented "
+        f"outside the training range; accuracy {number(pgd['0.0157'])} under PGD 4/255"
     )
     note = (
         "ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many. "
@@ -192,16 +187,16 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
         note += " Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier "
         note += "score are sums over labels; balanced accuracy and AUROC are means over labels."
     return f"""<h2>How it stands up</h2>
-{_figure(figures.performance(metrics), alt, note + positive + some)}
+{figure_tag(figures.performance(metrics), alt, note + positive + some)}
 <div class="tables">
-{_table("clean", [""], rows)}
-{_table("AUROC of the label", [""], areas) if areas else ""}
-{_table("test-time augmentation", ["mean", "worst", "consistency"], shifts)}
-{_table("PGD, eps", ["accuracy"], attacked)}
-{_table("corruption, severity", ["1", "2", "3", "4", "5"], corrupted)}
+{table("clean", [""], rows)}
+{table("AUROC of the label", [""], areas) if areas else ""}
+{table("test-time augmentation", ["mean", "worst", "consistency"], shifts)}
+{table("PGD, eps", ["accuracy"], attacked)}
+{table("corruption, severity", ["1", "2", "3", "4", "5"], corrupted)}
 </div>
 <p>Mutual information tells the classifier's errors from its right answers with an AUROC of
-{_number(metrics["uncertainty"]["error_auroc"])} (.5 is chance).</p>"""
+{number(metrics["uncertainty"]["error_auroc"])} (.5 is chance).</p>"""
 
 
 def _doubt(metrics: dict[str, Any]) -> str:
@@ -214,22 +209,22 @@ def _doubt(metrics: dict[str, Any]) -> str:
     told = {name: fmean(row[name] or 0 for row in severe) for name in ("mutual_information", "ece", "balanced_accuracy")}
     rises = "rises" if told["mutual_information"] > (clean["mutual_information"] or 0) else "does not rise"
     finds = {
-        f"{name}, {label}": [_number(row["ece"]), _number(row["aurc"]), _number(row["error_auroc"])]
+        f"{name}, {label}": [number(row["ece"]), number(row["aurc"]), number(row["error_auroc"])]
         for label, at in (("clean", 0.0), ("severity 5", 5))
         for row in rows
         if row["level"] == at and row["section"] in ("clean", "corruptions")
         for name in [row["name"].replace("_", " ")]
     }
     alt = (
-        f"From clean to severity 5 balanced accuracy goes from {_number(clean['balanced_accuracy'])} to "
-        f"{_number(told['balanced_accuracy'])} on average, and mutual information {rises}"
+        f"From clean to severity 5 balanced accuracy goes from {number(clean['balanced_accuracy'])} to "
+        f"{number(told['balanced_accuracy'])} on average, and mutual information {rises}"
     )
     return f"""<h2>Does it notice?</h2>
-<p>Mutual information {rises} with severity: {_number(clean["mutual_information"])} nats on clean images,
-{_number(told["mutual_information"])} at severity 5, mean over corruptions. A shift that makes a classifier wrong need not make it
+<p>Mutual information {rises} with severity: {number(clean["mutual_information"])} nats on clean images,
+{number(told["mutual_information"])} at severity 5, mean over corruptions. A shift that makes a classifier wrong need not make it
 unsure.</p>
-{_figure(robustness_figure.conditions(rows), alt, "Band: 95 % interval. Below 0.5, errors are surer than right answers.")}
-{_table("condition", ["ECE", "AURC", "errors found (AUROC)"], finds)}"""
+{figure_tag(robustness_figure.conditions(rows), alt, "Band: 95 % interval. Below 0.5, errors are surer than right answers.")}
+{table("condition", ["ECE", "AURC", "errors found (AUROC)"], finds)}"""
 
 
 def _training(run: Run) -> str:
@@ -237,8 +232,8 @@ def _training(run: Run) -> str:
     costs = {stage: [f"{value:.1f}"] for stage, value in seconds.items() if stage != "report"}
     alt = f"The classifier's loss over {len(run.history.loss)} optimiser steps, falling to {run.history.loss[-1]:.3f}"
     return f"""<h2>How it was trained, and what that cost</h2>
-{_figure(figures.curves(run), alt, "Note the logarithmic axes.")}
-{_table("stage", ["seconds"], costs)}"""
+{figure_tag(figures.curves(run), alt, "Note the logarithmic axes.")}
+{table("stage", ["seconds"], costs)}"""
 
 
 def _notes(notes: tuple[str, ...]) -> str:
@@ -254,34 +249,4 @@ def _provenance(run: Run, out: Path) -> str:
 <pre>{escape(command(run.config, out))}</pre>
 <p class="quiet">Data: {escape(data.name)}, {escape(data.licence)}, fingerprint {escape(run.config["data_fingerprint"])}.
 {escape(data.citation)} Device: {escape(run.metrics["device"])}.</p>
-{_table("version", [""], versions)}"""
-
-
-def _figure(figure: Figure, alt: str, caption: str) -> str:
-    image = _wide("figure", f'<img src="{data_uri(figure)}" alt="{escape(alt)}">')
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _table(corner: str, columns: list[str], rows: dict[str, list[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [corner, *columns])
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for name, cells in rows.items()
-    )
-    return _wide("table", f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-
-
-def _wide(name: str, inside: str) -> str:
-    """What may be wider than a phone: it scrolls sideways, with the keyboard as well."""
-    return f'<div class="wide" role="group" aria-label="{name}" tabindex="0">{inside}</div>'
-
-
-def _number(value: float | list[float | None] | None) -> str:
-    """Three digits; a dash for what is undefined.
-
-    >>> _number([0.25, None])
-    '0.250, –'
-    """
-    if isinstance(value, list):
-        return ", ".join(_number(part) for part in value)
-    return "–" if value is None else f"{value:.3f}"
+{table("version", [""], versions)}"""

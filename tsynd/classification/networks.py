@@ -1,4 +1,6 @@
-"""The classifier: a compact residual trunk with a small stochastic head, or ResNet-18, with normalisation inside the network."""
+"""Our classifiers: a compact residual trunk with a stochastic head, ResNet-18, or one linear layer; each normalises its input."""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -6,29 +8,9 @@ from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_name, check_number, check_range, check_seed, check_tensors, check_whole
+from tsynd.utils.validation import check_name, check_number, check_range, check_tensors, check_whole
 
-__all__ = ["Classifier", "build_classifier"]
-
-ARCHITECTURES = ("compact", "resnet18")
-
-
-def build_classifier(
-    channels: int,
-    size: int,
-    classes: int,
-    seed: int,
-    *,
-    architecture: str = "compact",
-    multi_label: bool = False,
-    trunk_dropout: float = 0.0,
-) -> "Classifier":
-    """A freshly initialised classifier; the same seed gives the same weights, and torch's global state is untouched."""
-    check_seed(seed)
-    with seeded(seed):
-        return Classifier(
-            channels, size, classes, architecture=architecture, multi_label=multi_label, trunk_dropout=trunk_dropout
-        )
+ARCHITECTURES = ("compact", "resnet18", "linear")
 
 
 def check_fitting(name: str, images_BCHW: Tensor, classifier: "Classifier") -> None:
@@ -49,8 +31,11 @@ def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
     """Set the mean and standard deviation that the network normalises by, per channel, from training images.
 
     They are float in [0, 1]; 8-bit ones, which are many, are counted: how often each channel has each of the 256 values.
+    A network that brings its own normalisation keeps it.
     """
     check_fitting("images", images_BCHW, classifier)
+    if not classifier.normalises_to_training:
+        return
     if images_BCHW.dtype == torch.uint8:
         mean_C, std_C = _moments(images_BCHW)
     else:
@@ -71,65 +56,6 @@ def _moments(images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
     return mean_C, variance_C.sqrt()
 
 
-def as_targets(labels: Tensor, classifier: "Classifier") -> Tensor:
-    """Labels as what the loss compares with, (B, C): class numbers one-hot, multi-label ones as they are."""
-    check_tensors(labels=labels)
-    if classifier.multi_label:
-        return labels
-    if labels.ndim != 1 or labels.dtype != torch.int64:
-        raise TsyndError(f"labels must be int64 class numbers (B,), got {labels.dtype} of shape {tuple(labels.shape)}")
-    if labels.device.type == "cpu" and len(labels):  # not on other devices, which would wait for it
-        low, high = (int(end) for end in labels.aminmax())
-        if low < 0 or high >= classifier.classes:
-            raise TsyndError(f"labels must lie in 0 .. {classifier.classes - 1}, got {low} to {high}")
-    return F.one_hot(labels, classifier.classes)
-
-
-def classification_losses(logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: float = 0.0) -> Tensor:
-    """What `classification_loss` averages: the loss of each image, (B,) in nats.
-
-    Raises:
-        TsyndError: when logits and targets are not floating-point (B, C) both, or the smoothing lies outside [0, 1].
-    """
-    check_tensors(logits=logits_BC, targets=targets_BC)
-    check_number(smoothing=smoothing)
-    if not 0 <= smoothing <= 1:
-        raise TsyndError(f"smoothing must be in [0, 1], got {smoothing}")
-    if logits_BC.ndim != 2 or logits_BC.shape != targets_BC.shape or not logits_BC.is_floating_point():
-        found = f"{logits_BC.dtype} of {tuple(logits_BC.shape)} and {tuple(targets_BC.shape)}"
-        raise TsyndError(f"logits and targets must be floating-point (B, C), got {found}")
-    if not multi_label and not targets_BC.is_floating_point():
-        raise TsyndError(f"targets must be probabilities (see `as_targets`), got {targets_BC.dtype}")
-    if multi_label:
-        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
-        return F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
-    return F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
-
-
-def classification_loss(
-    logits_BC: Tensor,
-    targets_BC: Tensor,
-    *,
-    multi_label: bool = False,
-    smoothing: float = 0.0,
-    weights: Tensor | None = None,
-) -> Tensor:
-    """The loss that a classifier is trained by: cross-entropy, or the sum of one binary cross-entropy for each label.
-
-    Args:
-        logits_BC: (B, C).
-        targets_BC: (B, C) probabilities: rows that sum to one, or for multi-label tasks one probability for each label.
-        multi_label: whether several labels may hold at once.
-        smoothing: mixes the targets with that much of an even guess.
-        weights: how much each image counts; all alike without.
-
-    Returns:
-        The mean over the images, in nats.
-    """
-    loss_B = classification_losses(logits_BC, targets_BC, multi_label=multi_label, smoothing=smoothing)
-    return (loss_B if weights is None else loss_B * weights).mean()
-
-
 class Classifier(nn.Module):
     """A residual network: `trunk` (images to features), then `head` (features to logits).
 
@@ -137,7 +63,7 @@ class Classifier(nn.Module):
     until fewer than 32 px are left, and ends in global average pooling: 64 features. The head is 64-64-C with dropout of
     .5 before each linear layer; it is the only stochastic part, so a posterior over it costs one trunk pass
     (`tsynd.posterior.HeadDropout`). *resnet18*: the network of the MedMNIST benchmark at 28 px (He et al., CVPR 2016, with
-    a stem of 3 x 3 and no pooling, as for CIFAR): 512 features, a linear head, no dropout.
+    a stem of 3 x 3 and no pooling, as for CIFAR): 512 features, a linear head, no dropout. *linear*: the pixels are the features.
 
     Binary, multi-class and ordinal tasks have one logit for each class; multi-label tasks one for each label.
 
@@ -145,7 +71,7 @@ class Classifier(nn.Module):
         channels: 1 (grey) or 3 (RGB).
         size: side of the square images, in px, at least 16.
         classes: number of classes, at least 2; of labels, at least 1, when `multi_label`.
-        architecture: "compact" or "resnet18".
+        architecture: "compact", "resnet18" or "linear".
         multi_label: whether several labels may hold at once.
         trunk_dropout: rate of channel-wise dropout after each residual block of the compact trunk, for
             `tsynd.posterior.FullDropout`; 0 <= rate < 1.
@@ -156,6 +82,14 @@ class Classifier(nn.Module):
 
     mean: Tensor
     std: Tensor
+    split = "head"
+    """The layer where the posterior's dropout begins, by its name."""
+    readout = "head"
+    """The layer that gives the logits, or a sequence that ends in it, by its name."""
+    memory_format = torch.channels_last
+    """How it lies in memory while it is trained."""
+    normalises_to_training = True
+    """Whether `mean` and `std` are set from the training images."""
 
     def __init__(
         self,
@@ -167,28 +101,34 @@ class Classifier(nn.Module):
         multi_label: bool = False,
         trunk_dropout: float = 0.0,
     ) -> None:
-        check_whole(channels=channels, size=size, classes=classes)
-        check_number(trunk_dropout=trunk_dropout)
-        if channels < 1:
-            raise TsyndError(f"channels must be >= 1, got {channels}")
-        if size < 16 or classes < (1 if multi_label else 2):
-            fewest = "1 label" if multi_label else "2 classes"
-            raise TsyndError(f"a classifier needs size >= 16 px and at least {fewest}, got size={size}, classes={classes}")
         check_name("architecture", architecture, ARCHITECTURES)
+        check_number(trunk_dropout=trunk_dropout)
         if not 0 <= trunk_dropout < 1 or (trunk_dropout and architecture != "compact"):
             allowed = "in [0, 1)" if architecture == "compact" else f"0 for {architecture}"
             raise TsyndError(f"trunk_dropout must be {allowed}, got {trunk_dropout}")
         super().__init__()
-        self.channels, self.size, self.classes, self.multi_label = channels, size, classes, multi_label
-        self.register_buffer("mean", torch.full((1, channels, 1, 1), 0.5))
-        self.register_buffer("std", torch.full((1, channels, 1, 1), 0.25))
+        self._describe(channels, size, classes, multi_label)
         self.padding = -size % 16 if architecture == "compact" else 0
         self.features: nn.Sequential
         if architecture == "compact":
             self.features = _compact(channels, size, trunk_dropout)
             self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, classes))
-        else:
+        elif architecture == "resnet18":
             self.features, self.head = _resnet18(channels), nn.Sequential(nn.Linear(512, classes))
+        else:
+            self.features, self.head = nn.Sequential(nn.Flatten()), nn.Sequential(nn.Linear(channels * size**2, classes))
+
+    def _describe(self, channels: int, size: int, classes: int, multi_label: bool) -> None:
+        """Check and keep what all classifiers have: the shape of their images, their classes, and how they normalise."""
+        check_whole(channels=channels, size=size, classes=classes)
+        if channels < 1:
+            raise TsyndError(f"channels must be >= 1, got {channels}")
+        if size < 16 or classes < (1 if multi_label else 2):
+            fewest = "1 label" if multi_label else "2 classes"
+            raise TsyndError(f"a classifier needs size >= 16 px and at least {fewest}, got size={size}, classes={classes}")
+        self.channels, self.size, self.classes, self.multi_label = channels, size, classes, multi_label
+        self.register_buffer("mean", torch.full((1, channels, 1, 1), 0.5))
+        self.register_buffer("std", torch.full((1, channels, 1, 1), 0.25))
 
     def trunk(self, images_BCHW: Tensor) -> Tensor:
         """Images in [0, 1] to features (B, F); deterministic in eval mode."""
@@ -204,6 +144,22 @@ class Classifier(nn.Module):
         """Images (B, C, H, W) in [0, 1] to logits (B, classes)."""
         logits: Tensor = self.head(self.trunk(images_BCHW))
         return logits
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return what an optimiser learns, as torch's parameter groups, each with its learning rate."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def reinitialise(self, seed: int) -> None:
+        """Draw the weights anew, in place; the input is normalised as before."""
+        with seeded(seed):
+            for layer in self.modules():
+                if callable(reset := getattr(layer, "reset_parameters", None)):
+                    reset()
+
+    def identity(self) -> str:
+        """Say which network this is, as far as a checkpoint must know before it is trained."""
+        weights = sum(tensor.numel() for tensor in self.state_dict().values())
+        return f"{weights} numbers for {self.channels} x {self.size} px, {self.classes} classes"
 
 
 class Residual(nn.Module):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 
 from tsynd.errors import TsyndError
-from tsynd.study.weighted_metrics import WEIGHTED, has, measure
+from tsynd.metrics.weighted import WEIGHTED, has, measure
 
 
 def answers(classes: int = 2, count: int = 40, seed: int = 0) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""The page of the registered confirmation: what was registered, that it waits, and what came out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tsynd.study.markdown import NAMES, signed
+
+VARIABLE = "TSYND_CONFIRMATION"
+
+
+def head(plan: Mapping[str, Any]) -> list[str]:
+    """The beginning of the page: what was registered, and when."""
+    rows = [
+        f"| {each['name']} | {each['text']} | `{each['arm']}` − `{each['other']}` | {NAMES[each['primary']]} | "
+        + (", ".join(f"{NAMES[name]} {margin}" for name, margin in each["safety"].items()) or "none")
+        + " |"
+        for each in plan["hypotheses"]
+    ]
+    changed = [f"Amended on {each['date']}: {each['reason']}" for each in plan["amendments"]] or ["It has not been amended."]
+    return [
+        *("---", "tsynd:", "  numbers:", '    "0.05": "a level, chosen and not measured"'),
+        *('    "4.3": "an estimate before the runs"', '    "1.5": "an estimate before the runs"', "---"),
+        *("# The registered confirmation", ""),
+        "Every number elsewhere in this book comes from data sets that we knew when we chose our recipes. This page is for those "
+        "that we did not know. "
+        f"On {plan['registered']} we wrote down which hypotheses we would test, how each would be decided and what would refute "
+        "it, in `studies/confirmation.yaml`, before anybody here had seen the data. " + " ".join(changed),
+        *("", "**Still open.** " + " ".join(plan["pending"].split())),
+        *(
+            "",
+            "| hypothesis | in words | comparison | primary measure | safety: worse by at most |",
+            "|:--|:--|:--|:--|:--|",
+            *rows,
+            "",
+        ),
+        *("**How it is decided.** " + " ".join(plan["decision"].split()), ""),
+        *("**What it can see.** " + " ".join(plan["power"].split()), ""),
+        *("**What is cut if time is short.** " + " ".join(plan["cut"].split()), ""),
+    ]
+
+
+def waiting(plan: Mapping[str, Any]) -> str:
+    """The page before the confirmation has been run."""
+    command = f"{VARIABLE}=FOLDER python studies/confirmation.py --out results/confirmation --jobs 2 --hours 6"
+    told = (
+        f"The confirmation is registered, and it waits for its data: at least {plan['least_sets']} data sets that we have not "
+        "seen. One command runs it, decides it and writes this page:"
+    )
+    return "\n".join([*head(plan), "## Results", "", told, "", "```bash", command, "```", ""])
+
+
+def page(plan: Mapping[str, Any], out: Path, verdicts: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]) -> str:
+    """The page with what came out."""
+    told = yaml.safe_load((out / "sets.json").read_text(encoding="utf-8"))
+    parts = [*head(plan), "## Results", ""]
+    if len(told["sets"]) < plan["least_sets"]:
+        parts += [f"**{len(told['sets'])} data sets took part, and {plan['least_sets']} are needed: nothing is decided.**", ""]
+    for name, reason in told["refused"].items():
+        parts += [f"`{name}` did not take part: {reason}.", ""]
+    for each in told["cut"]:
+        parts += [
+            f"Tier {each['tier']} was cut: {each['expected_hours']} hours were expected, {each['left_hours']} were left.",
+            "",
+        ]
+    parts += [
+        "| hypothesis | verdict | primary difference (95 %) | from components | p (Holm) | sets ahead |",
+        "|:--|:--|:--|:--|--:|--:|",
+    ]
+    for row in verdicts:
+        each = row["difference"]
+        cells = (
+            ["not measured", ""]
+            if each is None
+            else [_said(each.found), f"{signed(each.components.low)} to {signed(each.components.high)}"]
+        )
+        parts.append(
+            f"| {row['hypothesis']} | **{row['verdict']}** | {cells[0]} | {cells[1]} | {row['p_holm']:.3f} "
+            f"| {row['ahead']} of {len(row['sets'])} |"
+        )
+    parts += [
+        "",
+        "## Every difference",
+        "",
+        "| tier | hypothesis | measure | data set | difference | seeds |",
+        "|:--|:--|:--|:--|:--|--:|",
+    ]
+    for line in lines:
+        said = f"{signed(line['mean'])} ({signed(line['low'])} to {signed(line['high'])})"
+        parts.append(
+            f"| {line['tier']} | {line['hypothesis']} | {NAMES[line['measure']]} | {line['set']} | {said} | {line['seeds']} |"
+        )
+    return "\n".join([*parts, ""])
+
+
+def _said(found: Any) -> str:
+    return f"{signed(found.mean)} ({signed(found.low)} to {signed(found.high)})"

@@ -1,0 +1,143 @@
+"""One DICOM file becomes grey levels or RGB. Of its header nothing leaves this module but a hash of the patient's number."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tsynd.errors import TsyndError
+
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+MISSING = "is a DICOM file, and pydicom is not installed to read it: pip install 'tsynd[dicom]'"
+
+
+def is_dicom(file: Path) -> bool:
+    """Whether a file is DICOM: by its ending, or by the mark that follows its first 128 bytes, whatever it is called."""
+    if file.suffix.lower() in DICOM_ENDINGS:
+        return True
+    try:
+        with file.open("rb") as start:
+            return file.is_file() and start.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def dicom_group(file: Path) -> tuple[str | None, str | None]:
+    """The patient and, of a slice in space (CT, MR), the series that a file belongs to, both hashed; None where it says neither.
+
+    Only four header values are read. Without pydicom, and for a damaged file, both are None.
+    """
+    try:
+        import pydicom
+
+        names = ["PatientID", "SeriesInstanceUID", "ImagePositionPatient", "Modality"]
+        header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=names)
+        patient, series = (str(header.get(name) or "").strip() for name in names[:2])
+        sliced = "ImagePositionPatient" in header and header.get("Modality") in ("CT", "MR", "PT")
+    except Exception:  # pydicom fails in many ways on what is damaged; reading the pixels says so
+        return None, None
+    return _hashed("patient", patient), _hashed("series", series) if sliced else None
+
+
+def read_dicom(file: Path, frame: int | None = None) -> tuple[np.ndarray, int, str]:
+    """Read one DICOM image as a viewer would show it at first.
+
+    Grey values are rescaled (slope and intercept, or a table), then cut to the first window, or mapped by the first table of
+    values of interest. Without either, the whole range that its stored bits can hold becomes 0 to 1, so that an image looks
+    the same whatever stands beside it. MONOCHROME1 is inverted; YBR and palettes become RGB.
+
+    Args:
+        file: the file.
+        frame: which frame, from 0, where there are several.
+
+    Returns:
+        Pixels (H, W) or (H, W, 3), uint8 or, grey of more than 8 bits, uint16; the bits, 8 or 16; the photometric interpretation.
+
+    Raises:
+        TsyndError: the file is damaged, holds no image or several, or is compressed in a way for which no decoder is here; also
+            when pydicom is missing. No message repeats a header value.
+    """
+    try:
+        import pydicom
+        from pydicom.pixels.processing import apply_color_lut
+        from pydicom.pixels.utils import pixel_array
+    except ModuleNotFoundError as error:
+        raise TsyndError(f"{file} {MISSING}") from error
+    try:
+        header = pydicom.dcmread(file, force=True)
+        frames = int(header.get("NumberOfFrames") or 1)
+    except Exception as error:
+        raise TsyndError(f"{file} is damaged, or is no DICOM file") from error
+    if "PixelData" not in header:
+        hidden = "EncryptedAttributesSequence" in header
+        what = "what is encrypted in it cannot be read" if hidden else "it may be a report, a plan or a waveform"
+        raise TsyndError(f"{file} is a DICOM file without an image ({what}): leave it out")
+    if frames > 1 and frame is None:
+        raise TsyndError(f"{file} has {frames} frames: name the one you want in a CSV, such as {file.name}#0")
+    if frame is not None and not 0 <= frame < frames:
+        raise TsyndError(f"{file}#{frame}: frames are numbered 0 to {frames - 1}")
+    _check_decoder(file, header)
+    try:
+        pixels, kind = pixel_array(header, index=frame or 0), str(header.PhotometricInterpretation)
+        if kind == "PALETTE COLOR":
+            pixels = apply_color_lut(pixels, header)
+        if pixels.ndim == 3:
+            bits = 8 * pixels.dtype.itemsize if kind == "PALETTE COLOR" else int(header.BitsStored)
+            return (pixels >> max(0, bits - 8)).astype(np.uint8), 8, kind
+        _lift_frame_values(header, frame or 0)
+        grey = _shown(pixels, header)
+        bits = 8 if int(header.BitsStored) <= 8 else 16
+    except Exception as error:  # each decoder fails in its own ways, and their messages may repeat header values
+        raise TsyndError(f"{file} cannot be decoded: its pixels are damaged, or of a kind that is not read") from error
+    grey = 1 - grey if kind == "MONOCHROME1" else grey
+    return np.rint(grey * ((1 << bits) - 1)).astype(np.uint8 if bits == 8 else np.uint16), bits, kind
+
+
+def _shown(pixels: np.ndarray, header: Any) -> np.ndarray:
+    """Stored grey values as 0 to 1: rescaled, and cut to the window where there is one."""
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
+
+    bits, signed = int(header.BitsStored), bool(header.get("PixelRepresentation"))
+    ends = np.array([-(1 << bits - 1), (1 << bits - 1) - 1] if signed else [0, (1 << bits) - 1])
+    values = apply_modality_lut(pixels, header).astype(np.float64)
+    low, high = sorted(apply_modality_lut(ends.astype(pixels.dtype), header).astype(np.float64))
+    if header.get("VOILUTSequence"):
+        values = apply_voi(np.rint(values).astype(np.int64), header, index=0)
+        low, high = 0, (1 << int(header.VOILUTSequence[0].LUTDescriptor[2])) - 1
+    elif header.get("WindowCenter") is not None and header.get("WindowWidth") is not None:
+        values = apply_windowing(values, header, index=0)
+        low, high = sorted(apply_windowing(np.array([-1e12, 1e12]), header, index=0))  # what it maps black and white to
+    return ((values - low) / max(high - low, 1e-9)).clip(0, 1)
+
+
+def _lift_frame_values(header: Any, frame: int) -> None:
+    """Put rescaling and window of a frame, which files with several frames keep in groups, where single images have them."""
+    groups = [*header.get("SharedFunctionalGroupsSequence", [])[:1]]
+    groups += header.get("PerFrameFunctionalGroupsSequence", [])[frame : frame + 1]
+    for group in groups:
+        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+            if name in group:
+                header.update(group[name][0])
+
+
+def _check_decoder(file: Path, header: Any) -> None:
+    """Name how a file is compressed if nothing here can undo it; say how numbers lie in a file that does not."""
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" not in header.file_meta:
+        implicit, little = header.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    syntax = header.file_meta.TransferSyntaxUID
+    try:
+        found = get_decoder(syntax).is_available
+    except NotImplementedError as error:
+        raise TsyndError(f"{file} is compressed in a way that is not read: {syntax.name}") from error
+    if not found:
+        raise TsyndError(f"{file} is compressed, and no decoder of {syntax.name} is installed: pip install 'tsynd[dicom]'")
+
+
+def _hashed(kind: str, value: str) -> str | None:
+    return f"{kind}-{hashlib.blake2b(value.encode(), digest_size=6).hexdigest()}" if value else None
