@@ -68,8 +68,8 @@ def measured(size: int, batch: int, steps: int, count: int, device: torch.device
         "evaluation": evaluations,
     }.items():
         there, here = part(size, batch, steps, device), part(size, batch, steps, cpu)
-        variants = {f"accelerator, {kind}": finished(call, device) for kind, call in there.items()}
-        variants |= {"one core of the CPU": here["default"]}
+        variants: dict[str, Callable[[], object]] = {f"accelerator, {kind}": finished(call, device) for kind, call in there.items()}
+        variants["one core of the CPU"] = here["default"]
         seconds = turns(variants, count)
         default = seconds["accelerator, default"]
         result[name] = {kind: round(value / default, 3) for kind, value in seconds.items()} | {"seconds": round(default, 4)}
