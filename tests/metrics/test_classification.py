@@ -169,7 +169,7 @@ def test_order_of_images_and_labels_does_not_matter(count: int, columns: int, se
 def test_error_auroc_counts_ordered_pairs(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     wrong = torch.rand(30, generator=generator) < 0.3
-    # Tiny values beside ones above 1, with ties.
+    # Tiny values beside ones above 1, with ties: torchmetrics alone would squash the tiny ones together.
     uncertainty = torch.randint(1, 8, (30,), generator=generator).float() * 1e-9 + 2 * (torch.rand(30, generator=generator) < 0.2)
     if not 0 < wrong.sum() < 30:
         assert classification.error_auroc(uncertainty, wrong) is None

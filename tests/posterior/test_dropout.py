@@ -242,3 +242,22 @@ def test_a_folded_posterior_holds_the_same_samples_and_gives_its_network_back() 
         assert network is posterior.networks[0] is not classifier
         torch.testing.assert_close(posterior(images), expected, rtol=1e-4, atol=1e-5)
     assert posterior.networks == (classifier,)
+
+
+def test_a_network_that_uses_its_layers_in_another_way_is_not_folded() -> None:
+    class Odd(nn.Module):
+        channels, size = 1, 28
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+            self.layers[1].running_mean.fill_(2.0)  # type: ignore[operator]
+            self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.head(self.layers[0](x).relu().mean(dim=(2, 3)))  # without the norm
+            return logits
+
+    odd = Odd().eval()
+    with HeadDropout.from_model(odd, "head", 4).folded() as network:
+        assert network is odd

@@ -313,3 +313,16 @@ def test_bad_configurations_are_refused(settings: dict[str, Any], message: str) 
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(TsyndError, match="device 'gpu' cannot be used here"):
         tsynd.run(RunConfig(DATA, budget="smoke", device="gpu"))
+
+
+def test_runs_share_their_judge_and_a_damaged_one_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
+    first = run(None).metrics["audit"]
+    (kept,) = (tmp_path / "cache" / "judges").iterdir()
+    monkeypatch.setattr("tsynd.runs.judge.train_judge", lambda *_, **__: pytest.fail("trained again"))
+    assert run(None).metrics["audit"] == first
+    assert run(None, "tsynd").metrics["audit"]["judge"] == first["judge"]
+    kept.write_bytes(b"cut off")
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        run(None)
+    assert not kept.exists()

@@ -79,16 +79,15 @@ def plant(errors: list[Exception]) -> None:
 
 
 def test_arms_of_a_block_share_one_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline: Any = importlib.import_module("tsynd.runs.pipeline")
-
+    networks: Any = importlib.import_module("tsynd.runs.networks")
     trained: list[int] = []
-    real = pipeline.train_autoencoder
+    real = networks.train_autoencoder
 
     def counted(*given: Any, **settings: Any) -> list[float]:
         trained.append(settings["seed"])
         return real(*given, **settings)
 
-    monkeypatch.setattr(pipeline, "train_autoencoder", counted)
+    monkeypatch.setattr(networks, "train_autoencoder", counted)
     tier = Tier("all", ((str(few(tmp_path)), 8),), (0, 1), {name: (name, {}) for name in ("none", "guarded", "random")})
     run_study(Study("toy", (tier,), budget="smoke", changes=TINY | EVALUATION), tmp_path / "study")
     assert trained == [0, 1]

@@ -17,6 +17,7 @@ from tsynd.targeting import Synthesis, target
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank, soft_targets
+from tsynd.training.loop import image_weights
 from tsynd.training.source_sampling import choose_sources
 from tsynd.training.state import History
 from tsynd.training.submodular import greedy_cover
@@ -320,3 +321,20 @@ def test_8_bit_images_train_as_floats_do() -> None:
         assert synthesis is not None
         ways[name] = torch.tensor(loss + history.loss + synthesis.mutual_information_after.tolist())
     torch.testing.assert_close(ways["bytes"], ways["floats"], rtol=0.03, atol=1e-3)  # rounding grows from step to step
+
+
+def test_class_weights_let_a_rare_class_count() -> None:
+    images, labels = torch.cat([IMAGES[:2], IMAGES[::2].repeat(3, 1, 1, 1)]), torch.tensor([0, 1, *[0] * 18])
+    weights = image_weights(torch.eye(2)[labels], labels)
+    assert (
+        weights.mean() == pytest.approx(1) and weights[1] == pytest.approx(10) and weights[labels == 0].sum() == pytest.approx(10)
+    )
+    plain, weighted = (build_classifier(1, 28, 2, seed=2) for _ in range(2))
+    recipe = replace(QUICK, steps=30, batch_size=20)
+    for classifier, on in ((plain, False), (weighted, True)):
+        train_classifier(classifier, images, labels, parse_arm("none"), replace(recipe, class_weights=on))
+    with torch.no_grad():
+        rare = [float(classifier(images[1:2]).softmax(1)[0, 1]) for classifier in (plain, weighted)]
+    assert rare[1] > rare[0] + 0.1
+    with pytest.raises(TsyndError, match="images here have several labels each"):
+        image_weights(torch.eye(2), torch.eye(2).long())

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_the_code_on_the_page_turns_codes_into_theirs_and_back() -> None:
     text = (BOOK / "latent_spaces.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
     with seeded(0):
         network = Exact()
-        names = {"network": network, "images": IMAGES}
+        names: dict[str, Any] = {"network": network, "images": IMAGES}
         exec(text, names)
     codes, autoencoder = names["codes"], names["autoencoder"]
     torch.testing.assert_close(codes, network.encode(2 * IMAGES - 1))

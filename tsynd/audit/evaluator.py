@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from tsynd.audit.measures import (
-    BATCH,
     as_saved,
     cycle_error,
     distance_to_subgroup,
@@ -26,7 +25,7 @@ from tsynd.posterior import HeadDropout
 from tsynd.targeting import Autoencoder
 from tsynd.targeting.objectives import log_prob
 from tsynd.uncertainty import log_probabilities, mutual_information
-from tsynd.utils.batching import predict
+from tsynd.utils.batching import fitting, predict
 from tsynd.utils.rng import generator_for
 
 
@@ -128,12 +127,19 @@ class GroupEvaluator:
     ) -> Group:
         """What can be asked of any image. own_B: what is no neighbour of it among the codes of `data.train`."""
         several = self.data.multi_label
-        judged_BC = predict(lambda batch: log_probabilities(self.judge(batch).double(), several), images_BCHW, BATCH, self.device)
+        judged_BC = predict(
+            lambda batch: log_probabilities(self.judge(batch).double(), several),
+            images_BCHW,
+            fitting(self.data.size),
+            self.device,
+        )
         agrees = judged_BC.argmax(-1) == labels_B
         columns = {
             "judge_agrees": agrees.double().mean(1) if several else agrees,
             "sharpness": sharpness(images_BCHW.cpu()) / self.typical_sharpness,
-            "information": predict(lambda batch: mutual_information(self.posterior(batch)), images_BCHW, BATCH, self.device),
+            "information": predict(
+                lambda batch: mutual_information(self.posterior(batch)), images_BCHW, fitting(self.data.size), self.device
+            ),
         }
         if codes_BD is not None and self.real_ND is not None:
             columns["purity"] = self._purity(codes_BD, labels_B, self.real_ND, own_B)
@@ -173,7 +179,9 @@ class GroupEvaluator:
         real_BCHW = self.data.test.images[inside].float() / 255
         asked_about = {"real": real_BCHW}
         if (network := self.autoencoder) is not None:
-            copies_BCHW = predict(lambda batch: network.decode(network.encode(batch)), real_BCHW, BATCH, self.device)
+            copies_BCHW = predict(
+                lambda batch: network.decode(network.encode(batch)), real_BCHW, fitting(self.data.size), self.device
+            )
             asked_about["reconstructed"] = as_saved(copies_BCHW)
         found: dict[str, float | int | str] = {"name": self.withheld, "test_images": len(real_BCHW)}
         for name, images_BCHW in asked_about.items():
@@ -190,7 +198,8 @@ class GroupEvaluator:
 
 
 def _ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:
-    pairs = zip(images_BCHW.split(BATCH), others_BCHW.split(BATCH), strict=True)
+    count = fitting(images_BCHW.shape[-1])
+    pairs = zip(images_BCHW.split(count), others_BCHW.split(count), strict=True)
     return torch.cat([ssim(image_bCHW, other_bCHW) for image_bCHW, other_bCHW in pairs])
 
 

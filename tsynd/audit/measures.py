@@ -8,7 +8,7 @@ from tsynd.data.phantom.oracle import UNITS
 from tsynd.data.phantom.rule import SUBGROUPS
 from tsynd.errors import TsyndError
 from tsynd.targeting import Autoencoder
-from tsynd.utils.batching import as_float, batches, predict
+from tsynd.utils.batching import as_float, batches, fitting, predict
 from tsynd.utils.validation import check_name
 
 BATCH = 256
@@ -137,4 +137,4 @@ def as_saved(images_BCHW: Tensor) -> Tensor:
 
 def encoded(images: Tensor, autoencoder: Autoencoder, device: torch.device) -> Tensor:
     """Codes of a set of images, uint8 or float, in batches: (N, D) on the device."""
-    return predict(autoencoder.encode, images, BATCH, device).to(device)
+    return predict(autoencoder.encode, images, fitting(images.shape[-1]), device).to(device)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tsynd.runs.estimate import duration
 from tsynd.runs.pipeline import Progress as Callback
 
 StudyCallback = Callable[[int, int, float | None, Mapping[str, Any]], None]
@@ -45,19 +46,6 @@ def study_reporter(quiet: bool) -> Iterator[StudyCallback | None]:
             )
     else:
         yield lambda *told: print(_told(*told), flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, as coarse as such an estimate is.
-
-    >>> duration(50), duration(200), duration(9000), duration(400_000)
-    ('under 1 min', '3 min', '2.5 h', '4.6 days')
-    """
-    if seconds < 60:
-        return "under 1 min"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
 def _told(done: int, total: int, left: float | None, record: Mapping[str, Any]) -> str:

@@ -19,7 +19,8 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Run what is not done of a study; what is finished is never run twice. Exit code 1 when a run failed."""
-    from tsynd.cli.progress import duration, study_reporter  # torch takes seconds to import: not for --help
+    from tsynd.cli.progress import study_reporter  # torch takes seconds to import: not for --help
+    from tsynd.runs.estimate import duration
     from tsynd.study import read_study, run_study
     from tsynd.study.records import RUNS, check_study, finished, read_record
     from tsynd.study.runner import seconds_left

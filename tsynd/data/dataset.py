@@ -133,6 +133,8 @@ class Dataset:
         part: Split = getattr(self, split)
         group = -1 if part.groups is None else int(part.groups[position])
         name = str(position) if part.names is None else part.names[position]
+        if not self.group_names:
+            return name, "" if part.groups is None else str(group)
         return name, self.group_names[group] if 0 <= group < len(self.group_names) else ""
 
     @property

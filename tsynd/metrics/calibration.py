@@ -1,6 +1,6 @@
 """Can predicted probabilities be believed: log-likelihood, Brier score, calibration error, and risk against coverage.
 
-As in `classification`, `probs_BC` are B rows over C >= 2 classes that sum
+torchmetrics has none of these in the form used here. As in `metrics`, `probs_BC` are B rows over C >= 2 classes that sum
 to one, and `labels_B` are int64, 0 .. C - 1. The arithmetic is in float64.
 """
 

@@ -2,10 +2,11 @@
 
 All functions take `probs_BC` (B images, C >= 2 classes, rows sum to one) and `labels_B` (int64, 0 .. C - 1) and return
 a plain float. A small test set may lack a class: what is averaged over classes is averaged over those present, and what
-is undefined without a second class is None, never NaN. Each is a few lines here, checked against scikit-learn in the
-tests: importing torchmetrics took longer than evaluating a small set. Calibration is in `calibration`.
+is undefined without a second class is None, never NaN. torchmetrics is imported where it is used: that takes seconds.
+Calibration, of which it has nothing that we use, is in `calibration`.
 """
 
+import math
 from statistics import fmean
 from typing import Any
 
@@ -43,7 +44,7 @@ def balanced_accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
         return fmean(balanced_accuracy(of_label, is_B) for of_label, is_B in pairs)
     _check_scores(probs_BC, labels_B)
     counts_CC = _confusion(probs_BC, labels_B)
-    present_C = counts_CC.sum(dim=1) > 0
+    present_C = counts_CC.sum(dim=1) > 0  # torchmetrics' macro average gives an absent class that is predicted a recall of 0
     return float((counts_CC.diag() / counts_CC.sum(dim=1))[present_C].mean())
 
 
@@ -79,15 +80,13 @@ def sensitivity_at_90_specificity(probs_BC: Tensor, labels_B: Tensor) -> float |
 
     None when all labels are the same.
     """
+    from torchmetrics.functional.classification import binary_sensitivity_at_specificity
+
     _check_scores(probs_BC, labels_B)
     if len(labels_B.unique()) < 2:
         return None
-    levels, rank_B = probs_BC[:, 1].unique(return_inverse=True)
-    # At each threshold, from none positive on: how many of each class are called positive, highest scores first.
-    called_2T = torch.stack([rank_B[labels_B == label].bincount(minlength=len(levels)).flip(0).cumsum(0) for label in (0, 1)])
-    negatives, positives = called_2T[:, -1].tolist()
-    specific_T = (negatives - called_2T[0]).double() / negatives >= 0.9
-    return float((called_2T[1] * specific_T).max() / positives)
+    sensitivity, _ = binary_sensitivity_at_specificity(_ranks(probs_BC[:, 1]), labels_B, min_specificity=0.9)
+    return float(sensitivity)
 
 
 def quadratic_kappa(probs_BC: Tensor, labels_B: Tensor) -> float | None:
@@ -100,12 +99,11 @@ def quadratic_kappa(probs_BC: Tensor, labels_B: Tensor) -> float | None:
     >>> quadratic_kappa(probs, torch.tensor([0, 1, 2, 1])), quadratic_kappa(probs, torch.tensor([2, 1, 0, 1]))
     (1.0, -1.0)
     """
+    from torchmetrics.functional.classification import multiclass_cohen_kappa
+
     _check_scores(probs_BC, labels_B)
-    counts_CC, classes_C = _confusion(probs_BC, labels_B), torch.arange(probs_BC.shape[1])
-    weights_CC = (classes_C[:, None] - classes_C).double().square()
-    chance_CC = counts_CC.sum(1, keepdim=True) * counts_CC.sum(0) / len(labels_B)
-    by_chance = float((weights_CC * chance_CC).sum())
-    return 1 - float((weights_CC * counts_CC).sum()) / by_chance if by_chance else None
+    kappa = float(multiclass_cohen_kappa(probs_BC, labels_B, num_classes=probs_BC.shape[1], weights="quadratic"))
+    return None if math.isnan(kappa) else kappa
 
 
 def error_auroc(uncertainty_B: Tensor, wrong_B: Tensor) -> float | None:
@@ -234,13 +232,18 @@ def _check_multi_label(probs_BL: Tensor, labels_BL: Tensor) -> None:
 
 def _confusion(probs_BC: Tensor, labels_B: Tensor) -> Tensor:
     """Images of each class (rows) by predicted class, (C, C) in float64."""
-    classes = probs_BC.shape[1]
-    return (labels_B * classes + probs_BC.argmax(dim=1)).bincount(minlength=classes**2).view(classes, classes).double()
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+    return multiclass_confusion_matrix(probs_BC, labels_B, num_classes=probs_BC.shape[1]).double()
 
 
 def _binary_auroc(scores_B: Tensor, positive_B: Tensor) -> float:
-    """The chance that a positive image scores higher than a negative one; a tie counts half (Mann and Whitney, 1947)."""
+    from torchmetrics.functional.classification import binary_auroc
+
+    return float(binary_auroc(_ranks(scores_B), positive_B.long()))
+
+
+def _ranks(scores_B: Tensor) -> Tensor:
+    """Scores as ranks in [0, 1], ties kept: torchmetrics puts other ranges through a sigmoid, where small ones would tie."""
     levels, rank_B = scores_B.unique(return_inverse=True)
-    negatives_L, positives_L = (rank_B[positive_B == is_].bincount(minlength=len(levels)).double() for is_ in (False, True))
-    below_L = negatives_L.cumsum(0) - negatives_L / 2
-    return float((positives_L * below_L).sum() / (positives_L.sum() * negatives_L.sum()))
+    return rank_B.double() / max(1, len(levels) - 1)

@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
+from tsynd.audit import Audit, audit
+from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, Split
 from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.runs.config import RunConfig
-from tsynd.targeting import Synthesis
+from tsynd.targeting import Guard, Synthesis
+from tsynd.training import parse_arm
 from tsynd.utils.batching import fitting, predict
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import generator_for
@@ -53,6 +58,34 @@ def measure(
     inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
     searched = {"synthesis": _summary(synthesis), "subgroups": inside}
     return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched, measured
+
+
+def audit_run(
+    config: RunConfig,
+    data: Dataset,
+    chosen: Tensor,
+    classifier: Classifier,
+    autoencoder: Standardised | None,
+    synthesis: Synthesis,
+    judge: Classifier,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
+    """Audit the synthetic images of a run, with a judge of its classifier's kind (see `tsynd.runs.judge`)."""
+    recipe, arm = config.recipe, parse_arm(config.arm)
+    return audit(
+        synthesis,
+        classifier,
+        autoencoder,
+        data,
+        chosen=chosen,
+        judge=judge,
+        split=config.evaluate,
+        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
+        samples=recipe.samples,
+        seed=config.seed,
+        progress=progress,
+    )
 
 
 def _inside(classifier: Classifier, split: Split) -> float | None:

@@ -1,20 +1,25 @@
 """The networks of a run, from its configuration: ours, or those of factories."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from tsynd.autoencoding import build_autoencoder
+from tsynd.autoencoding import build_autoencoder, train_autoencoder
 from tsynd.autoencoding.any_codec import adopt_autoencoder
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
 from tsynd.errors import TsyndError
-from tsynd.runs.config import recipe_of
+from tsynd.runs.config import RunConfig, recipe_of
 from tsynd.training import parse_arm
+from tsynd.utils.atomic_files import digest
 from tsynd.utils.factories import find_factory, is_factory
 from tsynd.utils.rng import seed_for
+from tsynd.utils.tensor_files import load_notes, load_weights, save_network
 
 
 def classifier_for(settings: Mapping[str, Any], data: Dataset, seed: int | None = None) -> Classifier:
@@ -55,3 +60,74 @@ def check_sources(settings: Mapping[str, Any]) -> None:
         known = settings.get(f"{name}_identity")
         if known is not None and find_factory(settings[name]).identity != known:
             raise TsyndError(f"the factory {settings[name]} has changed since the run: bring back its source, or run again")
+
+
+def trained_autoencoder(
+    config: RunConfig,
+    settings: dict[str, Any],
+    images_BCHW: Tensor,
+    path: Path | None,
+    seconds: dict[str, float],
+    say: Callable[[str, int, int, str], None],
+) -> tuple[Standardised, list[float]]:
+    """Train the autoencoder, or take it from an unfinished run or another that shares it."""
+    recipe = config.recipe
+    notes = load_notes(path, "seconds", "loss") if path else None
+    autoencoder, untrained = autoencoder_for(settings, images_BCHW, loading=notes is not None)
+    if path and notes is not None:
+        load_weights(path, autoencoder)
+        if not isinstance(notes["seconds"], int | float):
+            raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
+        seconds["autoencoder"] = notes["seconds"]
+        return autoencoder, losses(path, notes)
+    with clock(seconds, "autoencoder"):
+        loss = (
+            []
+            if not untrained
+            else train_autoencoder(
+                autoencoder,
+                images_BCHW,
+                steps=recipe.autoencoder_steps,
+                latent_noise=recipe.latent_noise,
+                seed=config.seed,
+                progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
+            )
+        )
+    if path:
+        save_network(path, autoencoder, {"seconds": seconds["autoencoder"], "loss": loss})
+    return autoencoder, loss
+
+
+def shared_path(folder: Path, settings: dict[str, Any]) -> Path:
+    """Where the autoencoder lies that a run shares: named by all that it depends on."""
+    recipe = {name: value for name, value in settings["recipe"].items() if name.startswith(("autoencoder_", "latent_"))}
+    names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
+    if recipe["autoencoder_images"] == "unlabelled":
+        recipe |= {"unlabelled_fingerprint": settings.get("unlabelled_fingerprint")}
+    recipe |= {name: value for name, value in settings.items() if name.startswith("autoencoder")}
+    return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
+
+
+@contextmanager
+def clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the wall-clock time of the block to a stage."""
+    started = time.perf_counter()
+    yield
+    seconds[stage] += time.perf_counter() - started
+
+
+def losses(path: Path, notes: Mapping[str, Any]) -> list[float]:
+    """The loss of each step of an autoencoder, from its notes.
+
+    Raises:
+        TsyndError: naming the file, when these are no numbers.
+    """
+    found = notes.get("loss")
+    if not are_numbers(found):
+        raise TsyndError(f"{path} is damaged: its loss must be a list of numbers")
+    return list(found)  # type: ignore[arg-type]
+
+
+def are_numbers(values: Any) -> bool:
+    """Say whether this is a list of numbers."""
+    return isinstance(values, list) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

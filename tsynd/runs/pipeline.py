@@ -1,17 +1,15 @@
 """The whole of TSynD, from images to a report: load, autoencode, train with targeted images, evaluate, write."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tsynd.audit import Audit, audit
-from tsynd.autoencoding import train_autoencoder
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
@@ -20,20 +18,22 @@ from tsynd.data.image_folder.unlabelled import UnlabelledImages, unlabelled_imag
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
-from tsynd.runs.evaluation import measure
-from tsynd.runs.networks import autoencoder_for, classifier_for
+from tsynd.runs.estimate import duration, estimate_seconds
+from tsynd.runs.evaluation import audit_run, measure
+from tsynd.runs.judge import judge_of
+from tsynd.runs.networks import classifier_for, clock, shared_path, trained_autoencoder
 from tsynd.runs.prediction import write_evaluated, write_splits
-from tsynd.runs.run import Run, history_of, losses
+from tsynd.runs.run import Run, history_of
 from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
-from tsynd.targeting import Guard, Synthesis
+from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
 from tsynd.training import parse_arm, train_classifier
 from tsynd.training.arms import steps_of
 from tsynd.training.loop import CHECKPOINT_EVERY
 from tsynd.training.state import History
-from tsynd.utils.atomic_files import digest, write_json
+from tsynd.utils.atomic_files import write_json
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION, device_name, versions
 from tsynd.utils.tensor_files import load_notes, load_weights, save_network, weights_hash
@@ -105,7 +105,7 @@ def _run(
     say = progress or (lambda stage, done, total, text: None)
     seconds = dict.fromkeys(STAGES, 0.0)
     device = find_device(config.device)
-    with _clock(seconds, "load"):
+    with clock(seconds, "load"):
         say("load", 0, 0, config.data)
         data = data or load(
             config.data,
@@ -140,26 +140,33 @@ def _run(
     some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
     images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
+    if progress and audited and config.budget != "smoke":
+        classifier.to(device)
+        left = estimate_seconds(config, classifier, images_BCHW, labels_B, len(getattr(data, config.evaluate)))
+        say("note", 0, 0, f"this will take about {duration(left)}, by its first steps")
     autoencoder: Standardised | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
-        path = _shared(shared, settings) if shared else folder / run_folder.AUTOENCODER if folder else None
+        path = shared_path(shared, settings) if shared else folder / run_folder.AUTOENCODER if folder else None
         seen_by = config.recipe.autoencoder_images
         learnt_BCHW = for_training(data.train.images, device) if seen_by == "all" else images_BCHW
         if seen_by == "unlabelled" and pool is not None:
             learnt_BCHW = for_training(torch.cat([some.images, pool.images]), device)
-        autoencoder, autoencoder_loss = _autoencoder(config, settings, learnt_BCHW, path, seconds, say)
+        autoencoder, autoencoder_loss = trained_autoencoder(config, settings, learnt_BCHW, path, seconds, say)
     history, synthesis = _train(
         config, data, classifier, chosen, images_BCHW, labels_B, autoencoder, given, pool, folder, seconds, say
     )
 
-    with _clock(seconds, "evaluation"):
+    with clock(seconds, "evaluation"):
         metrics, report = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
     seen = None
     elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
     if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
-        with _clock(seconds, "audit"):
-            seen = _audit(config, settings, data, chosen, classifier, autoencoder, synthesis, say)
+        with clock(seconds, "audit"):
+            say("audit", 0, 0, "judge")
+            judge = judge_of(settings, data, config.recipe, device)
+            say_audit = partial(say, "audit", 0, 0)
+            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, judge, progress=say_audit)
     metrics["audit"] = seen.to_json() if seen else None
     if audited and report.answers:
         split = getattr(data, config.evaluate)
@@ -171,7 +178,7 @@ def _run(
     finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
     finished.answers = report.answers
     if folder:
-        with _clock(seconds, "report"):
+        with clock(seconds, "report"):
             say("report", 0, 0, "drawing")
             from tsynd.runs.report.page import write_report  # matplotlib takes a second to import
 
@@ -180,52 +187,6 @@ def _run(
             write_evaluated(folder / run_folder.PREDICTIONS, finished)
         write_json(folder / run_folder.METRICS, {"schema": 1, "config": settings} | metrics)
     return finished
-
-
-def _autoencoder(
-    config: RunConfig,
-    settings: dict[str, Any],
-    images_BCHW: Tensor,
-    path: Path | None,
-    seconds: dict[str, float],
-    say: Progress,
-) -> tuple[Standardised, list[float]]:
-    """Train the autoencoder, or take it from an unfinished run or another that shares it."""
-    recipe = config.recipe
-    notes = load_notes(path, "seconds", "loss") if path else None
-    autoencoder, untrained = autoencoder_for(settings, images_BCHW, loading=notes is not None)
-    if path and notes is not None:
-        load_weights(path, autoencoder)
-        if not isinstance(notes["seconds"], int | float):
-            raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
-        seconds["autoencoder"] = notes["seconds"]
-        return autoencoder, losses(path, notes)
-    with _clock(seconds, "autoencoder"):
-        loss = (
-            []
-            if not untrained
-            else train_autoencoder(
-                autoencoder,
-                images_BCHW,
-                steps=recipe.autoencoder_steps,
-                latent_noise=recipe.latent_noise,
-                seed=config.seed,
-                progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
-            )
-        )
-    if path:
-        save_network(path, autoencoder, {"seconds": seconds["autoencoder"], "loss": loss})
-    return autoencoder, loss
-
-
-def _shared(folder: Path, settings: dict[str, Any]) -> Path:
-    """Where the autoencoder lies that a run shares: named by all that it depends on."""
-    recipe = {name: value for name, value in settings["recipe"].items() if name.startswith(("autoencoder_", "latent_"))}
-    names = ("data_fingerprint", "size", "per_class", "seed", "method_version")
-    if recipe["autoencoder_images"] == "unlabelled":
-        recipe |= {"unlabelled_fingerprint": settings.get("unlabelled_fingerprint")}
-    recipe |= {name: value for name, value in settings.items() if name.startswith("autoencoder")}
-    return folder / f"{digest({name: settings[name] for name in names} | recipe)}.safetensors"
 
 
 def _train(
@@ -277,39 +238,3 @@ def _train(
     seconds |= history.seconds
     classifier.to(images_BCHW.device)
     return history, synthesis
-
-
-def _audit(
-    config: RunConfig,
-    settings: dict[str, Any],
-    data: Dataset,
-    chosen: Tensor,
-    classifier: Classifier,
-    autoencoder: Standardised | None,
-    synthesis: Synthesis,
-    say: Progress,
-) -> Audit:
-    """The audit of the synthetic images, with a judge that is trained by the budget's recipe."""
-    recipe, arm = config.recipe, parse_arm(config.arm)
-    return audit(
-        synthesis,
-        classifier,
-        autoencoder,
-        data,
-        chosen=chosen,
-        recipe=recipe,
-        split=config.evaluate,
-        build=lambda seed: classifier_for(settings, data, seed),
-        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
-        samples=recipe.samples,
-        seed=config.seed,
-        progress=lambda text: say("audit", 0, 0, text),
-    )
-
-
-@contextmanager
-def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the wall-clock time of the block to a stage."""
-    started = time.perf_counter()
-    yield
-    seconds[stage] += time.perf_counter() - started

@@ -190,7 +190,7 @@ def _from_files(place: Path, run: Run, batch_size: int, say: Callable[[str], Non
         pixels = []
         for item in items[start : start + batch_size]:
             with quiet_pillow():
-                image_CHW = fit(read_picture(item.file), run.data.size)
+                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size)
             if len(image_CHW) > run.data.channels:
                 raise TsyndError(f"{item.file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
             pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))

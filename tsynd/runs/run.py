@@ -16,7 +16,7 @@ from tsynd.data.dataset import fingerprint
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import NETWORKS, RunConfig, recipe_of
-from tsynd.runs.networks import autoencoder_for, check_sources, classifier_for
+from tsynd.runs.networks import are_numbers, autoencoder_for, check_sources, classifier_for, losses
 from tsynd.synthetic.npz import load_synthesis
 from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm
@@ -138,22 +138,8 @@ def history_of(path: Path, notes: Mapping[str, Any]) -> History:
     seconds = found.get("seconds") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(seconds, dict) or found.keys() != History().__dict__.keys():
         raise TsyndError(f"{path} is damaged: its history must have {', '.join(History().__dict__)}")
-    if not all(_numbers(value) for name, value in found.items() if name != "seconds") or not _numbers(list(seconds.values())):
+    if not all(are_numbers(value) for name, value in found.items() if name != "seconds") or not are_numbers(
+        list(seconds.values())
+    ):
         raise TsyndError(f"{path} is damaged: its history must be of numbers")
     return History(**found)
-
-
-def losses(path: Path, notes: Mapping[str, Any]) -> list[float]:
-    """The loss of each step of an autoencoder, from its notes.
-
-    Raises:
-        TsyndError: naming the file, when these are no numbers.
-    """
-    found = notes.get("loss")
-    if not _numbers(found):
-        raise TsyndError(f"{path} is damaged: its loss must be a list of numbers")
-    return list(found)  # type: ignore[arg-type]
-
-
-def _numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -108,7 +108,10 @@ def verdicts(metrics: Mapping[str, Any], data: Dataset) -> list[dict[str, str]]:
             f"The classifier never predicts {' or '.join(map(repr, never))}. Its accuracy of {clean['accuracy']:.3f} comes from "
             f"the other classes; balanced accuracy is {clean['balanced_accuracy']:.3f}."
         )
-        advice = "read balanced accuracy and sensitivity by class, and train on as many images of each class (--per-class N)"
+        advice = (
+            "read balanced accuracy and sensitivity by class; let classes count alike (--set class_weights=true), or train on as "
+            "many images of each (--per-class N)"
+        )
         found.append({"name": "class never predicted", "text": text, "advice": advice})
     few = [f"{row['name']!r} has {row['units']}" for row in rows if row["units"] < FEW]
     if few:

@@ -157,15 +157,36 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
     unlabelled = _without_labels(state)
     classifier.train()
-    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing, unlabelled)
+    weights_B = image_weights(targets_BC, labels_B) if recipe.class_weights else None
+    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
     for fellow in state.fellows:
-        fellow.learn(batch_BCHW, targets_BC, smoothing, unlabelled)
+        fellow.learn(batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
     if state.consistency is not None:
         state.consistency.average.update_parameters(classifier)
     if state.averaged is not None:
         state.averaged.update_parameters(classifier)
     state.history.loss.append(loss)
     return loss
+
+
+def image_weights(targets_BC: Tensor, labels_N: Tensor) -> Tensor:
+    """How much each image of a batch counts if each class of the training set is to count alike: (B,), 1 on average.
+
+    Args:
+        targets_BC: (B, C) probabilities; one that is shared between classes, as by mixup, has the mean of their weights.
+        labels_N: (N,) of the training set.
+
+    Raises:
+        TsyndError: for several labels an image.
+
+    >>> image_weights(torch.eye(2), torch.tensor([0, 0, 0, 1]))
+    tensor([0.6667, 2.0000])
+    """
+    if labels_N.ndim == 2:
+        raise TsyndError("class_weights lets classes count alike, and images here have several labels each: leave it out")
+    counts_C = labels_N.bincount(minlength=targets_BC.shape[1])
+    weights_C = len(labels_N) / (counts_C.clamp_min(1) * (counts_C > 0).sum())
+    return targets_BC @ weights_C.to(targets_BC)
 
 
 def _identity(

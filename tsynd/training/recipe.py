@@ -38,6 +38,7 @@ OPTIONS_SINCE: dict[str, Any] = {
     "threshold": 0.0,
     "strong_augmentation": "trivialaugment",
     "consistency_images": "unlabelled",
+    "class_weights": False,
 }
 """Options that came after results of this method version: at these values a run is the one that it was without them."""
 
@@ -61,7 +62,8 @@ class Recipe:
     trains on: the `subset` that the classifier has, `all` of the training set, or the subset and the `unlabelled` images.
     `source_augmentation` is what an image gets before a search starts from it: the `light` augmentation that all arms share, or
     `trivialaugment` after it. `decode` and `displacement` are those of `tsynd.targeting.target`; displacement 0 leaves each
-    image as it was found. `latent_channels`, `autoencoder_width` (a multiple of 16) and `autoencoder_depth` are settings of
+    image as it was found. `class_weights` lets each class of the training set count alike in the loss, however many images it
+    has. `latent_channels`, `autoencoder_width` (a multiple of 16) and `autoencoder_depth` are settings of
     `tsynd.autoencoding.ConvAutoencoder`; the first one sets how many numbers a code has.
 
     Of the second loss, on images without labels: `unlabelled_count` of them are used, 0 for all; `consistency_images` says
@@ -125,6 +127,7 @@ class Recipe:
     threshold: Share = 0.0
     strong_augmentation: Annotated[str, choice("strong_augmentation", ("trivialaugment", "randaugment"))] = "trivialaugment"
     consistency_images: Annotated[str, choice("consistency_images", ("unlabelled", "training"))] = "unlabelled"
+    class_weights: Annotated[bool, FLAG] = False
 
     @property
     def autoencoder_settings(self) -> dict[str, int]:

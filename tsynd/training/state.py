@@ -136,10 +136,17 @@ class EnsembleMember:
         self.optimiser = _optimiser(self.classifier, recipe)
         self.schedule = _schedule(self.optimiser, recipe.steps)
 
-    def learn(self, images_BCHW: Tensor, targets_BC: Tensor, smoothing: float, unlabelled: Unlabelled | None = None) -> None:
+    def learn(
+        self,
+        images_BCHW: Tensor,
+        targets_BC: Tensor,
+        smoothing: float,
+        unlabelled: Unlabelled | None = None,
+        weights_B: Tensor | None = None,
+    ) -> None:
         """One step on a batch."""
         self.classifier.train()
-        descend(self.classifier, self.optimiser, self.schedule, images_BCHW, targets_BC, smoothing, unlabelled)
+        descend(self.classifier, self.optimiser, self.schedule, images_BCHW, targets_BC, smoothing, unlabelled, weights_B)
 
     def dump(self) -> dict[str, Any]:
         """As `State.dump`."""
@@ -164,6 +171,7 @@ def descend(
     targets_BC: Tensor,
     smoothing: float,
     unlabelled: Unlabelled | None = None,
+    weights_B: Tensor | None = None,
 ) -> float:
     """One step of a classifier in training mode, down the loss of a batch; gives that loss.
 
@@ -171,10 +179,11 @@ def descend(
     """
     count = len(images_BCHW)
     logits_BC = classifier(images_BCHW if unlabelled is None else torch.cat([images_BCHW, unlabelled[0]]))
-    loss = classification_loss(logits_BC[:count], targets_BC, multi_label=classifier.multi_label, smoothing=smoothing)
+    several = classifier.multi_label
+    loss = classification_loss(logits_BC[:count], targets_BC, multi_label=several, smoothing=smoothing, weights=weights_B)
     if unlabelled is not None:
         _, targets_UC, weight_U = unlabelled
-        losses_U = classification_losses(logits_BC[count:], targets_UC, multi_label=classifier.multi_label)
+        losses_U = classification_losses(logits_BC[count:], targets_UC, multi_label=several)
         loss = loss + (weight_U * losses_U).mean()
     optimiser.zero_grad()
     loss.backward()

@@ -39,12 +39,12 @@ def batches(images: Tensor, batch_size: int, device: torch.device | None = None)
 
 
 def fitting(size: int, most: int = 256) -> int:
-    """How many images of a size to take at a time: `most`, and above 128 px so many as have as many pixels.
+    """How many images of a size to take at a time: `most`, and above 64 px so many as have as many pixels.
 
     >>> fitting(28), fitting(128), fitting(224)
-    (256, 256, 83)
+    (256, 64, 20)
     """
-    return max(1, min(most, most * 128**2 // size**2))
+    return max(1, min(most, most * 64**2 // size**2))
 
 
 def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, device: torch.device | None = None) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from tsynd import __version__
 
-_LIBRARIES = ("torch", "numpy", "kornia")
+_LIBRARIES = ("torch", "numpy", "torchmetrics", "kornia")
 
 
 def versions() -> dict[str, str]:

@@ -30,9 +30,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are read from now on."""
     read: list[Path] = []
 
-    def counting(file: Path) -> object:
+    def counting(file: Path, size: int | None = None) -> object:
         read.append(file)
-        return read_picture(file)
+        return read_picture(file, size)
 
     monkeypatch.setattr(decode_cache, "read_picture", counting)
     return read
@@ -129,3 +129,15 @@ def test_dark_images_of_sixteen_bits_are_told(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(np.full((20, 20), 4095, dtype=np.uint16)).save(path)
     assert "6 image(s) of 16 bits reach 6.2% of the range at most, and come out dark" in " ".join(load(tmp_path).notes)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_large_jpeg_is_decoded_at_reduced_scale_to_nearly_the_same_pixels(tmp_path: Path, mode: str) -> None:
+    waves = 127 + 100 * np.sin(np.arange(600)[:, None] / 40) * np.cos(np.arange(800) / 30)
+    Image.fromarray(waves.astype(np.uint8)).convert(mode).save(tmp_path / "a.jpg", quality=95)
+    whole, part = read_picture(tmp_path / "a.jpg"), read_picture(tmp_path / "a.jpg", 28)
+    assert whole.pixels.shape[:2] == (600, 800)
+    assert 56 <= min(part.pixels.shape[:2]) <= 150
+    assert np.abs(fit(whole, 28).astype(int) - fit(part, 28)).max() <= 4
+    Image.fromarray(waves.astype(np.uint8)).save(tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png", 28).pixels.shape == (600, 800)

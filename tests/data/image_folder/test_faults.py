@@ -169,11 +169,11 @@ def test_files_with_other_endings_are_said_to_be_passed_over(tmp_path: Path) -> 
     folder(tmp_path, ["a", "b"])
     for number in range(6):
         Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a" / f"{number}.webp")
-        (tmp_path / "b" / f"{number}.dicom").write_bytes(b"x")
+        (tmp_path / "b" / f"{number}.mha").write_bytes(b"x")
     (tmp_path / "readme.txt").write_text("a text beside the images is none of them")
     data = tsynd.load(tmp_path)
     assert total(data) == 24
-    _said(r"12 file\(s\) passed over, since their ending is not read: \.(webp|dicom) \(6\), \.(webp|dicom) \(6\)", data, tmp_path)
+    _said(r"12 file\(s\) passed over, since their ending is not read: \.(webp|mha) \(6\), \.(webp|mha) \(6\)", data, tmp_path)
 
 
 def test_images_without_a_class_are_said_to_be_passed_over(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tsynd.utils.downloads import Progress
 Result = TypeVar("Result")
 
 # Raised when the same file would become other pixels: what is in the cache is then made again.
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 # Images that are decoded ahead of the one that is taken next: a bound of the memory.
 AHEAD = 256
 PIXELS, NOTES = "images.npy", "notes.json"
@@ -105,7 +105,7 @@ def _decode(files: list[Path], size: int, folder: Path | None, progress: Progres
 
     def one(file: Path) -> tuple[np.ndarray, bool, float | None] | str:
         try:
-            picture = read_picture(file)
+            picture = read_picture(file, size)
         except TsyndError as error:
             return str(error)
         high, wide = picture.pixels.shape[:2]

@@ -145,12 +145,6 @@ def walk(folder: Path, above: tuple[Path, ...] = (), drives: list[Path] | None =
             yield from walk(entry, (*above, real), drives) if entry.is_dir() else [entry]
 
 
-def class_folder(parts: tuple[str, ...], splits: bool) -> str | None:
-    """The folder that names the class of a file, from its path below the root: the first one below the split's, if any."""
-    inside = parts[:-1]
-    return (inside[1] if len(inside) > 1 else None) if splits else (inside[0] if inside else None)
-
-
 def split_folders(path: Path) -> dict[str, Path]:
     """The folders of a set that are called as splits, by the split."""
     folders = [entry for entry in _visible(path) if entry.is_dir()]

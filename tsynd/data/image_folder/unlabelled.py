@@ -81,7 +81,7 @@ def _drawn(index: Tensor, count: int, seed: int) -> Tensor:
 
 
 def _fitted(file: Path, channels: int, size: int) -> np.ndarray:
-    image_CHW = fit(read_picture(file), size)
+    image_CHW = fit(read_picture(file, size), size)
     if len(image_CHW) > channels:
         raise TsyndError(f"{file} is an RGB image with colour, the labelled images are grey (1 channel)")
     return np.broadcast_to(image_CHW, (channels, *image_CHW.shape[1:]))
