@@ -33,6 +33,8 @@ from tsynd.robustness import evaluate, pgd
 from tsynd.targeting import target
 from tsynd.training import Recipe, parse_arm, train_classifier
 
+Call = Callable[[], object]
+
 SAMPLES = 64
 
 
@@ -68,7 +70,7 @@ def measured(size: int, batch: int, steps: int, count: int, device: torch.device
         "evaluation": evaluations,
     }.items():
         there, here = part(size, batch, steps, device), part(size, batch, steps, cpu)
-        variants: dict[str, Callable[[], object]] = {f"accelerator, {kind}": finished(call, device) for kind, call in there.items()}
+        variants: dict[str, Call] = {f"accelerator, {kind}": finished(call, device) for kind, call in there.items()}
         variants["one core of the CPU"] = here["default"]
         seconds = turns(variants, count)
         default = seconds["accelerator, default"]
