@@ -55,11 +55,13 @@ class Lesson:
 
 
 def lessons(root: Path) -> dict[str, Lesson]:
-    """The lessons of a book, by name.
+    """The lessons of a book, by name; none where it has no timetables.
 
     Raises:
         ValueError: for a heading or exercise that its chapter lacks, or has twice, and for an unknown kind of step.
     """
+    if not (root / SOURCE).is_file():
+        return {}
     given = yaml.safe_load((root / SOURCE).read_text(encoding="utf-8"))
     chapters = {path.stem: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
     found = {}
