@@ -15,7 +15,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # One thread a process: two on a busy two-core machine can be several times slower.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install book slides offline test test-all test-deep test-units test-notebooks test-install test-gpu mutants bench notebooks artefacts lint clean
+.PHONY: help install book slides offline test test-all test-deep test-units test-notebooks test-install test-gpu mutants bench bench-gpu notebooks artefacts lint clean
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -76,7 +76,10 @@ test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 	$(BIN)/pytest -m gpu -rs
 
 bench: $(READY) ## speed and memory against floors and peers, into results/, on a machine that does nothing else
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/bench_gpu.py,$(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(READY) ## the same on an accelerator, against the CPU and peers, into results/bench-gpu; refused without one
+	$(BIN)/python benchmarks/bench_gpu.py
 
 mutants: $(READY) ## break formulas one at a time: do the unit tests notice? Some minutes; verdicts in results/mutants
 	$(BIN)/python tools/check_mutants.py --out results/mutants

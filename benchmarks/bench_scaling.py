@@ -2,9 +2,9 @@
 
     python benchmarks/bench_scaling.py --out results/bench-scaling
 
-*Set*: drawing a set of phantoms, per image; 40 steps of training on it, arm `guarded`, with one search for 16 images; and the
+*Set*: drawing a set of phantoms, per image; 20 steps of training on it, arm `guarded`, with one search for 16 images; and the
 growth of the peak resident set (VmHWM, Linux) while all of this happens in a process of its own, beside the bytes of the
-images themselves. *Size*: ten steps of training of arms `none` and `guarded` on random images. Both in one thread. *Processes*: a
+images themselves. *Size*: five steps of training of `none` and `guarded` on random images. Both in one thread. *Processes*: a
 study of eight small runs (`budget: smoke`, 40 phantoms, arms `none` and `guarded`), start of the processes included, by one and
 by two processes. K from 8 to 512 is in bench_targeting.py. Variants take turns, and a ratio is that of the medians.
 
@@ -32,7 +32,7 @@ from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.utils.atomic_files import write_npz
 
 COUNTS, SIZES, PROCESSES = (100, 1_000, 10_000, 100_000), (28, 64, 128, 224), (1, 2)
-STEPS, FEW_STEPS, TURNS, RUNS = 40, 10, 7, 8
+STEPS, FEW_STEPS, TURNS, RUNS = 20, 5, 3, 8
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ class Lesson:
 
 
 def lessons(root: Path) -> dict[str, Lesson]:
-    """The lessons of a book, by name; none where it has no such file.
+    """The lessons of a book, by name; none where it has no timetables.
 
     Raises:
         ValueError: for a heading or exercise that its chapter lacks, or has twice, and for an unknown kind of step.

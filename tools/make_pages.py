@@ -39,14 +39,15 @@ def main() -> int:
 def pages(root: Path) -> dict[Path, str]:
     """The generated pages of a book, by path."""
     notebooks = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
-    results = {root / "book" / "results.md": results_page(root)} if (root / "results/main/report").is_dir() else {}
     courses = lessons(root)
+    timetables = {root / "book" / "teaching" / "syllabi.md": syllabi(courses)} if courses else {}
+    results = {root / "book" / "results.md": results_page(root)} if (root / "results/main/report").is_dir() else {}
     return (
         results
+        | timetables
         | student_notebooks(notebooks)
         | lesson_notebooks(notebooks, courses.values())
         | {
-            root / "book" / "teaching" / "syllabi.md": syllabi(courses),
             root / "book" / "api.md": api_page(notebooks, root),
             root / "book" / "objectives.md": objectives(notebooks),
             root / "book" / "facts.md": facts(notebooks),

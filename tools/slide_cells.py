@@ -57,7 +57,8 @@ def _formula(text: str, options: dict[str, bool]) -> str:
 
 def render(text: str) -> str:
     """Return a Markdown text as HTML; links keep their words and lose their address, since a slide leads nowhere."""
-    return str(markdown().render(_unlinked(text))).strip()
+    page = str(markdown().render(_unlinked(text))).strip()
+    return re.sub(r'<(table|div class="math block")>', r'<\1 tabindex="0">', page)  # keys reach what scrolls on a phone
 
 
 def inline(text: str) -> str:
@@ -186,10 +187,12 @@ def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
     short = len(lines) <= CODE_LINES and max(map(len, lines), default=0) <= CODE_WIDTH
     teaches = short and "def " in cell.source and "import " not in cell.source and not images and not any(frames)
     if teaches and "hide-input" not in cell.metadata.get("tags", []):
-        yield Slide(title, f"<pre>{escape(cell.source)}</pre>", "Read it aloud, line by line.", "code")
+        yield Slide(title, f'<pre tabindex="0">{escape(cell.source)}</pre>', "Read it aloud, line by line.", "code")
     wide = printed.splitlines()
     if printed and not images and len(wide) <= 12 and max(map(len, wide)) <= CODE_WIDTH:
-        yield Slide(title, f'<pre class="printed">{escape(printed)}</pre>', "This is what the cell prints.", "output")
+        yield Slide(
+            title, f'<pre class="printed" tabindex="0">{escape(printed)}</pre>', "This is what the cell prints.", "output"
+        )
 
 
 def figure(png: str, alt: str) -> str:

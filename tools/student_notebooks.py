@@ -57,7 +57,7 @@ def student_notebook(notebook: NotebookNode, address: str) -> str:
     a teacher grades.
     """
     student = copy.deepcopy(notebook)
-    checked = {each.cell - 1: each for each in exercises(notebook) + transfer_tasks(notebook)}
+    checked = {each.cell - 1: each for each in exercises(notebook) + transfer_tasks(notebook) if each.checker}
     titles = iter(open_tasks(notebook))
     cells: list[NotebookNode] = []
     for at, cell in enumerate(student.cells):

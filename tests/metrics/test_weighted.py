@@ -93,3 +93,13 @@ def test_an_impossible_answer_costs_much_and_not_infinitely_much() -> None:
 def test_a_class_that_a_resample_lacks_is_left_out() -> None:
     found = {"labels": np.array([0, 0, 1]), "probs": np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])}
     assert measure("balanced_accuracy", found, np.array([[2, 0, 0], [1, 1, 0], [1, 1, 1]])).tolist() == [1.0, 0.5, 0.75]
+
+
+def test_many_images_give_the_same_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    probs = random.dirichlet([1, 1], 200).round(2)  # with ties
+    answers = {"labels": random.integers(0, 2, 200), "probs": probs}
+    weights = random.integers(0, 3, (5, 200))
+    few = measure("auroc", answers, weights)
+    monkeypatch.setattr("tsynd.metrics.weighted.MANY_PAIRS", 0)
+    np.testing.assert_allclose(measure("auroc", answers, weights), few, rtol=1e-6)

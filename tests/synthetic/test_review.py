@@ -207,6 +207,7 @@ def test_a_run_trains_on_what_the_review_lets_pass(images: Synthesis, finished: 
     assert run.config["synthetic_identity"] == identity(reviewed(images, decisions(images)))
     assert torch.equal(run.synthesis.sources, images.sources[[0, 3, 4]])
     page = (tmp_path / "run" / "report.html").read_text()
+    assert "An expert accepted 2 of the synthetic images, rejected 1 and relabelled 1; 2 were not reviewed." in page
     assert "--synthetic" in page and "Still of its class?" in page and "no controls" in page
     assert "What the classifier that they were made with did not know" in page and "The bank held" not in page
     audited = run.metrics["audit"]["groups"]

@@ -19,6 +19,7 @@ import tsynd.teaching.exercises
 ALT = "A line that rises and falls again"
 FRAME = f'<div><img alt="{ALT}" src="data:image/svg+xml;base64,AAAA"></div>'
 NAMES = ("run_pipeline", "read_targeted", "judge_one_run")
+TASKS = ("how_many_seeds", "who_changed_more")
 FOLDED = "<details><summary>{}</summary>\n\n{}\n</details>"
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not on this machine")
 
@@ -32,6 +33,16 @@ def exercise(name: str) -> list[NotebookNode]:
         new_markdown_cell(f"### Exercise: {name}\n\nReplace the dots."),
         new_code_cell(code, metadata={"tags": ["exercise"]}, outputs=[output]),
         new_markdown_cell("\n\n".join(below)),
+    ]
+
+
+def transfer(name: str) -> list[NotebookNode]:
+    """The two cells of a transfer task."""
+    output = new_output("execute_result", data={"text/plain": "Not yet. Nothing was returned."}, execution_count=1)
+    code = f"def {name}():\n    return ...\n\n\nexercises.{name}({name})"
+    return [
+        new_markdown_cell(f"### Task: {name}\n\nThink.\n\n{FOLDED.format('Hint', 'More.')}"),
+        new_code_cell(code, metadata={"tags": ["transfer"]}, outputs=[output]),
     ]
 
 
@@ -60,6 +71,8 @@ def chapter() -> NotebookNode:
             new_code_cell("explore()", outputs=explored),
             new_markdown_cell(f"{prose}\n\n```\n:::{{note}}\n```"),
             *(cell for name in NAMES for cell in exercise(name)),
+            *(cell for name in TASKS for cell in transfer(name)),
+            *(new_markdown_cell(f"### Open task: {name}\n\nPredict.", metadata={"tags": ["open"]}) for name in "ab"),
         ],
     )
 
@@ -67,8 +80,7 @@ def chapter() -> NotebookNode:
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A book of one chapter, one page and one study, in a repository."""
-    monkeypatch.setattr(tsynd.teaching.exercises, "__all__", ["NotYet", "Verdict", "checker", *NAMES])
-    monkeypatch.setattr("check_book.TASKS", 0)  # the one chapter has exercises only
+    monkeypatch.setattr(tsynd.teaching.exercises, "__all__", ["NotYet", "Verdict", "checker", *NAMES, *TASKS])
     for name in ("notebooks", "book", "results/study"):
         (tmp_path / name).mkdir(parents=True)
     nbformat.write(chapter(), tmp_path / "notebooks" / "01_a.ipynb")
@@ -132,6 +144,10 @@ def set_frame(notebook: NotebookNode) -> None:
 
 def set_frame_without(notebook: NotebookNode) -> None:
     notebook.cells[3].outputs[0].data["text/html"] = FRAME.replace(f'alt="{ALT}" ', "")
+
+
+def drop_task(notebook: NotebookNode) -> None:
+    del notebook.cells[-1]
 
 
 def set_output(notebook: NotebookNode) -> None:
@@ -217,6 +233,10 @@ def set_length(words: int) -> Callable[[NotebookNode], None]:
         (set_output, "cell 7: exercise must be committed with the output of its stub, `Not yet. …`, got 'Right. Well done.'"),
         (set_other_objective, "cell 13: exercise is for the objective judge-one-run, which this chapter does not have"),
         (set_objective, "no exercise for the objective say-why"),
+        (set_source(15, "Hint", "Clue"), "cell 16: task needs a title (### Task: …), a folded Hint above its code"),
+        (set_source(8, "f = print", "def how_many_seeds(): pass"), "cell 16: task is answered on the page"),
+        (set_source(19, "### Open task: a", "### A"), "an open task begins with `### Open task: title`"),
+        (drop_task, "2 transfer tasks and 2 open ones are asked for, got 2 and 1"),
         (set_front(minutes_reading=4), "minutes_reading is 4; its words, code and figures ask for 1"),
         (set_length(1000), "minutes_reading is 1; its words, code and figures ask for 6"),
         (set_code, "minutes_reading is 1; its words, code and figures ask for 6"),

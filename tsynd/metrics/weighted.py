@@ -18,6 +18,7 @@ SHARES = ("augmented", "augmented_inside", "corrupted")
 ATTACKS = ("pgd_2_255", "pgd_4_255", "apgd_4_255", "square_4_255")
 BALANCED = {f"balanced_{name}": name for name in ATTACKS}
 WEIGHTED = ("accuracy", "balanced_accuracy", "auroc", "nll", *SHARES, *ATTACKS, *BALANCED, "subgroup")
+MANY_PAIRS = 10**7  # of a positive and a negative image, above which scores are sorted instead of compared
 LOWER_IS_BETTER = ("nll", "ece")
 
 
@@ -89,11 +90,26 @@ def _auroc(labels_N: npt.NDArray[np.int64], probs_NC: Array, weights_RN: Array) 
     for label in classes:
         is_label = labels_N == label
         odds_N = _log_odds(probs_NC, int(label))
+        if is_label.sum() * (~is_label).sum() > MANY_PAIRS:
+            areas.append(_auroc_by_sorting(odds_N, is_label, weights_RN))
+            continue
         scores_P, scores_Q = odds_N[is_label], odds_N[~is_label]
         order_PQ = (scores_P[:, None] > scores_Q).astype(np.float32) + 0.5 * (scores_P[:, None] == scores_Q).astype(np.float32)
         pairs_R = ((weights_RN[:, is_label].astype(np.float32) @ order_PQ) * weights_RN[:, ~is_label]).sum(axis=1)
         areas.append(pairs_R / (weights_RN[:, is_label].sum(axis=1) * weights_RN[:, ~is_label].sum(axis=1)))
     found: Array = np.mean(areas, axis=0)
+    return found
+
+
+def _auroc_by_sorting(odds_N: Array, is_label: npt.NDArray[np.bool_], weights_RN: Array) -> Array:
+    """The same area in time N log N, and without a matrix of all pairs."""
+    order_N = odds_N.argsort()
+    starts = np.flatnonzero(np.r_[True, np.diff(odds_N[order_N]) > 0])  # of equal scores
+    inside, outside = (
+        np.add.reduceat(np.where(which[order_N], weights_RN[:, order_N], 0), starts, axis=1) for which in (is_label, ~is_label)
+    )
+    below = outside.cumsum(axis=1) - outside / 2
+    found: Array = (inside * below).sum(axis=1) / (inside.sum(axis=1) * outside.sum(axis=1))
     return found
 
 

@@ -217,6 +217,7 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
             raise TsyndError(f"{synthetic} was made from other data than {data.name}: {what}s {span}, not 0 to {most - 1}")
     if review is not None:
         decisions = read_review(review, synthesis, len(data.classes))
-        made = {**counts(synthesis, decisions), "blind": blind_agreement(review, synthesis)}
+        blind = blind_agreement(review, synthesis)
+        made = {**counts(synthesis, decisions), **({"blind": blind} if blind else {})}
         synthesis = reviewed(synthesis, decisions)
     return synthesis, made

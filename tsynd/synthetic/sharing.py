@@ -113,7 +113,7 @@ deviations per latent dimension.
 
 ## Licence and source
 
-Made from {data["name"]}, {data["licence"]}. {data["citation"]} Fingerprint of the source data: {data["fingerprint"]}.
+Made from {data["name"]}, licence: {data["licence"]}. {data["citation"]} Fingerprint of the source data: {data["fingerprint"]}.
 Identity of this set: {card["identity"]}.
 """
 
@@ -141,7 +141,7 @@ def croissant(card: dict[str, Any], table_hash: str) -> dict[str, Any]:
         "license": card["data"]["licence"],
         "url": "https://arxiv.org/abs/2406.17473",
         "version": f"{card['method_version']}.0.0",
-        "citeAs": card["data"]["citation"],
+        "citeAs": f"{card['data']['citation']} TSynD, arXiv 2406.17473.".strip(),
         "isBasedOn": card["data"]["name"],
         "distribution": [
             {

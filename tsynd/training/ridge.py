@@ -34,8 +34,27 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
         TsyndError: when the logits do not come from a linear layer.
     """
     layer = _readout(classifier)
-    features_ND = _features(classifier, layer, images_BCHW).double()
-    targets_NC = as_targets(labels_B, classifier).double() * 2 - 1
+    features_ND = _features(classifier, layer, images_BCHW)
+    weights_CD, bias_C, loss = ridge(features_ND, as_targets(labels_B, classifier), multi_label=classifier.multi_label)
+    with torch.no_grad():
+        layer.weight.copy_(weights_CD)
+        layer.bias.copy_(bias_C)
+    classifier.eval()
+    return loss
+
+
+def ridge(features_ND: Tensor, labels_NC: Tensor, *, multi_label: bool = False) -> tuple[Tensor, Tensor, float]:
+    """Fit logits to features, as `fit_ridge` says.
+
+    Args:
+        features_ND: a row for each image.
+        labels_NC: 1 for what an image is, 0 for what it is not.
+        multi_label: whether several labels may hold at once.
+
+    Returns:
+        Weights (C, D) and bias (C,) in double precision, and the leave-one-out loss in nats.
+    """
+    features_ND, targets_NC = features_ND.double(), labels_NC.double() * 2 - 1
     mean_D, std_D = features_ND.mean(0), features_ND.std(0, correction=0)
     std_D = std_D.clamp_min(float(std_D.square().mean().sqrt()) * 0.05 + 1e-12)  # a pixel that hardly varies stays small
     x_ND, offset_C = (features_ND - mean_D) / std_D, targets_NC.mean(0)
@@ -54,18 +73,14 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
             best = error, left_out_NC, right.T @ ((values / (values.square() + penalty))[:, None] * projected)
     assert best is not None  # PENALTIES is not empty
     _, left_out_NC, weights_DC = best
-    several, ways = classifier.multi_label, 2 if classifier.multi_label else classifier.classes
-    softness, wanted_NC = ways**2 / (len(x_ND) + ways**2), (targets_NC + 1) / 2  # for two classes (n + 1) / (n + 2)
+    ways, wanted_NC = 2 if multi_label else labels_NC.shape[1], labels_NC.double()
+    softness = ways**2 / (len(x_ND) + ways**2)  # for two classes (n + 1) / (n + 2)
     losses = [
-        float(classification_loss(left_out_NC * each, wanted_NC, multi_label=several, smoothing=softness)) for each in SCALES
+        float(classification_loss(left_out_NC * each, wanted_NC, multi_label=multi_label, smoothing=softness)) for each in SCALES
     ]
     factor = SCALES[losses.index(min(losses))]
     weights_DC = weights_DC / std_D[:, None]
-    with torch.no_grad():
-        layer.weight.copy_(factor * weights_DC.T)
-        layer.bias.copy_(factor * (offset_C - mean_D @ weights_DC))
-    classifier.eval()
-    return min(losses)
+    return factor * weights_DC.T, factor * (offset_C - mean_D @ weights_DC), min(losses)
 
 
 def _readout(classifier: Classifier) -> nn.Linear:
