@@ -150,13 +150,13 @@ def page(scenes: list[dict[str, Any]], tiles: Tensor) -> str:
 
 
 def static(scene: dict[str, Any]) -> str:
-    """A row with the reconstruction and the first three steps of the climb, for readers without JavaScript."""
+    """A row with the reconstruction and three steps of the climb, the best one among them, for readers without JavaScript."""
     names = ("benign", "malignant")
     begin = len(scene["places"]) - scene["climb"]
     votes = np.frombuffer(base64.b64decode(scene["votes"]), dtype=np.uint8).reshape(-1, SAMPLES)
     cells = []
     best = max(range(scene["climb"]), key=lambda step: scene["mi"][begin + step])
-    for step in range(4):
+    for step in (0, 1, 2, max(best, 3)):
         at = begin + step
         row, column = divmod(scene["first"] + 1 + at, COLUMNS)
         says = f"{int((votes[at] > 127).sum())} of {SAMPLES} say malignant"
