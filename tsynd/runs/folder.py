@@ -32,7 +32,11 @@ def only_writer(folder: Path) -> Iterator[None]:
             raise TsyndError(f"--out {folder} cannot be written: {error.strerror}") from error
         if not held:
             raise TsyndError(f"--out {folder}: a run is being written there now: wait for its end, or name another folder")
-        yield
+        try:
+            yield
+        finally:
+            if not (folder / CONFIG).exists():  # no run's folder: it is left as it was found
+                (folder / LOCK).unlink(missing_ok=True)
 
 
 def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
