@@ -16,7 +16,6 @@ from confirmation_page import waiting
 from tests.study.toy import few
 from tsynd.errors import TsyndError
 from tsynd.study.comparisons import MEAN, Difference
-from tsynd.study.plan import read_study
 from tsynd.study.statistics import Interval, resampled_images, two_way
 from tsynd.training import METHODS, parse_arm
 from tsynd.training.arms import recipe_for
@@ -147,9 +146,3 @@ def test_the_interval_from_components_holds_the_true_difference_as_often_as_it_s
         held["seeds"] += seeds.low <= 0.02 <= seeds.high
         assert math.isclose(both.mean, table.mean())
     assert 0.91 <= held["two-way"] / 400 <= 0.98 and held["seeds"] / 400 < 0.85
-
-
-@pytest.mark.parametrize("path", sorted(Path("studies").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_study_file_can_be_read(path: Path) -> None:
-    if path != Path("studies/confirmation.yaml"):
-        assert read_study(path).runs()

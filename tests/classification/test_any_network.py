@@ -138,3 +138,9 @@ class Wrong(nn.Module):
 def test_what_is_no_such_classifier_is_refused(network: Any, message: str) -> None:
     with pytest.raises(TsyndError, match=message):
         adopt(network)
+
+
+def test_what_training_refuses_is_called_by_the_network_s_own_name() -> None:
+    classifier = adopt(nn.Sequential(ResNet(1, 2), nn.Softmax(1)))
+    with pytest.raises(TsyndError, match="Sequential gives probabilities"):
+        train_classifier(classifier, IMAGES, LABELS, parse_arm("none"), RECIPE)

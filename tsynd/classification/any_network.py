@@ -89,7 +89,7 @@ class AnyClassifier(Classifier):
         if given.head is not None:
             _check_layer(self.network, given.head)
         elif not linear:
-            raise TsyndError(f"{self._name} has no linear layer where dropout could begin: name a layer as its head")
+            raise TsyndError(f"{self.called} has no linear layer where dropout could begin: name a layer as its head")
         self.readout = f"network.{linear[-1]}" if linear else ""
         self.split = f"network.{given.head or _start_of_dropout(calls)}"
         self._factors = _factors(self.network, given.learning_rates)
@@ -97,12 +97,13 @@ class AnyClassifier(Classifier):
             parameter.requires_grad_(self._factors[name] > 0)
 
     @property
-    def _name(self) -> str:
+    def called(self) -> str:
+        """What messages call it: the class of the network."""
         return type(self.network).__name__
 
     def trunk(self, images_BCHW: Tensor) -> Tensor:
         """Refuse: where the features of any network are, only the network knows."""
-        raise TsyndError(f"{self._name} has no trunk and head of ours: use HeadDropout or FullDropout")
+        raise TsyndError(f"{self.called} has no trunk and head of ours: use HeadDropout or FullDropout")
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] to logits (B, classes)."""
@@ -135,7 +136,7 @@ class AnyClassifier(Classifier):
 
     def identity(self) -> str:
         """Say which network this is, and with which weights it begins."""
-        return f"{super().identity()}, {self._name}, weights {weights_hash(self.network)}"
+        return f"{super().identity()}, {self.called}, weights {weights_hash(self.network)}"
 
     def _normalise(self, how: Normalisation) -> None:
         """Set what the input is normalised by, where that does not wait for the training images."""

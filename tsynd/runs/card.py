@@ -23,6 +23,7 @@ _WHERE = {
     "mutual_information": "moved in an autoencoder's latent space to where a classifier is unsure (high mutual information)",
     "entropy": "moved in an autoencoder's latent space to where a classifier's prediction has high entropy",
     "cross_entropy": "moved in an autoencoder's latent space to where a classifier's loss on their label is high",
+    "divergence": "moved in an autoencoder's latent space to where a classifier's prediction differs most from the source's",
     "random": "moved in a random direction in an autoencoder's latent space: a control",
     "reconstruction": "encoded and decoded by an autoencoder, and not moved: a control",
 }

@@ -28,7 +28,7 @@ def judge_of(settings: dict[str, Any], data: Dataset, recipe: Recipe, device: to
     """
     names = ("data_fingerprint", "size", "seed", "method_version")
     key = {name: settings[name] for name in names} | {name: getattr(recipe, name) for name in _READ}
-    key |= {name: value for name, value in settings.items() if name.startswith(("classifier", "head"))}
+    key |= {name: value for name, value in settings.items() if name.startswith(("classifier", "head", "initial"))}
     key |= {
         "network": parse_arm(settings["arm"]).classifier,
         "torch": torch.__version__,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from tsynd.augmentation.mixup import mixup
 from tsynd.augmentation.trivialaugment import trivial_augment
 from tsynd.classification import Classifier, as_targets, normalise_to
 from tsynd.errors import TsyndError
-from tsynd.posterior import HeadDropout
 from tsynd.robustness.attacks.gradient import pgd
 from tsynd.targeting import Autoencoder, Synthesis
 from tsynd.training.arms import Arm
@@ -130,8 +129,7 @@ def _refresh(state: State, images_BCHW: Tensor, labels_B: Tensor, autoencoder: A
     numbers_N = None
     if state.consistency is not None:
         images_BCHW, labels_B, numbers_N = state.consistency.candidates()
-    with state.posterior.folded() if isinstance(state.posterior, HeadDropout) else nullcontext():
-        new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier, numbers_N)
+    new = state.bank.refresh(images_BCHW, labels_B, autoencoder, state.posterior, state.classifier, numbers_N)
     history.refresh_step.append(state.step)
     history.mutual_information_before.append(new.mutual_information_before.mean().item())
     history.mutual_information_after.append(new.mutual_information_after.mean().item())

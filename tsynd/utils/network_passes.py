@@ -33,7 +33,8 @@ def wide(x: Tensor) -> Tensor:
 
 def name_of(function: object) -> str:
     """The class of a network, or of what a method belongs to, for a message."""
-    return type(owner_of(function)).__name__.lstrip("_")
+    owner = owner_of(function)
+    return str(getattr(owner, "called", type(owner).__name__)).lstrip("_")
 
 
 def network_of(function: object) -> tuple[nn.Module, ...]:

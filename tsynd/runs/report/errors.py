@@ -11,7 +11,7 @@ from tsynd.runs.run import Run
 def verdict_list(found: list[dict[str, str]]) -> str:
     """Warnings, each with what to do."""
     items = "".join(f"<li><strong>{escape(one['text'])}</strong> What to do: {escape(one['advice'])}.</li>" for one in found)
-    return f'<ul class="verdicts" role="note" aria-label="warnings">{items}</ul>' if items else ""
+    return f'<div class="verdicts" role="note" aria-label="warnings"><ul>{items}</ul></div>' if items else ""
 
 
 def review_section(made: dict[str, Any] | None) -> str:
