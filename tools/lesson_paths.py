@@ -7,6 +7,7 @@ does. What these cells need from earlier ones, imports, data and functions, is f
 import ast
 import builtins
 import re
+import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,6 +133,7 @@ def needed(cells: list[NotebookNode], wanted: set[int]) -> set[int]:
     """
     code = [position for position, cell in enumerate(cells) if cell.cell_type == "code"]
     facts = {position: _names(cells[position].source) for position in code}
+    modules = {name for *_, imported in facts.values() for name in imported}  # a call of theirs changes nothing
     chosen = {position for position in code if "setup" in cells[position].metadata.get("tags", [])}
     todo = [(position, position) for position in wanted if position in facts]
     reached: dict[int, int] = {}  # a function may use what is defined below it, as long as that is before its call
@@ -143,27 +145,28 @@ def needed(cells: list[NotebookNode], wanted: set[int]) -> set[int]:
         for earlier in (position for position in code if position < call and position != at):
             if is_exercise(cells[earlier], TAG) or is_exercise(cells[earlier], TRANSFER):
                 continue
-            if (facts[earlier][0] | facts[earlier][2]) & facts[at][1]:
+            if (facts[earlier][0] | facts[earlier][2] - modules) & facts[at][1]:
                 chosen.add(earlier)
                 todo.append((earlier, call))
     return chosen - wanted
 
 
-def _names(source: str) -> tuple[set[str], set[str], set[str]]:
-    """What a cell binds, uses, and changes in place."""
-    tree = ast.parse("\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))) or "pass")
-    bound: set[str] = set()
-    used: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(name, ast.Store()) | ast.FunctionDef(name) | ast.ClassDef(name):
-                bound.add(name)
-            case ast.Name(name):
-                used.add(name)
-            case ast.Import(names) | ast.ImportFrom(names=names):
-                bound |= {alias.asname or alias.name.split(".")[0] for alias in names}
-    changed = {name for statement in tree.body for name in _changed(statement)}
-    return bound, used - set(dir(builtins)), changed
+def _names(source: str) -> tuple[set[str], set[str], set[str], set[str]]:
+    """What a cell binds, uses, changes in place, and imports: global names only, since those of a function are its own."""
+    text = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    table = symtable.symtable(text, "cell", "exec")
+    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    used = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()} | set(_globals(table))
+    changed = {name for statement in ast.parse(text).body for name in _changed(statement)}
+    imported = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()}
+    return bound, used - set(dir(builtins)), changed, imported
+
+
+def _globals(table: symtable.SymbolTable) -> Iterator[str]:
+    """The global names that the functions, classes and comprehensions of a table use."""
+    for child in table.get_children():
+        yield from (symbol.get_name() for symbol in child.get_symbols() if symbol.is_global())
+        yield from _globals(child)
 
 
 def _changed(statement: ast.stmt) -> Iterator[str]:
