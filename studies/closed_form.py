@@ -51,7 +51,17 @@ def main() -> None:
     for name, arm in dict.fromkeys((row["data"], row["arm"]) for row in rows):
         those = [row for row in rows if (row["data"], row["arm"]) == (name, arm)]
         means[f"{name}, {arm}"] = {key: round(fmean(row[key] for row in those), 3) for key in ("auroc", "nll")}
+    write_text(options.out / "table.md", table(means))
     write_json(options.out / "summary.json", {"seeds": options.seeds, "means": means, "versions": versions()})
+
+
+def table(means: dict[str, dict[str, float]]) -> str:
+    """The means as Markdown, a row for each set."""
+    lines = ["| data set | `pixel-ridge`: AUROC | NLL | `probe`: AUROC | NLL |", "|:--|--:|--:|--:|--:|"]
+    for name, per_class in SETS:
+        cells = [f"{means[f'{name}, {arm}'][key]:.3f}" for arm in ("pixel-ridge", "probe") for key in ("auroc", "nll")]
+        lines.append(f"| {name}, {per_class} of each class | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def pixels(data: Dataset) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_is_at_is_not(tmp_path: Path) -> None:
     code = "import os, sys, pathlib; from tsynd.utils.atomic_files import atomic_write as w; " + (
-        "w(pathlib.Path(sys.argv[1])).__enter__(); os._exit(9)"
+        "held = w(pathlib.Path(sys.argv[1])); held.__enter__(); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, tmp_path / "a.npz"], check=False).returncode == 9
     (left,) = tmp_path.iterdir()

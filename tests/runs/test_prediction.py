@@ -63,7 +63,8 @@ def test_the_table_has_each_image_and_the_accuracy_that_was_measured(folder: Pat
     assert written == test  # what the run itself wrote of the split that it was evaluated on
     roc_auc_score = pytest.importorskip("sklearn.metrics").roc_auc_score
     score = [float(row[chances[1]]) for row in written]
-    assert roc_auc_score([int(row["label"]) for row in written], score) == pytest.approx(finished.metrics["clean"]["auroc"])
+    area = finished.metrics["clean"]["auroc"]  # torchmetrics adds up in single precision
+    assert roc_auc_score([int(row["label"]) for row in written], score) == pytest.approx(area, abs=1e-4)
     assert test[0]["predicted_name"] in finished.data.classes
 
 
@@ -75,8 +76,8 @@ def test_any_folder_is_read_and_labels_are_known_where_folders_are_classes(finis
     assert write_predictions(tmp_path / "p.csv", finished, str(tmp_path / "own"), batch_size=2) == 3
     found = [(row["split"], row["image"], row["label"], row["label_name"]) for row in table(tmp_path / "p.csv")]
     assert found == [("", "cases/a.png", "", ""), ("", "loose.png", "", ""), ("test", f"test/{name}/b.png", "1", name)]
-    chances = [row[f"probability_{name}"] for row in table(tmp_path / "p.csv")]
-    assert len(set(chances)) == 1  # the same image
+    chances = [float(row[f"probability_{name}"]) for row in table(tmp_path / "p.csv")]
+    assert max(chances) - min(chances) < 1e-6  # the same image, in batches of two and of one
 
 
 @pytest.mark.parametrize(
