@@ -24,7 +24,7 @@ from tsynd.data import Dataset
 from tsynd.metrics.calibration import nll
 from tsynd.metrics.classification import auroc
 from tsynd.training.ridge import ridge
-from tsynd.utils.atomic_files import write_json
+from tsynd.utils.atomic_files import write_json, write_text
 from tsynd.utils.batching import predict
 from tsynd.utils.environment import versions
 
