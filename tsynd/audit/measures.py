@@ -100,7 +100,8 @@ def distance_to_subgroup(factors: Factors, name: str) -> Tensor:
     phantoms (the aspect, whose spread is known for its logarithm, on that scale).
 
     >>> from tsynd.data.phantom import sample_factors
-    >>> shortfall(sample_factors(2, irregularity=0.65 - 0.289, shadow=torch.tensor([-5.0, 8.66])), "irregular-enhancing")
+    >>> factors = sample_factors(2, irregularity=0.65 - 0.289, shadow=torch.tensor([-5.0, 8.66]))
+    >>> distance_to_subgroup(factors, "irregular-enhancing")
     tensor([1.0000, 1.4142])
     """
     check_name("phantom subgroup", name, SUBGROUPS)
@@ -122,7 +123,7 @@ def sharpness(images_BCHW: Tensor) -> Tensor:
     Pech-Pacheco et al. 2000, ICPR, under its square root).
 
     >>> checks = (torch.arange(64).view(1, 1, 8, 8) // 8 + torch.arange(8)) % 2.0
-    >>> bool(sharpness(checks) > 10 * sharpness(torch.nn.functional.avg_pool2d(checks, 3, 1, 1)))
+    >>> bool(sharpness(checks) > 5 * sharpness(torch.nn.functional.avg_pool2d(checks, 3, 1, 1)))
     True
     """
     kernel = images_BCHW.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).expand(images_BCHW.shape[1], 1, 3, 3)

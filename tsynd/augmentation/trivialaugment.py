@@ -11,7 +11,7 @@ from torch import Tensor
 from tsynd.augmentation import intensity
 from tsynd.augmentation.affine import warp
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_images
+from tsynd.utils.validation import check_images, check_tensors
 
 LEVELS = 31  # strengths: 0, 1/30, ..., 1
 
@@ -42,6 +42,9 @@ def trivial_augment(images_BCHW: Tensor, generator: torch.Generator | None = Non
     >>> one.shape, torch.equal(one, same)
     (torch.Size([4, 1, 28, 28]), True)
     """
+    check_tensors(images=images_BCHW)
+    if not len(images_BCHW):  # a mask may choose none
+        return images_BCHW.clone()
     check_images(images_BCHW, in_range=images_BCHW.device.type == "cpu")  # other devices would have to be waited for
     names = operations(images_BCHW.shape[1])
     operation_B, strength_B = drawn(len(images_BCHW), len(names), generator)

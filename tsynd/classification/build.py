@@ -78,7 +78,9 @@ def build_classifier(
     try:
         return AnyClassifier(fresh(seed), channels, size, classes, multi_label=multi_label, rebuild=fresh)
     except TsyndError as error:
-        raise error if str(error).startswith(architecture) else type(error)(f"{architecture}: {error}") from error
+        if str(error).startswith(architecture):
+            raise
+        raise TsyndError(f"{architecture}: {error}") from error
 
 
 def check_architecture(name: str) -> None:

@@ -12,6 +12,8 @@ from tsynd.utils.batching import batches, predict
 from tsynd.utils.network_trial import logits_of
 from tsynd.utils.rules import validated, whole
 
+__test__: dict[str, str] = {}  # no tests, whatever the name says to pytest
+
 
 @validated
 def test_time_augmentation(

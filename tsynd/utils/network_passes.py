@@ -135,7 +135,12 @@ class _Recorder(TorchDispatchMode):
             names = [argument.name for argument in func._schema.arguments]
             given = {argument.name: argument.default_value for argument in func._schema.arguments}
             given |= dict(zip(names, args, strict=False)) | kwargs
-            if given.get("dropout_p", 1) and given.get("train", True) and given.get("training", True):  # these may be off
+            if (
+                given.get("generator") is None
+                and given.get("dropout_p", 1)
+                and given.get("train", True)
+                and given.get("training", True)
+            ):  # these may be off, and a generator of its own repeats itself
                 self.found.append((self.path[-1], str(func)))
         return func(*args, **kwargs)
 

@@ -43,9 +43,9 @@ def aa_attacks(classes: int) -> tuple[str, ...]:
 
 
 def autoattack_name(classes: int) -> str:
-    """What to call the figures of `aa`.
+    """Return what to call the numbers of `autoattack`.
 
-    >>> aa_name(7), aa_name(3)
+    >>> autoattack_name(7), autoattack_name(3)
     ('AutoAttack, standard', 'APGD-CE + FAB-T + Square')
     """
     return "AutoAttack, standard" if aa_attacks(classes) == STANDARD else "APGD-CE + FAB-T + Square"

@@ -57,6 +57,7 @@ def pgd(
         TsyndError: for eps outside [0, 1], steps < 1, step_size <= 0, images outside [0, 1] or NaN, an empty set, labels
             out of range, a model in training mode, or one that the trial refuses (see `tsynd.utils.network_trial.tried`).
 
+    >>> from torch import nn
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).eval()
     >>> images, labels = torch.rand(3, 1, 8, 8), torch.tensor([0, 1, 0])
     >>> attacked = pgd(model, images, labels, eps=8 / 255)
@@ -103,6 +104,7 @@ def apgd(
 
     The other arguments, result and errors are those of `pgd`.
 
+    >>> from torch import nn
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).eval()
     >>> images, labels = torch.rand(3, 1, 8, 8), torch.tensor([0, 1, 0])
     >>> bool((apgd(model, images, labels, eps=8 / 255, steps=20) - images).abs().max() <= 8 / 255 + 1e-6)
