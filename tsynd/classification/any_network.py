@@ -98,7 +98,7 @@ class AnyClassifier(Classifier):
 
     @property
     def called(self) -> str:
-        """What messages call it: the class of the network."""
+        """The name of the network's class, by which messages call it."""
         return type(self.network).__name__
 
     def trunk(self, images_BCHW: Tensor) -> Tensor:
