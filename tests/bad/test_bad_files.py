@@ -87,7 +87,12 @@ def valid_set(synthesis: tsynd.targeting.Synthesis) -> None:
     assert synthesis.labels.dtype == synthesis.sources.dtype == torch.int64
     for name in COLUMNS:
         column = getattr(synthesis, name)
-        assert len(column) == len(synthesis) and column.ndim == (4 if "_BCHW" in name else 2 if "_BD" in name else 1), name
+        assert len(column) == len(synthesis) and column.ndim == {
+            "images": 4,
+            "reconstructions": 4,
+            "start_latents": 2,
+            "latents": 2,
+        }.get(name, 1), name
         assert not column.is_floating_point() or column.isfinite().all(), name
 
 
