@@ -17,8 +17,10 @@ def is_dicom(file: Path) -> bool:
     if file.suffix.lower() in DICOM_ENDINGS:
         return True
     try:
+        if not file.is_file():  # a pipe would be waited for
+            return False
         with file.open("rb") as start:
-            return file.is_file() and start.read(132)[128:] == b"DICM"
+            return start.read(132)[128:] == b"DICM"
     except OSError:
         return False
 
