@@ -22,14 +22,15 @@ def stay_in_the_book(app: Any, page: str, source: list[str]) -> None:
 
 
 def put_right(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Drop thebe's scripts, which are off but there twice, an error each time; let a list of references have items, and
-    the buttons of the side bar names.
+    """Drop thebe's scripts, which are off but there twice, an error each time; let a list of references have items, the
+    buttons of the side bar names, and those of folded cells the names that they show.
     """
     context["script_files"] = [script for script in context["script_files"] if "thebe" not in f"{script} {_body(script)}".lower()]
     if "generate_toctree_html" in context:
         context["generate_toctree_html"] = _named_toggles(context["generate_toctree_html"])
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        context["body"] = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")  # its text says it
 
 
 def _named_toggles(toctree: Any) -> Any:
