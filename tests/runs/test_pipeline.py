@@ -23,6 +23,7 @@ from tsynd.training import Recipe
 from tsynd.utils.atomic_files import write_npz
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.locks import at_once
+from tsynd.utils.progress import Step
 from tsynd.utils.tensor_files import read_tensors, write_tensors
 
 SECTIONS = {
@@ -152,10 +153,10 @@ def test_a_run_that_was_interrupted_in_training_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def attempt(name: str, stop_after: int | None = None) -> None:
-        def progress(stage: str, done: int, total: int, text: str) -> None:
-            if stage == "training":
-                steps.append(done)
-                if done == stop_after:
+        def progress(step: Step) -> None:
+            if step.stage == "training":
+                steps.append(step.done)
+                if step.done == stop_after:
                     raise KeyboardInterrupt
 
         with contextlib.suppress(KeyboardInterrupt):

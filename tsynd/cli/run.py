@@ -103,9 +103,7 @@ def predict(
     check_new(out, ".csv", force)
     run = load_run(folder).to(find_device(device))
     with reporter(quiet) as progress:
-        if progress:
-            progress("predict", 0, 0, data)
-        count = write_predictions(out, run, data, note=progress and (lambda text: progress("note", 0, 0, text)))
+        count = write_predictions(out, run, data, progress=progress)
     if not quiet:
         typer.echo(f"{count} images: {out}")
 

@@ -23,6 +23,7 @@ from tsynd.utils.eval_mode import frozen
 from tsynd.utils.folding import folded
 from tsynd.utils.network_passes import pair_of, same, steady, trial
 from tsynd.utils.network_trial import check_logits, check_weights, is_multi_label, refuse_probabilities
+from tsynd.utils.rules import validated
 from tsynd.utils.shape_errors import explained
 from tsynd.utils.validation import check_kind, check_number, check_whole
 
@@ -269,9 +270,9 @@ def _no_dropout(network: nn.Module) -> TsyndError:
     )
 
 
+@validated
 def _name_of(network: nn.Module, split: str) -> str:
     """The first name of the layer: one that is shared has several."""
-    check_kind(str, split=split)
     layers = {name: layer for name, layer in network.named_modules(remove_duplicate=False) if name}
     if split not in layers:
         raise unknown("layer", split, difflib.get_close_matches(split, layers, n=8, cutoff=0.3) or list(layers)[:8])

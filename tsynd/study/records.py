@@ -24,8 +24,8 @@ from tsynd.study.plan import TEXTS, Planned, Study, without_later
 from tsynd.study.table import COLUMNS, MEASURES, row, withheld
 from tsynd.utils.atomic_files import write_json, write_npz, write_text
 from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.rules import validated
 from tsynd.utils.safe_parsing import from_json, from_yaml
-from tsynd.utils.validation import check_path
 
 STUDY, RUNS, TABLE, SHARED, LOCKS = "study.yaml", "runs", "runs.csv", "shared", "locks"
 STATUSES = ("done", "failed", "missing")
@@ -67,13 +67,13 @@ def check_study(folder: Path, study: Study) -> None:
             raise TsyndError(f"--out {folder} holds a run that the study file does not name, or has changed ({named})")
 
 
+@validated
 def read_records(folder: str | Path) -> list[dict[str, Any]]:
     """All records of a study's folder, sorted by key.
 
     Raises:
         TsyndError: when one is damaged.
     """
-    check_path(folder=folder)
     return [read_record(path) for path in sorted((Path(folder) / RUNS).glob("*.json")) if not path.name.startswith(".")]
 
 
