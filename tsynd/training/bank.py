@@ -17,7 +17,7 @@ from tsynd.robustness.attacks.gradient import fgsm
 from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, remeasure, target
 from tsynd.training.arms import Arm
 from tsynd.training.recipe import Recipe
-from tsynd.training.source_sampling import choose_sources
+from tsynd.training.source_sampling import better_half, choose_sources
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import generator_for
@@ -92,7 +92,7 @@ class Bank:
             images_BCHW,
             labels_B,
             classifier,
-            count=recipe.refresh_count,
+            count=recipe.refresh_count * (1 if recipe.keep == "all" else 2),
             samples=recipe.samples,
             generator=self.generator,
         )
@@ -119,6 +119,8 @@ class Bank:
                 new = replace(new, images=fgsm(classifier, new.images, new.labels, eps=recipe.pixel_eps))
         if self.arm.pixel or self.arm.sham:
             new = remeasure(new, HeadDropout.of(classifier, recipe.samples, self.measuring))
+        if recipe.keep != "all":
+            new = new[better_half(recipe.keep, new.images, images_BCHW, classifier, self.generator)]
         parts = [*self.parts, new]
         while sum(map(len, parts[1:])) >= recipe.capacity:
             parts.pop(0)

@@ -1,4 +1,4 @@
-"""Which real images a search starts from."""
+"""Which real images a search starts from, and which of the found ones are kept."""
 
 from typing import Annotated
 
@@ -16,6 +16,8 @@ from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rules import choice, validated, whole
 
 SOURCES = ("uniform", "balanced", "uncertain", "hard", "facility_location", "submodular_mutual_information")
+KEPT = ("all", "dense", "diverse")
+NEIGHBOURS = 5
 POOL = 1024  # images that are scored for one choice at most, so that its cost does not grow with the training set
 
 
@@ -85,3 +87,38 @@ def choose_sources(
     even, total = torch.full_like(scores, 1 / len(scores)), scores.sum()
     weights = (even + scores / total) / 2 if total > 0 else even
     return pool[torch.multinomial(weights, count, replacement=True, generator=generator).to(device)]
+
+
+def better_half(
+    keep: str, found_BCHW: Tensor, real_NCHW: Tensor, classifier: Classifier, generator: torch.Generator, batch_size: int = 256
+) -> Tensor:
+    """Choose half of the found images, by the cosine similarity of the classifier's features.
+
+    *dense*: those that lie closest to real images, by the mean similarity to the five nearest ones: a search may end where no
+    real image is. *diverse*: those that between them represent all that were found (facility location): searches that end in one
+    place count once.
+
+    Args:
+        keep: `dense` or `diverse`.
+        found_BCHW, real_NCHW: what the search found, and the training set, in [0, 1]. Of a set larger than `POOL`, that many
+            images, drawn evenly, take part.
+        classifier: gives the features, in eval mode; it comes back as it was.
+        generator: what is drawn from, on the CPU.
+        batch_size: images that are looked at a time, which bounds memory.
+
+    Returns:
+        (B // 2,) int64 indices, in ascending order, on the images' device.
+    """
+    check_name("choice of what to keep", keep, KEPT[1:])
+    check_tensors(found=found_BCHW, real=real_NCHW)
+    count, device = max(1, len(found_BCHW) // 2), found_BCHW.device
+    with frozen(classifier):
+        found_BD = predict(classifier.trunk, found_BCHW, batch_size)
+        if keep == "diverse":
+            alike_BB = similarities(found_BD).cpu()
+            return greedy_cover(alike_BB, torch.zeros(len(found_BD)), count, generator).sort().values.to(device)
+        pool = torch.randperm(len(real_NCHW), generator=generator)[:POOL].to(real_NCHW.device)
+        real_ND = predict(classifier.trunk, real_NCHW[pool], batch_size)
+    alike_BN = similarities(torch.cat([found_BD, real_ND]))[: len(found_BD), len(found_BD) :]
+    density_B = alike_BN.topk(min(NEIGHBOURS, alike_BN.shape[1]), dim=1).values.mean(dim=1)
+    return density_B.topk(count).indices.sort().values
