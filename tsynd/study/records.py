@@ -187,6 +187,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         found = from_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TsyndError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(found, dict) or not {*TEXTS, "tiers", "primaries", "recipe"} <= found.keys():
-        raise TsyndError(f"{path} is not a study of `tsynd study run`: it lacks tiers, primaries, the recipe or a text")
+    if not isinstance(found, dict) or not {*TEXTS, "tiers", "primaries"} <= found.keys():
+        raise TsyndError(f"{path} is not a study of `tsynd study run`: it lacks tiers, primaries or a text")
     return found
