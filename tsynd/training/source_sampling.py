@@ -96,7 +96,7 @@ def better_half(
     real_NCHW: Tensor,
     classifier: Classifier,
     generator: torch.Generator,
-    batch_size: int = 256,
+    batch_size: Annotated[int, whole(1)] = 256,
 ) -> Tensor:
     """Choose half of the found images, by the cosine similarity of the classifier's features.
 
