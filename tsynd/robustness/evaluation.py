@@ -19,7 +19,7 @@ from tsynd.robustness.test_time_augmentation import test_time_augmentation
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.network_passes import Model, network_of
+from tsynd.utils.network_passes import Model, name_of, network_of
 from tsynd.utils.network_trial import logits_of, tried
 from tsynd.utils.rng import generator_for
 from tsynd.utils.validation import check_name, check_range, check_several, check_tensors, check_whole
@@ -89,6 +89,8 @@ def evaluate(
     _check(images, labels, task, limit)
     say = progress or (lambda line: None)
     device = device or _device(model, images)
+    if device.type == "meta":
+        raise TsyndError(f"{name_of(model)} is on the meta device, where weights have no values: load them to another one first")
     labels = labels.cpu()
     sizes = list(eps)
     _, first = next(batches(images, 8, device))
