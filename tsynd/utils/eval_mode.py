@@ -52,7 +52,9 @@ def refuse_lazy(*networks: nn.Module) -> None:
     """
     for network in networks:
         if lazy := [name for name, weight in network.named_parameters() if is_lazy(weight)]:
-            raise TsyndError(f"{type(network).__name__} has no weights yet: pass images through it once, for {', '.join(lazy[:3])}")
+            raise TsyndError(
+                f"{type(network).__name__} has no weights yet: pass images through it once, for {', '.join(lazy[:3])}"
+            )
 
 
 def owner_of(function: object) -> object:
