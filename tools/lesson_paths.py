@@ -26,7 +26,10 @@ KINDS = ("lesson", "break", "questions", "project")
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a timetable. `cells`: positions in the notebook `chapter`, empty where nothing is run; `exercises`: checkers."""
+    """One line of a timetable.
+
+    cells: positions in the notebook `chapter`, empty where nothing is run. exercises: the checkers of those that it does.
+    """
 
     day: str
     minutes: int
@@ -189,9 +192,9 @@ def syllabi(found: dict[str, Lesson]) -> str:
         for day in dict.fromkeys(step.day for step in lesson.steps):
             steps = [step for step in lesson.steps if step.day == day]
             rows = "\n".join(f"| {step.minutes} | {step.what} | {_source(step)} |" for step in steps)
-            parts.append(
-                f"### {day}: {sum(step.minutes for step in steps)} minutes\n\n| minutes | what | from, with its exercise |\n|--:|:--|:--|\n{rows}"
-            )
+            minutes = sum(step.minutes for step in steps)
+            head = "| minutes | what | from, with its exercise |\n|--:|:--|:--|"
+            parts.append(f"### {day}: {minutes} minutes\n\n{head}\n{rows}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -214,10 +217,10 @@ what takes longer than planned. Do not fill this time beforehand.
 Each course runs from its first cell to its last. When a step shows only a part of a chapter, the cells that this part needs come
 with it. `make test-all` runs every course from end to end."""
 ABOUT = {
-    "two-hours": """The course is one notebook, [the workshop](../../notebooks/workshop.ipynb), from top to bottom. Everybody opens it
-and runs its first cell before the lesson begins.""",
-    "day": """The course shows the whole method once, with an exercise in each chapter but the first. Students open the notebooks in
-`notebooks/day/`. These hold the cells of this course in this order, and each has a link to Colab at its top.""",
+    "two-hours": """The course is one notebook, [the workshop](../../notebooks/workshop.ipynb), from top to bottom. Everybody
+opens it and runs its first cell before the lesson begins.""",
+    "day": """The course shows the whole method once, with an exercise in each chapter but the first. Students open the
+notebooks in `notebooks/day/`. These hold the cells of this course in this order, and each has a link to Colab at its top.""",
     "week": """The course has five half-days of three hours, and a [project](project.md). Students open the notebooks in
 `notebooks/student/` and run all of their cells.""",
 }
