@@ -134,7 +134,7 @@ def differences(rows: list[dict[str, Any]]) -> Figure:
     axes = figure.subplots(len(summary), 2, squeeze=False, sharey="row")
     for axis, (data, measure) in zip(axes.flat, panels, strict=True):
         panel(axis, [row for row in rows if row["data"] == data], summary[data]["differences"], measure)
-        axis.set_title(SETS[data], loc="left")
+        axis.set_title(SETS[data] if measure == "auroc" else "", loc="left")
     return figure
 
 

@@ -14,7 +14,7 @@ from tsynd.runs.run import Run
 from tsynd.targeting import Synthesis
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, short, styled
 
-ROWS = ("source", "start", "targeted", "difference")
+ROWS = ("source", "recon-\nstruction", "targeted", "change")
 
 
 def examples(run: Run, count: int = 8) -> Tensor:
@@ -42,7 +42,7 @@ def order_of_gain(synthesis: Synthesis, count: int) -> Tensor:
 def pairs(run: Run, count: int = 8) -> Figure:
     """Real images, what the search started from, the targeted images, and what the search changed.
 
-    A search starts from the reconstruction of the augmented source. The difference is targeted minus start, so that it
+    A search starts from the reconstruction of the augmented source. The change is targeted minus reconstruction: it
     shows the search and neither the augmentation nor the autoencoder's blur.
     """
     synthesis = run.synthesis
