@@ -218,7 +218,7 @@ def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
 @taught
 def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
     """The probability of a class for images and for their copies; points in the shaded corners change the answer."""
-    figure = Picture(figsize=(WIDTH, 5.2))
+    figure = Picture(figsize=(WIDTH, 4.4))
     axis = figure.subplots()
     changed_B = (before_B > 0.5) != (after_B > 0.5)
     for chosen_B, position, label in ((~changed_B, 0, "same answer"), (changed_B, 1, "another answer")):

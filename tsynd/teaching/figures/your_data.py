@@ -20,7 +20,7 @@ def final_report(metrics: Mapping[str, Any]) -> Figure:
         if row["section"] != "clean" and row["level"]:
             name = f"attack, {255 * row['level']:.0f}/255" if row["section"] == "attacks" else str(row["name"]).replace("_", " ")
             rows.setdefault(name, []).append(row)
-    figure = Picture(figsize=(WIDTH, 0.36 * len(rows) + 1.0))
+    figure = Picture(figsize=(WIDTH, 0.26 * len(rows) + 1.0))
     axis = figure.subplots()
     for place, found in enumerate(rows.values()):
         keys = ("balanced_accuracy", "low", "high")
