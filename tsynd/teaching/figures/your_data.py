@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 
 from tsynd.teaching.figures import WIDTH, taught
 from tsynd.teaching.figures.data import contact_sheet
+from tsynd.teaching.figures.targeting import sheet
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture
 
-__all__ = ["contact_sheet", "final_report"]
+__all__ = ["contact_sheet", "final_report", "sheet"]
 
 
 @taught
