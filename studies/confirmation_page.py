@@ -49,11 +49,12 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         "Every number elsewhere in this book comes from data sets that we knew when we chose our recipes. This page is for those "
         "that we did not know. "
         f"On {plan['registered']}, before anybody here had seen them, we wrote into `studies/confirmation.yaml` which hypotheses "
-        "we would test, how each would be decided, and what would refute it. Such a plan is *registered*: once the data have been "
-        "seen, it may not change. " + " ".join(changed),
+        "we would test, how each would be decided, and what would refute it. Such a plan is *registered*: once the data have "
+        "been seen, it may not change. " + " ".join(changed),
         *("", "**Still open.** " + " ".join(plan["pending"].split())),
         *("", "## What is tested", ""),
-        "Each row is one hypothesis. A measure of safety says what the method may not lose.",
+        "Each row is one hypothesis. The page of [results](results.md) defines the measures. A measure of *safety* says what the "
+        "method may not lose.",
         *(
             "",
             "| hypothesis | in words | comparison | primary measure | safety: worse by at most |",
