@@ -74,9 +74,8 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
             chapter = ""  # named once
     return f"""# Objectives and exercises
 
-After each chapter you can do what this table says, and each line has an exercise in which you do it. Every exercise has a
-checker. It says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each
-exercise.
+This table says what you can do after each chapter, and in which exercise you practise it. Every exercise has a checker. It
+says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each exercise.
 
 {_table(("chapter", "you can", "exercise"), rows)}
 """
