@@ -85,7 +85,7 @@ def rows(found: Sequence[tuple[Part, Difference]]) -> pd.DataFrame:
     names = ("question", "arm", "other", "data", "per_class", "measure", "seeds", "mean", "low", "high", "p")
     return pd.DataFrame(
         [
-            (*astuple(part), *each.place, each.measure, each.seeds, *(round(value, 5) for value in astuple(each.found)))
+            (*astuple(part), *each.place, each.measure, each.seeds, *(round(getattr(each.found, name), 5) for name in names[-4:]))
             for part, each in found
         ],
         columns=list(names),

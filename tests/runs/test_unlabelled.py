@@ -19,6 +19,7 @@ from tsynd.utils.progress import Step
 
 TINY: dict[str, Any] = {"steps": 8, "batch_size": 8, "refresh_every": 2, "refresh_count": 4, "capacity": 8, "samples": 4}
 TINY |= {"autoencoder_steps": 2, "ascent_steps": 1, "draws": 1, "attack_steps": 1, "unlabelled_batch": 8}
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def config(folder: Path, arm: str, **changes: Any) -> RunConfig:

@@ -48,12 +48,14 @@ def checked_chunk(max_chunk: int | None) -> int | None:
     return max_chunk
 
 
-def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None) -> Tensor:
+def in_chunks(
+    run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None, *, again: bool = True
+) -> Tensor:
     """`run(images_bCHW, chosen samples)` on parts of at most `max_chunk` rows (images x samples), put together again.
 
-    All samples of an image stay in one part if they fit. When the images need a gradient, a part's activations are thrown
-    away and computed again in the backward pass (torch.utils.checkpoint), so that memory is bounded there too. One part
-    is run directly.
+    All samples of an image stay in one part if they fit. With `again`, when the images need a gradient, a part's activations
+    are thrown away and computed again in the backward pass (torch.utils.checkpoint), so that memory is bounded there too. One
+    part is run directly.
 
     >>> seen = []
     >>> def run(images, chosen):
@@ -66,7 +68,7 @@ def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, sampl
     held, count = min(samples, rows), max(1, rows // samples)
     if held == samples and count >= len(images_BCHW):
         return run(images_BCHW, range(samples))
-    again = torch.is_grad_enabled() and images_BCHW.requires_grad
+    again = again and torch.is_grad_enabled() and images_BCHW.requires_grad
 
     def part(images_bCHW: Tensor, chosen: range) -> Tensor:
         if not again:

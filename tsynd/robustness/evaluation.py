@@ -19,7 +19,7 @@ from tsynd.robustness.test_time_augmentation import test_time_augmentation
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.network_passes import Model, network_of
+from tsynd.utils.network_passes import Model, name_of, network_of
 from tsynd.utils.network_trial import logits_of, tried
 from tsynd.utils.progress import Progress, Step, silent
 from tsynd.utils.rng import generator_for
@@ -90,6 +90,8 @@ def evaluate(
     _check(images, labels, task, limit)
     say = progress or silent
     device = device or _device(model, images)
+    if device.type == "meta":
+        raise TsyndError(f"{name_of(model)} is on the meta device, where weights have no values: load them to another one first")
     labels = labels.cpu()
     sizes = list(eps)
     _, first = next(batches(images, 8, device))

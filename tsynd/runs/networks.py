@@ -83,10 +83,8 @@ def trained_autoencoder(
     autoencoder, untrained = autoencoder_for(settings, images_BCHW, loading=notes is not None)
     if path and notes is not None:
         load_network(path, autoencoder)
-        if not isinstance(notes["seconds"], int | float):
-            raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
         seconds["autoencoder"] = notes["seconds"]
-        return autoencoder, losses(path, notes)
+        return autoencoder, list(notes["loss"])
     with clock(seconds, "autoencoder"):
         loss = (
             []
@@ -121,20 +119,3 @@ def clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[stage] += time.perf_counter() - started
-
-
-def losses(path: Path, notes: Mapping[str, Any]) -> list[float]:
-    """The loss of each step of an autoencoder, from its notes.
-
-    Raises:
-        TsyndError: naming the file, when these are no numbers.
-    """
-    found = notes.get("loss")
-    if not are_numbers(found):
-        raise TsyndError(f"{path} is damaged: its loss must be a list of numbers")
-    return list(found)  # type: ignore[arg-type]
-
-
-def are_numbers(values: Any) -> bool:
-    """Say whether this is a list of numbers."""
-    return isinstance(values, list) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -17,7 +17,7 @@ from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import NETWORKS, RunConfig, recipe_of
-from tsynd.runs.networks import are_numbers, autoencoder_for, check_sources, classifier_for, evaluation_posterior, losses
+from tsynd.runs.networks import autoencoder_for, check_sources, classifier_for, evaluation_posterior
 from tsynd.synthetic.npz import load_synthesis
 from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm
@@ -126,7 +126,7 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     if parse_arm(settings["arm"]).objective:
         autoencoder, _ = autoencoder_for(settings, data.train.images[chosen[:16]], loading=True)
         load_network(folder / run_folder.AUTOENCODER, autoencoder)
-        loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
+        loss = list((load_notes(folder / run_folder.AUTOENCODER, "loss") or {})["loss"])
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC)
     history = history_of(folder / run_folder.CLASSIFIER, notes)
     return Run(settings, data, chosen, classifier, autoencoder, synthesis, history, loss, metrics)
@@ -139,11 +139,6 @@ def history_of(path: Path, notes: Mapping[str, Any]) -> History:
         TsyndError: naming the file, when it is not a history.
     """
     found = notes.get("history")
-    seconds = found.get("seconds") if isinstance(found, dict) else None
-    if not isinstance(found, dict) or not isinstance(seconds, dict) or found.keys() != History().__dict__.keys():
+    if not isinstance(found, dict) or found.keys() != History().__dict__.keys():
         raise TsyndError(f"{path} is damaged: its history must have {', '.join(History().__dict__)}")
-    if not all(are_numbers(value) for name, value in found.items() if name != "seconds") or not are_numbers(
-        list(seconds.values())
-    ):
-        raise TsyndError(f"{path} is damaged: its history must be of numbers")
     return History(**found)

@@ -15,7 +15,7 @@ from tsynd.targeting.objectives import Guard, Objective, find_objective
 from tsynd.targeting.synthesis import Synthesis, describe
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_passes import drawing_nothing, network_of, trial
-from tsynd.utils.network_trial import refuse_inference_mode
+from tsynd.utils.network_trial import refuse_inference_mode, untried
 from tsynd.utils.rng import normal
 from tsynd.utils.rules import choice, instance, number, validated, whole
 from tsynd.utils.shape_errors import explained
@@ -219,18 +219,19 @@ def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None)
 
 
 def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:
-    """The codes, and a look at whether what they decode to has the images' shape."""
+    """The codes; the first time, the autoencoder is tried: does it draw nothing, and decode to the images' shape?"""
     shape, name = tuple(images_BCHW.shape), type(codec).__name__
     with torch.no_grad(), explained(f"images of shape {shape} do not pass through {name}"):
         start_BD = torch.cat([codec.encode(part.clone()).to(part.dtype) for part in images_BCHW.split(count)])
         if start_BD.ndim != 2:
             raise TsyndError(f"{name}.encode must give codes (B, D), got shape {tuple(start_BD.shape)}")
-        with trial(*network_of(codec)):
-            drawing_nothing(codec.encode, images_BCHW[:count].clone())
-            drawing_nothing(codec.decode, start_BD[:1].clone())
-        decoded = codec.decode(start_BD[:1].clone())
-    if decoded.shape[1:] != images_BCHW.shape[1:]:
-        raise TsyndError(f"{name} decodes images of shape {tuple(decoded.shape[1:])}, but was given {shape[1:]}: both must agree")
+        if untried(id(codec), shape[1:]):  # a training searches again and again
+            with trial(*network_of(codec)):
+                drawing_nothing(codec.encode, images_BCHW[:count].clone())
+                decoded = drawing_nothing(codec.decode, start_BD[:1].clone())
+            if decoded.shape[1:] != images_BCHW.shape[1:]:
+                found = tuple(decoded.shape[1:])
+                raise TsyndError(f"{name} decodes images of shape {found}, but was given {shape[1:]}: both must agree")
     return start_BD
 
 

@@ -89,8 +89,14 @@ def choose_sources(
     return pool[torch.multinomial(weights, count, replacement=True, generator=generator).to(device)]
 
 
+@validated
 def better_half(
-    keep: str, found_BCHW: Tensor, real_NCHW: Tensor, classifier: Classifier, generator: torch.Generator, batch_size: int = 256
+    keep: Annotated[str, choice("choice of what to keep", KEPT[1:])],
+    found_BCHW: Tensor,
+    real_NCHW: Tensor,
+    classifier: Classifier,
+    generator: torch.Generator,
+    batch_size: Annotated[int, whole(1)] = 256,
 ) -> Tensor:
     """Choose half of the found images, by the cosine similarity of the classifier's features.
 
@@ -109,8 +115,6 @@ def better_half(
     Returns:
         (B // 2,) int64 indices, in ascending order, on the images' device.
     """
-    check_name("choice of what to keep", keep, KEPT[1:])
-    check_tensors(found=found_BCHW, real=real_NCHW)
     count, device = max(1, len(found_BCHW) // 2), found_BCHW.device
     with frozen(classifier):
         found_BD = predict(classifier.trunk, found_BCHW, batch_size)
