@@ -113,6 +113,8 @@ def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) ->
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from tsynd.cli import main; main()",
         "run",
         *TINY,
+        "--set",
+        "autoencoder_steps=10",
         "--arm",
         "guarded",
         "--out",

@@ -69,8 +69,9 @@ def finished_run(folder: Path, arm: str) -> tuple[Path, Run]:
 
 
 @pytest.fixture
-def copied(whole: tuple[Path, Run], tmp_path: Path) -> Path:
-    """A copy of the finished run."""
+def copied(whole: tuple[Path, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished run, whose judge is still known."""
+    monkeypatch.setenv("TSYND_CACHE", str(whole[0].parent / "cache"))
     return shutil.copytree(whole[0], tmp_path / "run")
 
 

@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, wraps
 from inspect import isfunction, signature
 from pathlib import Path
@@ -42,8 +42,8 @@ R = TypeVar("R")
 class Rule:
     """What is right for a value. check: raises TsyndError with the value's name. wrong: values that it refuses."""
 
-    check: Callable[[str, Any], None]
-    wrong: tuple[Any, ...]
+    check: Callable[[str, Any], None] = field(repr=False)
+    wrong: tuple[Any, ...] = field(repr=False)
 
 
 def whole(least: int, most: int = MOST) -> Rule:
