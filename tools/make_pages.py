@@ -79,9 +79,8 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
             chapter = ""  # named once
     return f"""# Objectives and exercises
 
-This table says what you can do after each chapter, and names the exercise in which you practise it. Every exercise has a
-checker, which says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each
-exercise.
+This table says what you can do after each chapter, and in which exercise you practise it. Every exercise has a checker. It
+says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each exercise.
 
 {_table(("chapter", "you can", "exercise"), rows)}
 """
