@@ -75,7 +75,7 @@ def head(plan: Mapping[str, Any]) -> list[str]:
 
 def waiting(plan: Mapping[str, Any]) -> str:
     """The page before the confirmation has been run."""
-    command = f"{VARIABLE}=FOLDER python studies/confirmation.py --out results/confirmation --jobs 2 --hours 6"
+    command = f"{VARIABLE}=FOLDER python studies/confirmation.py \\\n    --out results/confirmation --jobs 2 --hours 6"
     told = (
         f"There are none yet. The confirmation waits for its data: at least {plan['least_sets']} data sets that we have not "
         "seen. One command runs it, decides it and writes this page:"
