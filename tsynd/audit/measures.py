@@ -1,5 +1,7 @@
 """What is asked of one image of an audit: whose neighbour is it, is its code one that images have, what was near before?"""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from tsynd.data.phantom.rule import SUBGROUPS
 from tsynd.errors import TsyndError
 from tsynd.targeting import Autoencoder
 from tsynd.utils.batching import as_float, batches, fitting, predict
-from tsynd.utils.validation import check_name
+from tsynd.utils.rules import choice, validated
 
 BATCH = 256
 DISTANCES = 1 << 25  # that are held at a time
@@ -94,7 +96,8 @@ def typical_distance(real_NCHW: Tensor, generator: torch.Generator | None = None
     return pairs.median().item()
 
 
-def distance_to_subgroup(factors: Factors, name: str) -> Tensor:
+@validated
+def distance_to_subgroup(factors: Factors, name: Annotated[str, choice("phantom subgroup", SUBGROUPS)]) -> Tensor:
     """How far lesions are from a subgroup of phantoms: (B,), in standard deviations of the factors that define it, 0 inside.
 
     The Euclidean distance to the box of factors `SUBGROUPS[name]`, each factor in units of its own spread over all
@@ -105,7 +108,6 @@ def distance_to_subgroup(factors: Factors, name: str) -> Tensor:
     >>> distance_to_subgroup(factors, "irregular-enhancing")
     tensor([1.0000, 1.4142])
     """
-    check_name("phantom subgroup", name, SUBGROUPS)
     squares = []
     for factor, (low, high) in SUBGROUPS[name].items():
         bounds = torch.tensor([low, high]).to(factors.radius)

@@ -207,7 +207,7 @@ class _ManyPatches(torch.autograd.Function):
         return patches.reshape(count, channels, height * side, width * side)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         codes, weight = ctx.saved_tensors
         _, channels, side, _ = weight.shape
         return torch.ops.aten.convolution_backward(

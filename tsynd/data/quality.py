@@ -16,9 +16,10 @@ from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.loading import is_images, load
+from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
 from tsynd.utils.atomic_files import write_text
-from tsynd.utils.downloads import Progress
+from tsynd.utils.progress import Progress, within
 from tsynd.utils.validation import check_path
 
 __all__ = ["QualityReport", "check"]
@@ -72,10 +73,10 @@ def check(data: str, *, write: Path | None = None, progress: Progress | None = N
     """
     check_path(data=data)
     if is_images(data):
-        return _check_files(data, find_images(Path(data).expanduser()), write, progress)
+        return _check_files(data, find_images(Path(data).expanduser()), write, within("check", progress))
     if write:
         raise TsyndError(f"a clean table names image files, and {data} is none: give a folder or a CSV")
-    dataset = load(data, progress=progress)
+    dataset = load(data, progress=within("check", progress))
     looks = _look_at_arrays(dataset)
     found = QualityReport(
         data, _counts(looks, dataset.classes), _ranked([one.size for one in looks]), _ranked([one.kind for one in looks])
@@ -85,7 +86,9 @@ def check(data: str, *, write: Path | None = None, progress: Progress | None = N
             if lacking := [name for name in dataset.classes if not counts[name]]:
                 text = f"{split} has no image of class {', '.join(map(repr, lacking))}"
                 found.findings.append(Problem("missing class", text))
-    found.findings += [Problem("one label each", note) for note in dataset.notes if "exactly one" in note]
+    splits = {split: getattr(dataset, split) for split in SPLITS}
+    found.findings += [Problem(kind, text) for kind, text in array_remarks(splits) if kind != "copies"]
+    found.notes += [note for note in dataset.notes if "not read" in note]
     found.findings += _look_alikes(looks)
     found.copies = copied(looks)
     return found
@@ -119,9 +122,7 @@ def _check_files(data: str, listing: Listing, write: Path | None, progress: Prog
     ]
     dark = [one for one in looks if one.share < 1]
     if dark and max(one.share for one in dark) < DARK:
-        text = (
-            f"{len(dark)} image(s) of 16 bits reach {max(one.share for one in dark):.1%} of the range at most: they come out dark"
-        )
+        text = f"{len(dark)} image(s) reach {max(one.share for one in dark):.1%} of their range at most: they come out dark"
         problems.append(Problem("dark", text, tuple(one.name for one in dark)))
     made = QualityReport(
         data, _counts(looks, listing.classes), _ranked([one.size for one in looks]), _ranked([one.kind for one in looks])
@@ -152,7 +153,8 @@ def _look(file: Path) -> tuple[str, str, str, np.ndarray, bool, float] | str:
     except TsyndError as error:
         return str(error)
     pixels = picture.pixels
-    share = 1.0 if picture.bits == 8 else min(float(pixels.max()) / ((1 << picture.bits) - 1), 0.999)
+    share = min(float(pixels.max()) / ((1 << picture.bits) - 1), 0.999)
+    share = 1.0 if picture.bits == 8 and share > 1 / 255 else share
     constant = bool(pixels.max() == pixels.min())
     size = f"{pixels.shape[1]} x {pixels.shape[0]}"
     return size, f"{picture.format}, {picture.mode}", exactly(pixels), nearly(pixels), constant, share

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tsynd.errors import TsyndError
-from tsynd.utils.validation import check_images, check_whole
+from tsynd.utils.rules import validated
+from tsynd.utils.validation import check_images
 
 
 class Posterior(Protocol):
@@ -39,10 +40,9 @@ def checked_images(images_BCHW: Tensor) -> Tensor:
     return images_BCHW
 
 
+@validated
 def checked_chunk(max_chunk: int | None) -> int | None:
     """The limit, if it is one."""
-    if max_chunk is not None:
-        check_whole(max_chunk=max_chunk)
     if max_chunk is not None and max_chunk < 1:
         raise TsyndError(f"max_chunk, the rows that pass through a network at a time, must be >= 1 or None, got {max_chunk}")
     return max_chunk

@@ -19,7 +19,7 @@ from tsynd.utils.network_trial import refuse_inference_mode, untried
 from tsynd.utils.rng import normal
 from tsynd.utils.rules import choice, instance, number, validated, whole
 from tsynd.utils.shape_errors import explained
-from tsynd.utils.validation import check_range, check_tensors
+from tsynd.utils.validation import check_range
 
 SPACES = {"latent": 0.25, "pixel": 0.02}
 """Where a search can move, with the radius that it has by default."""
@@ -204,13 +204,11 @@ class _Pixels:
         return latents_BD.unflatten(1, self.shape)
 
 
+@validated
 def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None) -> None:
-    check_tensors(images=images_BCHW, labels=labels_B)
     checked_images(images_BCHW)
     if images_BCHW.dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}")
-    if sources is not None:
-        check_tensors(sources=sources)
     if sources is not None and sources.shape != images_BCHW.shape[:1]:
         raise TsyndError(f"sources must have shape ({len(images_BCHW)},), one for each image, got {tuple(sources.shape)}")
     if labels_B.shape[:1] != images_BCHW.shape[:1]:

@@ -1,10 +1,8 @@
 """Images of your own, in folders or listed in a CSV: found, divided, decoded, and made a data set."""
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
@@ -14,8 +12,9 @@ from tsynd.data.image_folder.listing import Item, Listing, find_images
 from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.image_folder.table import BETWEEN
 from tsynd.data.medmnist.npz import UNKNOWN_LICENCE
+from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
-from tsynd.utils.downloads import Progress
+from tsynd.utils.progress import Progress
 
 # Where the user made no splits: a tenth of each class for validation, a fifth for test.
 SHARES = {"test": 0.2, "val": 0.1}
@@ -65,7 +64,7 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
     splits = _splits(pairs, listing, torch.from_numpy(decoded.images))
     task = "multi-label" if listing.several else "binary" if len(listing.classes) == 2 else "multi-class"
     name = path.stem if path.is_file() else path.resolve().name
-    notes = (*_notes(listing, decoded, lost), *_leaks(splits))
+    notes = (*_notes(listing, decoded, lost), *(text for kind, text in array_remarks(splits) if kind in ("dark", "copies")))
     made = (splits["train"], splits["val"], splits["test"], listing.classes)
     groups = tuple(_group_names(pairs))
     return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes, group_names=groups)
@@ -152,19 +151,6 @@ def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
             f"{decoded.deep} image(s) of 16 bits reach {decoded.largest:.1%} of the range at most, and come out dark: "
             "stretch them all by one factor first"
         )
-    return notes
-
-
-def _leaks(splits: dict[str, Split]) -> list[str]:
-    """Whether an image is in two splits, pixel for pixel at the size that is trained on."""
-    hashes = {
-        name: {hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in split.images.numpy()}
-        for name, split in splits.items()
-    }
-    notes = []
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        if count := len(hashes[one] & hashes[other]):
-            notes.append(f"{count} image(s) of {other} are in {one} too, pixel for pixel: a leak; tsynd data check names them")
     return notes
 
 
