@@ -1,6 +1,6 @@
 """Draw the pictures of the book's pages that no study draws: results, corrupted images, targeted images and their audit.
 
-    python tools/make_pictures.py
+python tools/make_pictures.py
 """
 
 from dataclasses import replace

@@ -67,7 +67,9 @@ def results_page(root: Path) -> str:
         "stand": _stand(done, deciding, others),
         "verdicts": "\n".join(["| claim | verdict |", "|:--|:--|", *verdict_rows, *elsewhere]),
         "claims": "\n".join(each).strip(),
-        "checks": "\n".join(checked(_rows(folder / "report" / "checks.csv"))[2:]).strip().replace("| arm |", "| method |"),
+        "checks": "\n".join(checked(_rows(folder / "report" / "checks.csv"))[2:])
+        .strip()
+        .replace("| arm | runs | of these failed |", "| method | runs | runs with a failed check |"),
         "means": "\n".join(tables).strip(),
     }
     page = TEMPLATE.read_text(encoding="utf-8")
