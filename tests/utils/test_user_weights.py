@@ -169,5 +169,5 @@ def test_whole_numbers_and_networks_without_weights_are_refused(tmp_path: Path) 
     torch.save(rounded, tmp_path / "w.pt")
     with pytest.raises(TsyndError, match=r"must hold plain tensors of finite real numbers.*0\.weight"):
         load_weights(_simple(), tmp_path / "w.pt")
-    with pytest.raises(TsyndError, match="has no weights yet: pass images through it once, for 0.weight"):
+    with pytest.raises(TsyndError, match=r"has no weights yet: pass images through it once, for 0\.weight"):
         load_weights(nn.Sequential(nn.LazyLinear(3)), tmp_path / "w.pt")

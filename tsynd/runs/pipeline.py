@@ -111,6 +111,8 @@ def _run(
             config.data,
             size=config.size,
             skip_unreadable=config.skip_unreadable,
+            crop=config.crop,
+            ignore=config.ignore,
             progress=lambda text, done, total: say("load", done, total if done else 0, text),
         )
         if config.size not in (None, data.size):

@@ -29,3 +29,17 @@ def cache_entry(kind: str, key: Any) -> Path:
     """
     text = json.dumps(key, sort_keys=True, ensure_ascii=True)
     return cache_folder() / kind / hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def file_state(file: Path) -> tuple[int | str, ...]:
+    """Return what tells whether a file's content has changed; nothing where there is no such file.
+
+    Where a system keeps the time of every change of a file, its name and its rights, that and the number of the file tell it:
+    times of change are set by programs (unzip, cp -p), this one is not. Windows keeps none, so there the content is hashed.
+    """
+    try:
+        found = file.stat()
+        content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() if os.name == "nt" else ""
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size, found.st_mtime_ns, found.st_mode, content
