@@ -2,6 +2,8 @@
 
 import csv
 import os
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +140,13 @@ def test_one_rule_for_what_names_a_class() -> None:
         assert class_key(one) == class_key(other), (one, other)
     for one, other in (("1", "1.5"), ("a", "A"), ("a b", "ab"), ("1", "1a"), ("²", "2")):
         assert class_key(one) != class_key(other), (one, other)
+
+
+def test_a_locale_without_accents_reads_the_same_names() -> None:
+    code = "from tsynd.data.labels import composed; print(ascii(composed('k\\xe4') + composed('\\udcc3\\udca4')))"
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "OMP_NUM_THREADS": "1"}
+    found = subprocess.run([sys.executable, "-c", code], env={**os.environ, **bare}, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == r"'k\xe4\xe4'"
 
 
 LABELS: dict[str, tuple[list[str], tuple[str, ...], str]] = {

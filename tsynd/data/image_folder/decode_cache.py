@@ -15,7 +15,7 @@ import numpy as np
 
 from tsynd.data.image_folder.image_file import fit, numbered, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
-from tsynd.utils.cache import cache_entry, file_state
+from tsynd.utils.cache import cache_entry, file_state, new_array
 from tsynd.utils.downloads import Progress
 
 Result = TypeVar("Result")
@@ -134,7 +134,7 @@ def _array(folder: Path | None, shape: tuple[int, ...]) -> np.ndarray:
     if folder is None or 0 in shape:
         return np.empty(shape, dtype=np.uint8)
     (folder / PIXELS).unlink(missing_ok=True)
-    return np.lib.format.open_memmap(folder / PIXELS, mode="w+", dtype=np.uint8, shape=shape)
+    return new_array(folder / PIXELS, shape)
 
 
 def _keep(decoded: Decoded, folder: Path) -> None:
