@@ -12,7 +12,7 @@ from tsynd.data.dataset import SPLITS, Dataset
 from tsynd.data.deduplication import ImageSummary, clean_table, copied, suggested_groups
 from tsynd.data.duplicates import clusters, exactly, near_pairs, nearly
 from tsynd.data.image_folder.decode_cache import in_parallel
-from tsynd.data.image_folder.image_file import Picture, header_of, read_picture
+from tsynd.data.image_folder.image_file import ENDINGS_OF, Picture, header_of, read_picture
 from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.image_folder.remarks import remarks
@@ -25,7 +25,6 @@ from tsynd.utils.validation import check_path
 
 __all__ = ["QualityReport", "check"]
 
-ENDINGS_OF = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "GIF": (".gif",), "TIFF": (".tif", ".tiff")}
 
 
 @dataclass

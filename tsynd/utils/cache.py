@@ -33,13 +33,13 @@ def cache_entry(kind: str, key: Any) -> Path:
     return cache_folder() / kind / hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def new_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """Make a file with an array of bytes, mapped, and with its room on the disk.
 
     Raises:
         OSError: when the disk is full. Without the room, writing to a page would kill the process instead.
     """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, file.seek(0, os.SEEK_END))
