@@ -26,7 +26,6 @@ from tsynd.utils.validation import check_path
 __all__ = ["QualityReport", "check"]
 
 
-
 @dataclass
 class QualityReport:
     """What `check` found.
