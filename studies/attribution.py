@@ -133,7 +133,7 @@ def table(summary: dict[str, Any]) -> str:
 @styled
 def draw(rows: list[dict[str, Any]], area: float) -> Figure:
     """Each seed's share of mass inside the mask, arms side by side, with random weights and the area."""
-    figure = Picture(figsize=(8, 3.2))
+    figure = Picture(figsize=(7, 3.4))
     for axes, method in zip(figure.subplots(1, len(METHODS)), METHODS, strict=True):
         for place, arm in enumerate(ARMS):
             of_arm = [each for each in rows if each["arm"] == arm and each["method"] == method]
@@ -147,7 +147,7 @@ def draw(rows: list[dict[str, Any]], area: float) -> Figure:
         axes.set_ylabel("share of the map inside the lesion")
     axes.plot([], [], "_", color="0.45", ms=6, label="random weights")
     axes.plot([], [], color="0.3", lw=1, ls="--", label="share of the area")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower right", fontsize=9)
     return figure
 
 
@@ -158,7 +158,7 @@ def maps(few: PhantomSplit, cache: Path) -> Figure:
     half = [4 * place for place in range(SHOWN)]
     sources = {"phantom": few.images[half].float() / 255, REAL: real.images[half].float() / 255}
     outlines_BHW, titles = few.masks()[half, 0], {"phantom": "phantom", REAL: "BreastMNIST"}
-    figure = Picture(figsize=(8, 5.6))
+    figure = Picture(figsize=(7, 4.9))
     grid = figure.subplots(2 * 3, SHOWN + 1, squeeze=False, gridspec_kw={"width_ratios": [0.75] + [1] * SHOWN})
     for block, (data, images_BCHW) in enumerate(sources.items()):
         kinds: dict[str, Tensor] = {"image": images_BCHW[:, 0]}

@@ -175,7 +175,7 @@ RANGES = {"auroc": (-0.2, 0.12), "augmented": (-0.14, 0.1)}  # the arm `cross-en
 @styled
 def drawn(summary: Row) -> Figure:
     """Gains over `none` and the judge's agreement against the radius: a column a set, a row a measure."""
-    figure = Picture(figsize=(9, 9.5))
+    figure = Picture(figsize=(7, 9.5))
     axes = figure.subplots(len(LABELS), len(SETS), sharex=True, sharey="row")
     places = {radius: place for place, radius in enumerate((0.0, *RADII))}
     for (row, (measure, words)), (column, name) in itertools.product(enumerate(LABELS.items()), enumerate(SETS)):
@@ -191,9 +191,9 @@ def drawn(summary: Row) -> Figure:
         style = {**method_style("reconstruction"), "label": "reconstruction", "linestyle": "none"}
         axis.errorbar([0], *_bars([start], measure), **style)
         if row == 0:
-            axis.set_title(f"{name}, {SETS[name]} of each class")
+            axis.set_title(f"{name},\n{SETS[name]} of each class")
         if row == len(LABELS) - 1:
-            axis.set_xlabel("radius (deviations of the codes)")
+            axis.set_xlabel("radius")
         if column == 0:
             axis.set(ylabel=words, ylim=RANGES.get(measure))
     axes[0, 0].set_xticks(list(places.values()), [f"{radius:g}" for radius in places])

@@ -93,7 +93,7 @@ def score_table(summary: dict[str, Any]) -> str:
 @styled
 def drawn(summary: dict[str, Any]) -> Figure:
     """The cosine of the gradient to its reference against the number of samples, a panel a set."""
-    figure = Picture(figsize=(9, 5.2))
+    figure = Picture(figsize=(7, 5.4))
     for axis, name in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, SETS, strict=True):
         for position, (kind, words) in enumerate(POSTERIORS.items()):
             chosen = [part for part in summary["gradients"] if (part["data"], part["posterior"]) == (name, kind)]

@@ -130,11 +130,11 @@ def differences(rows: list[dict[str, Any]]) -> Figure:
     """Differences to `none`: a point a seed, and the mean with its interval."""
     summary = summarise(rows)
     panels = [(data, measure) for data in summary for measure in ("auroc", "pgd_2_255" if data == "all" else "inside")]
-    figure = Picture(figsize=(9, 3.3 * len(summary)))
+    figure = Picture(figsize=(7, 3.3 * len(summary)))
     axes = figure.subplots(len(summary), 2, squeeze=False, sharey="row")
     for axis, (data, measure) in zip(axes.flat, panels, strict=True):
         panel(axis, [row for row in rows if row["data"] == data], summary[data]["differences"], measure)
-        axis.set_title(SETS[data], loc="left")
+        axis.set_title(SETS[data] if measure == "auroc" else "", loc="left")
     return figure
 
 

@@ -172,7 +172,7 @@ def write(out: Path, rows: list[dict[str, Any]]) -> None:
 def claim(rows: list[dict[str, Any]]) -> Figure:
     """AUROC of mutual information for the subgroup by posterior, and balanced accuracy, with the subgroup seen and withheld."""
     names = [name for name in SUBGROUPS if any(row["subgroup"] == name and row["withheld"] for row in rows)]
-    figure = Picture(figsize=(9, 2.4 * len(names) + 0.5))
+    figure = Picture(figsize=(7, 2.4 * len(names) + 0.5))
     for (left, right), name in zip(figure.subplots(len(names), 2, squeeze=False, sharey="col"), names, strict=True):
         left.axhline(0.5, color="#777777", linewidth=1, linestyle="--")
         for kind, words in enumerate(("seen in training", "withheld")):

@@ -98,7 +98,7 @@ def write(out: Path, rows: list[dict[str, Any]]) -> None:
 @styled
 def curve(rows: list[dict[str, Any]]) -> Figure:
     """AUROC and balanced accuracy against the number of images: a point a seed, a line through the means."""
-    figure = Picture(figsize=(9, 3.4))
+    figure = Picture(figsize=(7, 3.4))
     for axis, name in zip(figure.subplots(1, 2), ("auroc", "balanced_accuracy"), strict=True):
         for position, steps in enumerate(STEPS):
             style: Any = {"color": COLOURS[position], "marker": MARKERS[position]}

@@ -138,7 +138,7 @@ def table(found: dict[str, Any]) -> str:
 @styled
 def likeness(summary: dict[str, Any]) -> Figure:
     """Grey levels and spectra of real images and phantoms."""
-    figure = Picture(figsize=(9, 3.2))
+    figure = Picture(figsize=(7, 3.2))
     left, right = figure.subplots(1, 2)
     for (name, numbers), colour, line in zip(summary.items(), COLOURS, ("-", ":", "--"), strict=False):
         levels = (torch.arange(BINS) + 0.5) / BINS
@@ -152,10 +152,10 @@ def likeness(summary: dict[str, Any]) -> Figure:
 
 
 @styled
-def contact(real: Tensor, phantoms: Tensor, rows: int = 5, columns: int = 6) -> Figure:
-    """Real images on the left, phantoms on the right, drawn at random."""
-    figure = Picture(figsize=(9, 3.9))
-    parts: Any = figure.subfigures(1, 2)  # an array of two
+def contact(real: Tensor, phantoms: Tensor, rows: int = 3, columns: int = 4) -> Figure:
+    """Real images above, phantoms below, drawn at random."""
+    figure = Picture(figsize=(5, 8.2))
+    parts: Any = figure.subfigures(2, 1)  # an array of two
     for part, images, name in zip(parts, (real, phantoms), ("BreastMNIST", "phantoms"), strict=True):
         part.suptitle(name)
         chosen = torch.randperm(len(images), generator=generator_for(0, f"contact sheet of {name}"))

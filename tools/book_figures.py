@@ -55,7 +55,7 @@ def pooled_means(means: Sequence[Row]) -> dict[str, dict[str, float]]:
 def summary(means: Sequence[Row]) -> Figure:
     """Draw four methods by three measures, each the mean over four data sets: narrow, so that a phone shows its words."""
     found = pooled_means(means)
-    figure = Picture(figsize=(4.5, 5.2))
+    figure = Picture(figsize=(4.2, 5.2))
     for axis, (name, title) in zip(figure.subplots(3, 1, sharex=True), MEASURES.items(), strict=True):
         for place, arm in enumerate(reversed(PLAIN)):
             value = found[arm][name]

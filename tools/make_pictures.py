@@ -1,11 +1,8 @@
-"""Draw the pictures of the book's pages that no study draws: results, corrupted images, targeted images of one run.
+"""Draw the pictures of the book's pages that no study draws: results, corrupted images, targeted images and their audit.
 
-    python tools/make_pictures.py [--run runs/demo]
-
-Without --run, the figure of the audit stays as it is.
+python tools/make_pictures.py
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +17,11 @@ from tsynd.audit import audit
 from tsynd.audit.figures import faces
 from tsynd.errors import DataUnavailable
 from tsynd.posterior import HeadDropout
+from tsynd.robustness import CORRUPTIONS
 from tsynd.runs.report import figures
 from tsynd.study.figures import pareto
 from tsynd.targeting import Guard, target
-from tsynd.training import parse_arm
+from tsynd.teaching.figures.robustness import corrupted
 from tsynd.utils.plotting import save
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,40 +31,35 @@ IMAGES = ROOT / "book" / "images"
 
 def main() -> None:
     """Write the figures."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--run", type=Path, help="the folder of a finished run, for the audit of its images")
-    options = parser.parse_args()
     results()
-    targeted()
-    for name, data in {"corruptions": "phantom", "corruptions-colour": "retinamnist"}.items():
+    for name, draw in {"targeted": targeted, "corruptions": corruptions}.items():
         try:
-            save(figures.corruptions(tsynd.load(data).test.images[3]), IMAGES / f"{name}.svg")
+            draw()
         except DataUnavailable as error:
-            print(f"{name}.svg stays as it is: {error}")
-    if options.run:
-        run = tsynd.load_run(options.run)
-        assert run.synthesis is not None and run.autoencoder is not None, "the run's arm makes no synthetic images"
-        guard = Guard() if parse_arm(run.config["arm"]).guard else None
-        made = audit(
-            run.synthesis, run.classifier, run.autoencoder, run.data, chosen=run.chosen, guard=guard, seed=run.config["seed"]
-        )
-        save(faces(made, run.data, 2), IMAGES / "audit.svg")
+            print(f"the figures of {name} stay as they are: {error}")
+
+
+def corruptions() -> None:
+    """Write a phantom and a colour image under each corruption that it can have."""
+    for name, data in {"corruptions": "phantom", "corruptions-colour": "retinamnist"}.items():
+        image_CHW = tsynd.load(data).test.images[3].float() / 255
+        can = [each for each, corruption in CORRUPTIONS.items() if len(image_CHW) == 3 or not corruption.colour]
+        save(corrupted(image_CHW, can), IMAGES / f"{name}.svg")
 
 
 def targeted() -> None:
-    """Write the figure of a search, by the networks for BreastMNIST that come with the package."""
+    """Write the figures of a search and of its audit, by the networks for BreastMNIST that come with the package."""
     example = pretrained.breastmnist()
-    try:
-        data = example.load()
-    except DataUnavailable as error:
-        print(f"targeted.svg stays as it is: {error}")
-        return
+    data = example.load()
     chosen = example.subset(data)
     posterior = HeadDropout.of(example.classifier, 64, torch.Generator().manual_seed(0))
-    images, jitter = chosen.images.float() / 255, torch.Generator().manual_seed(1)
-    found = target(images, chosen.labels, example.autoencoder, posterior, guard=Guard(), generator=jitter)
+    images, jitter, guard = chosen.images.float() / 255, torch.Generator().manual_seed(1), Guard()
+    found = target(images, chosen.labels, example.autoencoder, posterior, guard=guard, generator=jitter)
     shown: Any = SimpleNamespace(synthesis=found, data=replace(data, train=chosen))
     save(figures.pairs(shown, 4), IMAGES / "targeted.svg")
+    index = data.subset_index(example.per_class, example.seed)
+    made = audit(replace(found, sources=index), example.classifier, example.autoencoder, data, chosen=index, guard=guard)
+    save(faces(made, data, 2), IMAGES / "audit.svg")
 
 
 def results() -> None:

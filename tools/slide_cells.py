@@ -5,23 +5,27 @@ becomes the speaker's notes. Figures fill a slide. Short functions and short out
 """
 
 import base64
+import io
 import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
+import numpy as np
 from book_exercises import OPEN, TAG, TRANSFER, is_exercise
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
+from PIL import Image
 
 WORDS = 62  # as much as can be read from the last row
 BEGINNING = 24  # words of a plain paragraph, to the end of the sentence
 CODE_LINES, CODE_WIDTH = 15, 76
+HIGHEST = 0.92  # of its width is a figure whose letters of 12 pt are 18 pt on a slide
 SKIPPED = {"info", "setup", "remove-cell"}
 HEADING = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
 DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>\s*\n(.*?)\n\s*</details>", re.DOTALL)
@@ -177,7 +181,8 @@ def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
     printed = ANSI.sub("", "".join(output.get("text", "") for output in cell.outputs)).strip()
     alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) or title
     for image in images:
-        yield Slide(title, figure(image, alt), alt, "figure")
+        for number, part in enumerate(parts(image)):
+            yield Slide(title, figure(part, alt), "(continued)" if number else alt, "figure")
     if any(frames):
         middle = next(found[len(found) // 2] for found in frames if found)
         yield Slide(
@@ -193,6 +198,30 @@ def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
         yield Slide(
             title, f'<pre class="printed" tabindex="0">{escape(printed)}</pre>', "This is what the cell prints.", "output"
         )
+
+
+def parts(png: str) -> list[str]:
+    """Return an image in pieces that a slide can show with letters of 18 pt, cut where a whole row of pixels is white."""
+    image = Image.open(io.BytesIO(base64.b64decode(png)))
+    highest = round(HIGHEST * image.width)
+    if image.height <= highest:
+        return [png]
+    white = [row for row, darkest in enumerate(np.asarray(image.convert("L")).min(axis=1)) if darkest > 250]
+    count = -(-image.height // highest)
+    ends = [0]
+    while image.height - ends[-1] > highest:
+        wanted = ends[-1] + (image.height - ends[-1]) / (count - len(ends) + 1) if count > len(ends) else ends[-1] + highest
+        later = [row for row in white if ends[-1] + 0.25 * highest < row < image.height - 0.25 * highest]
+        near = [row for row in later if row <= ends[-1] + highest] or later[:1]
+        if not near:
+            break
+        ends.append(min(near, key=lambda row: abs(row - wanted)))
+    pieces = []
+    for top, bottom in pairwise([*ends, image.height]):
+        made = io.BytesIO()
+        image.crop((0, top, image.width, bottom)).save(made, "PNG", optimize=True)
+        pieces.append(base64.b64encode(made.getvalue()).decode())
+    return pieces
 
 
 def figure(png: str, alt: str) -> str:

@@ -72,18 +72,6 @@ def test_every_axis_says_what_it_shows(run: Run, draw: object) -> None:
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_sheet_of_corruptions_names_each_that_the_image_can_have(run: Run) -> None:
-    grey = run.data.test.images[0]
-    for image, count in ((grey, 14), (grey.repeat(3, 1, 1), 17)):
-        figure = figures.corruptions(image)
-        shown = [axis for axis in figure.axes if axis.get_visible()]
-        assert len(shown) == 6 * count
-        assert sum(bool(axis.get_ylabel()) for axis in shown) == count
-        assert [axis.get_title() for axis in shown[:6]] == ["clean", "1", "2", "3", "4", "5"]
-    two = figures.corruptions(grey, ["jpeg", "speckle_noise"], blocks=1)
-    assert [axis.get_ylabel() for axis in two.axes[::6]] == ["jpeg", "speckle\nnoise"]
-
-
 def test_contact_sheet_shows_each_class(run: Run) -> None:
     figure = figures.contact_sheet(run.data, per_class=3)
     assert [axis.get_ylabel() for axis in figure.axes[::3]] == list(run.data.classes)

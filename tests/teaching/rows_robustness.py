@@ -88,7 +88,7 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (step_without_ball, "Clip to image - eps"),
             (step_without_range, "Clip to [0, 1]"),
             (step_of_eps, "more than `size`"),
-            (step_from_the_image, "may go to .54"),
+            (step_from_the_image, "may go to 0.54"),
             (lambda x, image, gradient, size, eps: 0.5, "shape of x"),
         ],
     ),
@@ -100,7 +100,7 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (lambda held: held.double().mean(), "mean over attacks"),
             (lambda held: held.any(dim=0).double().mean(), "best case"),
             (lambda held: held.all(dim=0), "One number"),
-            (lambda held: held.all(dim=1).double().mean(), ".25 is left"),
+            (lambda held: held.all(dim=1).double().mean(), "0.25 is left"),
         ],
     ),
     "attack_the_average": (
@@ -122,8 +122,8 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (("weak attack", "weak attack", *VERDICTS[2:]), "without any finds more"),
             (("weak attack", "gradient masking", "gradient masking", *VERDICTS[3:]), "Chiara is not"),
             ((*VERDICTS[:4], "sound"), "can classify at all"),
-            (VERDICTS[:3], "Five verdicts"),
-            ((*VERDICTS[:4], "robust"), "none of the verdicts"),
+            (VERDICTS[:3], "Five words"),
+            ((*VERDICTS[:4], "robust"), "none of the words"),
         ],
     ),
 }

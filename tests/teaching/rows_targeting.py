@@ -141,7 +141,7 @@ def _along(direction: Tensor, z0: Tensor, found: Tensor) -> Tensor:
     return z0 + direction / direction.norm(dim=1, keepdim=True) * (found - z0).norm(dim=1, keepdim=True)
 
 
-VERDICTS = ("own masks", "another class", "found", "no better than random")
+VERDICTS = ("own samples", "another class", "found", "no better than random")
 
 ALSO_RIGHT = {
     "one_step": [step_with_numpy, step_in_single_precision],
@@ -157,9 +157,9 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
         [
             (step_without_projection, "the projection is missing."),
             (step_in_a_ball_around_0, "a ball around 0"),
-            (step_without_the_root, "its norm is .1 sqrt(D)"),
+            (step_without_the_root, "its norm is 0.1 sqrt(D)"),
             (step_as_long_as_the_slope, "the steeper, the longer"),
-            (step_cut_number_by_number, "After a step out of a ball of radius .25"),
+            (step_cut_number_by_number, "After a step out of a ball of radius 0.25"),
             (step_onto_the_rim, "Only one that has left the ball"),
             (step_from_z0, "It must start at z"),
             (step_that_stops_at_the_rim, "not at its nearest point"),
@@ -197,12 +197,12 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
         VERDICTS,
         ...,
         [
-            (("found",) * 4, "On fresh masks most of Ada's rise is gone."),
-            (("own masks", "found", "found", "found"), "Boris"),
-            (("own masks", "another class", "found", "found"), "Deniz"),
-            (("own masks", "another class", "no better than random", "no better than random"), "random brings none of it"),
-            (("good", *VERDICTS[1:]), "none of the verdicts"),
-            ("found", "Four verdicts are asked for"),
+            (("found",) * 4, "On fresh samples most of Ada's rise is gone."),
+            (("own samples", "found", "found", "found"), "Boris"),
+            (("own samples", "another class", "found", "found"), "Deniz"),
+            (("own samples", "another class", "no better than random", "no better than random"), "random brings none of it"),
+            (("good", *VERDICTS[1:]), "none of the words"),
+            ("found", "Four words are asked for"),
         ],
     ),
 }

@@ -109,8 +109,8 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
             (("random", "reconstruction", "none-matched", "sham"), "Objection 1 is not answered by 'random'"),
             (("none-matched", "random", "reconstruction", "sham"), "the blur"),
             (("none-matched", "reconstruction", "sham", "random"), "any variety"),
-            (CONTROLS[:3], "Four arms"),
-            ((*CONTROLS[:3], "none"), "none of the four arms"),
+            (CONTROLS[:3], "Four words"),
+            ((*CONTROLS[:3], "none"), "none of the words"),
         ],
     ),
 }

@@ -116,10 +116,10 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
         [
             ((EVEN, torch.tensor([[0.9, 0.1], [0.2, 0.8]])[:1].repeat(2, 1)), "Which average prediction"),
             ((EVEN, torch.tensor([[0.6, 0.4], [0.4, 0.6]])), "contradict each other"),
-            ((OPPOSED, torch.eye(2)), "Let the members of one of them agree"),
+            ((OPPOSED, torch.eye(2)), "Let the samples of one of them agree"),
             ((EVEN, OPPOSED.log()), "no probability distribution"),
-            ((EVEN, OPPOSED[0]), "2 or more members"),
-            (OPPOSED, "A pair of committees"),
+            ((EVEN, OPPOSED[0]), "2 or more samples"),
+            (OPPOSED, "A pair of tensors"),
         ],
     ),
     "how_many_samples": (
@@ -168,7 +168,7 @@ ROWS |= {
         [
             (lambda probs, label, other: other.mean(0), "count alike still"),
             (lambda probs, label, other: probs[:, label] @ other, "no probabilities"),
-            (lambda probs, label, other: other[probs[:, label].argmax()], "one member alone"),
+            (lambda probs, label, other: other[probs[:, label].argmax()], "one sample alone"),
             (lambda probs, label, other: update(probs, 1 - label, other), "counts *more*"),
             (lambda probs, label, other: probs[:, label].softmax(0) @ other, "Bayes' rule"),
         ],
@@ -184,7 +184,7 @@ ROWS |= {
                 lambda probs, group_of: spread(torch.stack([probs[..., :2].mean(-1), probs[..., 2]], -1)),
                 "are added, not averaged",
             ),
-            (lambda probs, group_of: torch.zeros(4), "First make each member's"),
+            (lambda probs, group_of: torch.zeros(4), "First make each sample's"),
         ],
     ),
 }

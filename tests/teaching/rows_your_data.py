@@ -135,8 +135,8 @@ ROWS: dict[str, tuple[Any, Any, list[tuple[Any, str]]]] = {
         stub,
         [
             (lambda facts: "none", "3 patients"),
-            (obstacle_by_the_middle, "holds .5"),
-            (obstacle_gain_first, "no later figure counts"),
+            (obstacle_by_the_middle, "contains 0.5"),
+            (obstacle_gain_first, "no later number counts"),
             (lambda facts: "go", "is none of"),
         ],
     ),

@@ -55,18 +55,11 @@ def test_distances_leave_out_an_image_and_itself(images: torch.Tensor) -> None:
     assert first.get_x() <= 1 <= first.get_x() + first.get_width()
 
 
-def test_a_ball_and_a_path_have_a_row_for_each_space_and_a_column_for_each_step(images: torch.Tensor) -> None:
+def test_a_path_has_a_row_for_each_way_and_a_column_for_each_step(images: torch.Tensor) -> None:
     rows = {"one": images, "other": images.flip(0)}
-    assert len(drawn(figures.ball(rows, ["copy", "a", "b", "c"])).axes) == 8
     figure = drawn(figures.path(rows, {name: torch.tensor([0.0, 0.25, 0.5, 1]) for name in rows}, [-1, 0, 0.5, 1]))
     assert [axis.get_title() for axis in figure.axes[:4]] == ["−1", "start", "+0.5", "+1"]
     assert [axis.get_xlabel() for axis in figure.axes[4:]] == ["0.00", "0.25", "0.50", "1.00"]
-
-
-def test_a_walk_names_its_panels_and_says_what_was_read(images: torch.Tensor) -> None:
-    figure = drawn(figures.walk(images[:2], ["drawn", "walk"], ["shadow 1", "shadow 2"]))
-    assert [axis.get_title() for axis in figure.axes] == ["drawn", "walk"]
-    assert [axis.get_xlabel() for axis in figure.axes] == ["shadow 1", "shadow 2"]
 
 
 def test_shift_tells_changed_answers_apart_by_marker_too() -> None:

@@ -40,7 +40,7 @@ def test_alike_shows_each_pair_below_its_name() -> None:
     figure = lesson.alike({"a pair": (image, image + 5), "another": (image, image)})
     figure.canvas.draw()
     assert [axis.get_title() for axis in figure.axes] == ["a pair", "another", "", ""]
-    assert int(np.asarray(figure.axes[2].images[0].get_array()).max()) == 5
+    assert 255 * np.asarray(figure.axes[2].images[0].get_array()).max() == pytest.approx(5)
 
 
 def test_verdicts_are_accuracies_on_the_same_images() -> None:

@@ -13,8 +13,8 @@ from tsynd.data import Dataset
 from tsynd.data.labels import names_of
 from tsynd.utils.plotting import Picture, bare, short, styled
 
-ROWS = ("start", "targeted", "difference", "nearest real")
-HEADINGS = {"unseen": "unseen real", "source": "source", "reconstruction": "start", "random": "random", "sham": "sham"}
+ROWS = ("recon-\nstruction", "targeted", "change", "nearest real")
+HEADINGS = {"unseen": "unseen real", "source": "source", "reconstruction": "reconstruction", "random": "random", "sham": "sham"}
 HEADINGS |= {"minimised": "minimised", "targeted": "targeted"}
 UNINFORMED_CONTROLS = {"random": "random displacement", "sham": "a sham search"}  # controls in words
 LIMIT = 0.25  # of the difference map, the same in every figure, so that figures can be compared
@@ -49,7 +49,7 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
     typical, worst = cases(audit, count)
     start, targeted = audit.groups["reconstruction"], audit.groups["targeted"]
     rows = torch.cat([typical, worst]).tolist()
-    figure = Picture(figsize=(1.5 * len(rows) + 1.2, 7.4))
+    figure = Picture(figsize=(1.45 * len(rows) + 1.2, 7.4))
     gap = [0.12] if len(worst) else []
     axes = figure.subplots(4, len(rows) + len(gap), squeeze=False, width_ratios=[1] * len(typical) + gap + [1] * len(worst))
     bare(axes)
@@ -65,10 +65,10 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
             axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
         shown = column[2].imshow(change_CHW.mean(dim=0).numpy(), cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT)
         label = short(names_of(targeted.labels[row], data.classes), 14)
-        column[0].set_title(f"label: {label}\n{_verdict(start, row, data)}", fontsize=8)
-        column[1].set_title(_verdict(targeted, row, data), fontsize=8)
+        column[0].set_title(f"label: {label}\n{_verdict(start, row, data)}", fontsize=9)
+        column[1].set_title(_verdict(targeted, row, data), fontsize=9)
         own = "source" if nearest == int(targeted.sources[row]) else short(names_of(data.train.labels[nearest], data.classes), 14)
-        column[3].set_title(f"{own}\nat {distance:.2f}", fontsize=8)
+        column[3].set_title(f"{own}\nat {distance:.2f}", fontsize=9)
     for line, name in enumerate(ROWS):
         axes[line, 0].set_ylabel(name)
     assert shown is not None
@@ -90,7 +90,7 @@ def table(found: dict[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
     for measure, name in MEASURES.items():
         if any(measure in group for group in groups):
             rows[name] = [_cell(group.get(measure), measure) for group in [*groups, change]]
-    return [*(HEADINGS[name] for name in names), "targeted − start"], rows
+    return [*(HEADINGS[name] for name in names), "targeted − reconstruction"], rows
 
 
 def words(found: dict[str, Any]) -> dict[str, str]:
@@ -112,7 +112,7 @@ def words(found: dict[str, Any]) -> dict[str, str]:
     answers = {
         "Still of its class?": f"The judge, another classifier, was trained on all {found['judge']['trained_on']} training "
         f"images. It sees the label in {share('judge_agrees')} of the targeted images, and in "
-        f"{share('judge_agrees', 'reconstruction')} of what they started from. Targeted minus start: "
+        f"{share('judge_agrees', 'reconstruction')} of what they started from. Targeted minus reconstruction: "
         f"{minus('reconstruction', 'judge_agrees')}{minus_unknowing}. Its balanced accuracy on unseen real images is "
         f"{found['judge']['balanced_accuracy']:.2f}."
     }
@@ -139,7 +139,7 @@ def words(found: dict[str, Any]) -> dict[str, str]:
         copies = f", and of their reconstructions {scale['reconstructed_inside']:.0%}" if "reconstructed_inside" in scale else ""
         answers[f"Nearer to the withheld {scale['name']}?"] = (
             "Distance in standard deviations of the factors that define the subgroup, as the oracle sees them: "
-            f"{mean(distance, 'reconstruction')} at the start, {mean(distance)} on targeted images. Targeted minus start: "
+            f"{mean(distance, 'reconstruction')} at the start, {mean(distance)} after it. Targeted minus reconstruction: "
             f"{minus('reconstruction', distance)}{sham}. For scale: of the subgroup's {scale['test_images']} test images the "
             f"oracle places {scale['real_inside']:.0%} inside{copies}."
         )
@@ -159,7 +159,7 @@ def captions(found: dict[str, Any]) -> tuple[str, str]:
         if same
         else "The judge has seen the sources: compare columns, and do not read its agreement on them as its accuracy."
     )
-    start = "Start: the augmented source, encoded and decoded."
+    start = "Reconstruction: the augmented source, encoded and decoded."
     if "minimised" in found["groups"]:
         columns = (
             f"{start} Random: as far as a search goes, in a random direction. Sham: a search up the mutual information of an "
@@ -189,7 +189,7 @@ def _verdict(group: Group, row: int, data: Dataset) -> str:
     """What the judge sees in an image, and how sure it is (of several labels: on average)."""
     best, seen = group.judged[row].max(-1)  # of several labels: of each
     sign = "" if torch.equal(seen, group.labels[row]) else "≠ "
-    return f"{sign}{short(names_of(seen, data.classes), 14)} {best.exp().mean():.0%}"
+    return f"{sign}{short(names_of(seen, data.classes), 14)}\n{best.exp().mean():.0%}"
 
 
 def _cell(measured: dict[str, float] | None, measure: str = "") -> str:

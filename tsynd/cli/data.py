@@ -55,6 +55,7 @@ def fetch(
     from tsynd.data.medmnist.download import fetch as fetch_file
     from tsynd.data.medmnist.download import find_facts, where
     from tsynd.utils.downloads import megabytes
+    from tsynd.utils.progress import within
 
     facts = find_facts(name, size)
     path, there = where(facts, size, to)
@@ -65,8 +66,7 @@ def fetch(
         if not there:
             typer.echo(f"to {path}: at most {megabytes(facts.bytes(size))}, what the images take in memory")
     with reporter(quiet) as progress:
-        say = progress or (lambda stage, done, total, text: None)
-        path = fetch_file(facts, size, to, progress=lambda text, done, total: say("fetch", done, total if done else 0, text))
+        path = fetch_file(facts, size, to, progress=within("fetch", progress))
     if not quiet:
         typer.echo(f"{'was here' if there else 'fetched'}, checksum verified: {path}")
 
@@ -88,10 +88,7 @@ def check(
     if write:
         check_new(write, ".csv", force, option="--write")
     with reporter(quiet or as_json) as progress:
-        say = progress or (lambda stage, done, total, text: None)
-        found = check_data(
-            path, write=write, ignore=ignore or (), progress=lambda text, done, total: say("check", done, total, text)
-        )
+        found = check_data(path, write=write, ignore=ignore or (), progress=progress)
     if as_json and not quiet:
         typer.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:

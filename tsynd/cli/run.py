@@ -89,7 +89,7 @@ def run(
 
 def predict(
     folder: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
-    data: Annotated[str, typer.Option(help="A data set's name; an .npz; or any folder of images, sorted by class or not.")],
+    data: Annotated[str, typer.Option(help="A data set's name; an .npz; a .csv; an image; or a folder, sorted by class or not.")],
     out: Annotated[Path, typer.Option(help="The .csv to write: one row an image.")],
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
@@ -105,9 +105,7 @@ def predict(
     check_new(out, ".csv", force)
     run = load_run(folder).to(find_device(device))
     with reporter(quiet) as progress:
-        if progress:
-            progress("predict", 0, 0, data)
-        count = write_predictions(out, run, data, note=progress and (lambda text: progress("note", 0, 0, text)))
+        count = write_predictions(out, run, data, progress=progress)
     if not quiet:
         typer.echo(f"{count} images: {out}")
 

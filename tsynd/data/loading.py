@@ -14,12 +14,14 @@ from tsynd.data.medmnist.registry import REGISTRY
 from tsynd.data.phantom import phantom
 from tsynd.data.phantom.phantoms import OPTIONS
 from tsynd.errors import DataUnavailable, TsyndError, unknown
-from tsynd.utils.downloads import Progress
-from tsynd.utils.validation import check_name, check_path
+from tsynd.utils.progress import Progress
+from tsynd.utils.rules import validated
+from tsynd.utils.validation import check_name
 
 DEFAULT_SIZE = 28
 
 
+@validated
 def load(
     name: str | os.PathLike[str],
     size: int | None = None,
@@ -48,8 +50,8 @@ def load(
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
         crop: cut images of a folder or CSV that are not square to the square in their middle, instead of padding them.
         ignore: names of folders and files below a folder that are passed over, with `*` for any letters, such as "masks".
-        progress: called while a file is downloaded or unpacked, with what it is and its size, bytes that are done, and
-            bytes in all; for a folder or CSV with the images that are decoded, and all of them.
+        progress: called with the bytes of a file that are downloaded or unpacked; with the images of a folder or CSV that
+            are decoded.
         phantom_options: for `phantom` only: the same options as in its name.
 
     Raises:
@@ -59,9 +61,6 @@ def load(
     >>> load("phantom", count=20, seed=1).name
     'phantom:seed=1,count=20'
     """
-    check_path(name=name)
-    if root is not None:
-        check_path(root=root)
     text = os.fspath(name)
     if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
         raise TsyndError(f"size must be a whole number of pixels, got {size!r}")

@@ -20,7 +20,7 @@ from tsynd.data.loading import is_images, load
 from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
 from tsynd.utils.atomic_files import write_text
-from tsynd.utils.downloads import Progress
+from tsynd.utils.progress import Progress, within
 from tsynd.utils.validation import check_path
 
 __all__ = ["QualityReport", "check"]
@@ -73,12 +73,12 @@ def check(data: str, *, write: Path | None = None, ignore: Sequence[str] = (), p
     """
     check_path(data=data)
     if is_images(data):
-        return _check_files(data, find_images(Path(data).expanduser(), tuple(ignore)), write, progress)
+        return _check_files(data, find_images(Path(data).expanduser(), tuple(ignore)), write, within("check", progress))
     if ignore:
         raise TsyndError(f"ignore is for folders of images, and {data} is none")
     if write:
         raise TsyndError(f"a clean table names image files, and {data} is none: give a folder or a CSV")
-    dataset = load(data, progress=progress)
+    dataset = load(data, progress=within("check", progress))
     looks = _look_at_arrays(dataset)
     found = QualityReport(
         data, _counts(looks, dataset.classes), _ranked([one.size for one in looks]), _ranked([one.kind for one in looks])

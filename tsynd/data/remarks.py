@@ -1,4 +1,4 @@
-"""What in arrays of images and labels may not be what their owner means: said by `load` and `data check`, never refused."""
+"""What in arrays of images and labels may not be what their owner means: told by `load` and `data check`, never refused."""
 
 import hashlib
 from collections.abc import Iterator, Mapping

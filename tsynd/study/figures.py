@@ -10,6 +10,7 @@ from tsynd.utils.plotting import MARKERS, Picture, method_style, styled
 if TYPE_CHECKING:
     from tsynd.study.comparisons import Difference
 
+WIDTH = 7.0  # inches: as wide as a page of the book shows a figure, so that its letters keep their size
 GREYS = ("#000000", "#777777", "#444444")  # of data sets: colours belong to methods
 TITLES = {"auroc": "AUROC", "augmented": "augmented", "pgd_2_255": "PGD 2/255"}
 
@@ -25,7 +26,7 @@ def forest(differences: Sequence["Difference"]) -> Figure:
 
     Where arms are compared with different ones, a row names both.
     """
-    figure = Picture(figsize=(9, 4))
+    figure = Picture(figsize=(WIDTH, 4))
     if not differences:
         return figure
     others = {each.other for each in differences}
@@ -33,7 +34,7 @@ def forest(differences: Sequence["Difference"]) -> Figure:
     arms = list(dict.fromkeys(names))
     measures = list(dict.fromkeys(each.measure for each in differences))
     places = list(dict.fromkeys(each.place for each in differences))
-    figure.set_size_inches(9, 0.34 * len(arms) + 0.09 * len(arms) * len(places) + 1.2)
+    figure.set_size_inches(WIDTH, 0.34 * len(arms) + 0.09 * len(arms) * len(places) + 1.2)
     panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     for axis, name in zip(panels, measures, strict=True):
         for number, place in enumerate(places):
@@ -52,7 +53,7 @@ def forest(differences: Sequence["Difference"]) -> Figure:
         axis.set(title=TITLES.get(name, name), xlabel=xlabel)
     panels[0].set_yticks(range(len(arms)), arms)
     panels[0].invert_yaxis()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -66,7 +67,7 @@ def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
     columns = min(2, len(places)) or 1
     lines = -(-len(places) // columns) or 1
     arms = sorted({each["arm"] for each in means})
-    figure = Picture(figsize=(4.8 * columns, 3.9 * lines + 0.25 * len(arms) / 4))
+    figure = Picture(figsize=(WIDTH / 2 * columns, 3.3 * lines + 0.25 * len(arms) / 3))
     panels = figure.subplots(lines, columns, squeeze=False).flatten()
     for axis, place in zip(panels, places, strict=False):
         here = [each for each in means if (each["data"], each["per_class"]) == place]
@@ -86,7 +87,7 @@ def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
     for axis in panels[len(places) :]:
         axis.set_axis_off()
     handles = {name: handle for axis in panels for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend([handles[arm] for arm in arms], arms, loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend([handles[arm] for arm in arms], arms, loc="outside lower center", ncols=3, fontsize=9)
     return figure
 
 

@@ -18,8 +18,8 @@ from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis
 from tsynd.synthetic.sharing import write_sharing
 from tsynd.targeting import Synthesis
 from tsynd.utils.atomic_files import atomic_write, check_new, write_json
+from tsynd.utils.rules import validated
 from tsynd.utils.safe_parsing import read_json
-from tsynd.utils.validation import check_kind, check_path
 
 __all__ = ["read_set", "write_set"]
 
@@ -27,6 +27,7 @@ __all__ = ["read_set", "write_set"]
 _PNG = re.compile(r"\d{5,}_class-(\d+|none)(-[a-z0-9-]+)?_source-\d{5,}(-[a-z0-9-]+)?\.png")
 
 
+@validated
 def write_set(
     path: str | Path, synthesis: Synthesis, card: dict[str, Any], *, png: str | Path | None = None, force: bool = False
 ) -> None:
@@ -40,11 +41,6 @@ def write_set(
     Raises:
         TsyndError: as `check_targets`; for a card that does not say what the images were made from.
     """
-    check_path(path=path)
-    if png is not None:
-        check_path(png=png)
-    check_kind(Synthesis, synthesis=synthesis)
-    check_kind(dict, card=card)
     if not {"classes", "data"} <= card.keys():
         raise TsyndError(
             f"card must have classes and data, as `tsynd.runs.card.describe` makes it, got {', '.join(map(repr, card))}"
@@ -79,6 +75,7 @@ def check_targets(path: Path, png: Path | None = None, *, force: bool = False) -
             raise TsyndError(f"--png {png} is not empty: name a new folder, or use --force to write into it")
 
 
+@validated
 def read_set(path: str | Path) -> Synthesis:
     """Read a targeted set, or a run's `synthetic.npz`.
 
@@ -86,7 +83,6 @@ def read_set(path: str | Path) -> Synthesis:
         TsyndError: when the file is damaged or holds no synthetic images.
         DataUnavailable: when it is not there.
     """
-    check_path(path=path)
     synthesis = load_synthesis(Path(path))
     if synthesis is None:
         raise DataUnavailable(f"no such file: {path}")

@@ -21,9 +21,10 @@ from tsynd.training.source_sampling import better_half, choose_sources
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import generator_for
-from tsynd.utils.validation import check_number, check_tensors, check_whole
+from tsynd.utils.rules import validated
 
 
+@validated
 def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness: float) -> Tensor:
     """Labels as distributions, the more even the less certain the classifier is of the image.
 
@@ -40,9 +41,6 @@ def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness
     tensor([[1.0000, 0.0000],
             [0.7500, 0.2500]])
     """
-    check_tensors(labels=labels_B, information=information_B)
-    check_whole(classes=classes)
-    check_number(softness=softness)
     if not information_B.is_floating_point():
         raise TsyndError(f"information must be floating-point, got {information_B.dtype}")
     if labels_B.ndim not in (1, 2) or labels_B.shape[:1] != information_B.shape or labels_B.dtype != torch.int64:

@@ -20,7 +20,7 @@ from tsynd.utils.network_passes import Model, finite, given, name_of, network_of
 from tsynd.utils.shape_errors import explained
 from tsynd.utils.validation import check_labels
 
-_TRIED: ContextVar[frozenset[tuple[int, bool]]] = ContextVar("networks that the public function around this one has tried")
+_TRIED: ContextVar[set[tuple[object, ...]]] = ContextVar("what the public function around this one has tried")
 # What may stand between the operation that made the numbers and the output: changes of shape and type, factors, summands.
 _PASSING = "View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze ToCopy Clone Cat Stack Slice Select Index T Alias Transpose "
 _PASSING += "Permute Expand Unbind Split Mul Div Add Sub"
@@ -67,7 +67,7 @@ def tried(
         TsyndError: for weights or logits that are not finite, logits of another shape, probabilities, a network that is random
             or depends on the batch, one that cuts the gradient, and inference mode where a gradient is needed.
     """
-    before = _TRIED.get(frozenset())
+    before = _TRIED.get(set())
     new = (id(model), gradient) not in before
     if new:
         check_weights(*network_of(model))
@@ -84,11 +84,19 @@ def tried(
                 refuse_probabilities(model, wide(images[:8]), labels is not None and labels.ndim == 2)
             if gradient and not lenient:
                 _check_gradient(model, pair)
-    token = _TRIED.set(before | {(id(model), gradient), (id(model), False)})
+    token = _TRIED.set({*before, (id(model), gradient), (id(model), False)})
     try:
         yield
     finally:
         _TRIED.reset(token)
+
+
+def untried(*what: object) -> bool:
+    """Whether something is to be tried: always outside of a block of `tried`, and once inside of one."""
+    before = _TRIED.get(set())
+    new = what not in before
+    before.add(what)
+    return new
 
 
 def refuse_inference_mode(*networks: nn.Module) -> None:

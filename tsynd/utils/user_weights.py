@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.utils.eval_mode import refuse_lazy
-from tsynd.utils.validation import check_kind, check_path
+from tsynd.utils.rules import validated
+from tsynd.utils.validation import check_kind
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -24,6 +25,7 @@ WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 COUNTER = "num_batches_tracked"  # of batch norm: absent in files of old versions, and used only where momentum is None
 
 
+@validated
 def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     """Load a file's weights into a network of yours, in place, and give it back in eval mode.
 
@@ -54,7 +56,6 @@ def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     tsynd.errors.TsyndError: ... weight is (3, 2) in the file, (4, 2) in the network
     """
     check_kind(nn.Module, network=network)
-    check_path(path=path)
     refuse_lazy(network)
     file = Path(fspath(path)).expanduser()
     wanted = network.state_dict()

@@ -44,7 +44,7 @@ def test_as_one_by_one_and_only_once(files: list[Path], monkeypatch: pytest.Monk
     wanted = np.stack([fit(read_picture(file), 16) for file in files])
     read = counted(monkeypatch)
     told: list[tuple[int, int]] = []
-    first = decode(files, 16, lambda text, done, total: told.append((done, total)))
+    first = decode(files, 16, lambda step: told.append((step.done, step.total)))
     assert (first.images == wanted).all() and first.oblong == 300
     assert told == [(0, 300), (256, 300), (300, 300)]
     assert len(read) == 300

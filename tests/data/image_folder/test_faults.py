@@ -207,7 +207,16 @@ def test_predict_says_what_it_passes_over(tmp_path: Path) -> None:
     (tmp_path / "a" / "x.mha").write_bytes(b"x")
     image(tmp_path / "a" / "@eaDir" / "00.png")
     said: list[str] = []
-    assert len([row for rows, _ in _from_files(tmp_path, trained(("a", "b")), 64, said.append) for row in rows]) == 2
+    assert (
+        len(
+            [
+                row
+                for rows, _ in _from_files(tmp_path, trained(("a", "b")), 64, lambda step: said.append(step.text))
+                for row in rows
+            ]
+        )
+        == 2
+    )
     assert [text.partition(" passed over")[0] for text in said] == [
         "1 file(s)",
         "1 folder(s) of a network drive, such as '@eaDir',",

@@ -16,7 +16,7 @@ import numpy as np
 from tsynd.data.image_folder.image_file import fit, numbered, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
 from tsynd.utils.cache import cache_entry, file_state, new_array
-from tsynd.utils.downloads import Progress
+from tsynd.utils.progress import Progress, Step
 
 Result = TypeVar("Result")
 
@@ -96,7 +96,7 @@ def in_parallel(
                 yield waiting.popleft().result()
                 done = position - AHEAD + 1
                 if progress and (done % AHEAD == 0 or done == len(files)):
-                    progress(text, done, len(files))
+                    progress(Step("load", done, len(files), text))
 
 
 def _decode(files: list[Path], size: int, folder: Path | None, progress: Progress | None, crop: bool) -> Decoded:
@@ -113,7 +113,7 @@ def _decode(files: list[Path], size: int, folder: Path | None, progress: Progres
         return fit(picture, size, crop=crop), high != wide, largest
 
     if progress:
-        progress(f"decoding {len(files)} images", 0, len(files))
+        progress(Step("load", 0, len(files), f"decoding {len(files)} images"))
     for position, found in enumerate(in_parallel(one, files, "decoding", progress)):
         if isinstance(found, str):
             decoded.failures[position] = found

@@ -14,7 +14,7 @@ from tsynd.data.image_folder.table import BETWEEN
 from tsynd.data.medmnist.npz import UNKNOWN_LICENCE
 from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
-from tsynd.utils.downloads import Progress
+from tsynd.utils.progress import Progress
 
 # Where the user made no splits: a tenth of each class for validation, a fifth for test.
 SHARES = {"test": 0.2, "val": 0.1}

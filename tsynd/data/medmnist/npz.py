@@ -11,7 +11,8 @@ from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
 from tsynd.data.medmnist.memory_map import is_large, is_unpacked, mapped
 from tsynd.data.remarks import array_remarks
 from tsynd.errors import DataUnavailable, TsyndError
-from tsynd.utils.downloads import Progress, checksum
+from tsynd.utils.downloads import checksum
+from tsynd.utils.progress import Progress
 from tsynd.utils.safe_parsing import open_npz
 
 UNKNOWN_LICENCE = "not stated"

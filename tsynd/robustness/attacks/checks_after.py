@@ -119,6 +119,7 @@ def _black_box(held_B: Tensor, squares_held_B: Tensor) -> Check:
     if share(squares_held_B) >= share(held_B) - slack(len(held_B)):
         return Check("black box", True, told)
     reason = (
-        "an attack without gradients must not be the stronger one: the gradients mislead it (masking), and its figure flatters"
+        "an attack without gradients must not be the stronger one: the gradients mislead the other (masking), and the accuracy "
+        "that it leaves is too high"
     )
     return Check("black box", False, f"{told}: {reason}")

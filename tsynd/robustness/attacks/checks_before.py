@@ -62,7 +62,7 @@ def _deterministic(outputs_NBC: Tensor) -> Check:
         "deterministic",
         False,
         f"the same images give other outputs in each call (by up to {spread:.1e} of their norm): one draw's gradient misleads "
-        "the attack, and the figure flatters; attack the average, with tsynd.robustness.averaged_model or expected",
+        "the attack, and the accuracy looks too high; attack the average, with tsynd.robustness.averaged_model or expected",
     )
 
 
@@ -96,8 +96,8 @@ def _gradients(model: Model, images: Tensor, labels: Tensor) -> list[Check]:
         gradients = Check("gradients", False, f"the gradient of {none_of_margin:.0%} of the images is exactly 0: {reason}")
     elif none > 0:
         reason = (
-            "its logits are so large that softmax rounds: attacks that follow it stand still and the figure flatters; those of "
-            "tsynd follow the margin, which does not round"
+            "its logits are so large that softmax rounds: attacks that follow it stand still and the accuracy looks too high; "
+            "those of tsynd follow the margin, which does not round"
         )
         gradients = Check("gradients", False, f"the cross-entropy of {none:.0%} of the images has gradient exactly 0: {reason}")
     step = 0.25 / 255

@@ -1,6 +1,5 @@
 """The figures of one run: what was synthesised, what it did to uncertainty, how training went, and how well it stands up."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,11 @@ from torch import Tensor
 
 from tsynd.data import Dataset
 from tsynd.data.labels import names_of, numbers_of
-from tsynd.robustness.corruptions import CORRUPTIONS, corrupt
 from tsynd.runs.run import Run
 from tsynd.targeting import Synthesis
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, short, styled
-from tsynd.utils.rng import generator_for
 
-ROWS = ("source", "start", "targeted", "difference")
+ROWS = ("source", "recon-\nstruction", "targeted", "change")
 
 
 def examples(run: Run, count: int = 8) -> Tensor:
@@ -45,7 +42,7 @@ def order_of_gain(synthesis: Synthesis, count: int) -> Tensor:
 def pairs(run: Run, count: int = 8) -> Figure:
     """Real images, what the search started from, the targeted images, and what the search changed.
 
-    A search starts from the reconstruction of the augmented source. The difference is targeted minus start, so that it
+    A search starts from the reconstruction of the augmented source. The change is targeted minus reconstruction: it
     shows the search and neither the augmentation nor the autoencoder's blur.
     """
     synthesis = run.synthesis
@@ -204,54 +201,6 @@ def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
         for axis, image_CHW in zip(axes[label], data.train.images[has_N.nonzero().flatten()[:per_class]], strict=False):
             axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
     bare(axes)
-    return figure
-
-
-@styled
-def corruptions(image_CHW: Tensor, names: Iterable[str] | None = None, *, blocks: int = 2, seed: int = 0) -> Figure:
-    """A contact sheet: an image, and what each corruption makes of it at severities 1 to 5.
-
-    Args:
-        image_CHW: (C, S, S) uint8, or float in [0, 1]; C = 1 or 3.
-        names: which, a row each; without them all that can be applied to an image of C channels.
-        blocks: so many rows stand side by side.
-        seed: of the noise.
-
-    Raises:
-        TsyndError: as `tsynd.robustness.corrupt`.
-    """
-    image_1CHW = (image_CHW.float() / 255 if image_CHW.dtype == torch.uint8 else image_CHW)[None]
-    can = [name for name, corruption in CORRUPTIONS.items() if len(image_CHW) == 3 or not corruption.colour]
-    chosen = can if names is None else list(names)
-    lines = -(-len(chosen) // blocks)
-    figure = Picture(figsize=(5.6 * blocks, 0.84 * lines + 0.3))
-    figure.set_layout_engine("none")
-    width, height = figure.get_size_inches()
-    axes = figure.subplots(
-        lines,
-        7 * blocks - 1,  # an empty column before each block but the first, for its names
-        squeeze=False,
-        width_ratios=([1] * 6 + [0.9]) * (blocks - 1) + [1] * 6,
-        gridspec_kw={
-            "left": 0.8 / width,
-            "right": 0.995,
-            "bottom": 0.01,
-            "top": 1 - 0.25 / height,
-            "wspace": 0.04,
-            "hspace": 0.06,
-        },
-    )
-    bare(axes)
-    for number, name in enumerate(chosen):
-        row, first = number % lines, 7 * (number // lines)
-        axes[row, first].set_ylabel(_spaced(name).replace(" ", "\n"), rotation=0, ha="right", va="center", fontsize=9)
-        for severity in range(6):
-            made = corrupt(image_1CHW, name, severity, generator_for(seed, name)) if severity else image_1CHW
-            axes[row, first + severity].imshow(made[0].permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
-            if row == 0:
-                axes[row, first + severity].set_title(str(severity or "clean"), fontsize=9)
-    for axis in axes.flat:
-        axis.set_visible(bool(axis.images))
     return figure
 
 

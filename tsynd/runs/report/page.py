@@ -18,11 +18,11 @@ from tsynd.utils.atomic_files import write_text
 
 NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
 NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
-PAIRS = """The images that gained most. Source: the real image. Start: its augmented copy, encoded and decoded. Targeted: what
-the search found. Difference: targeted minus start."""
+PAIRS = """The images that gained most. Source: the real image. Reconstruction: an augmented copy of it, encoded and decoded.
+Targeted: what the search found. Change: targeted minus reconstruction."""
 FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
-image what the judge sees; ≠ where that is not the label. Difference: targeted minus start, one scale in every report. Nearest
-real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
+image what the judge sees; ≠ where that is not the label. Change: targeted minus reconstruction, one scale in every report.
+Nearest real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
 
 
 def write_report(path: Path, run: Run) -> None:

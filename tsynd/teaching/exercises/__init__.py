@@ -1,120 +1,18 @@
 """The checkers of the book's exercises, each named after the objective that it exercises: they say what is right, and why."""
 
-from tsynd.teaching.exercises.autoencoding import (
-    between_codes,
-    classifier_minds,
-    radius_of_a_step,
-    standardise_codes,
-    walk_along_a_factor,
-    worst_kept,
+from tsynd.teaching.exercises import (  # each module adds its checkers to CHECKERS
+    autoencoding,
+    data,
+    quickstart,
+    robustness,
+    study,
+    targeting,
+    training,
+    uncertainty,
+    your_data,
 )
-from tsynd.teaching.exercises.checker import NotYet, Verdict, checker
-from tsynd.teaching.exercises.data import (
-    balanced_accuracy,
-    find_a_leak,
-    leave_one_hospital_out,
-    nested_subsets,
-    split_by_patient,
-    without_the_leak,
-)
-from tsynd.teaching.exercises.quickstart import how_many_seeds, judge_one_run, read_targeted, run_pipeline, who_changed_more
-from tsynd.teaching.exercises.robustness import (
-    accuracy_curve,
-    attack_step,
-    attack_the_average,
-    judge_a_report,
-    round_step,
-    worst_case,
-)
-from tsynd.teaching.exercises.study import crossed_resample, holm_by_hand, judge_a_study, not_worse, paired_difference, peeking
-from tsynd.teaching.exercises.targeting import (
-    best_allowed,
-    fair_control,
-    guard_penalty,
-    judge_a_search,
-    one_step,
-    partial_step,
-)
-from tsynd.teaching.exercises.training import (
-    bank_life,
-    draws_of_an_image,
-    equal_cost,
-    mix_a_batch,
-    strongest_control,
-    which_control,
-)
-from tsynd.teaching.exercises.uncertainty import (
-    after_the_label,
-    find_the_errors,
-    how_many_samples,
-    merged_classes,
-    same_entropy,
-    split_uncertainty,
-)
-from tsynd.teaching.exercises.your_data import (
-    apply_a_review,
-    groups_from_names,
-    size_inside,
-    stop_or_go,
-    two_experts,
-    wrap_a_network,
-)
+from tsynd.teaching.exercises.checker import CHECKERS, NotYet, Verdict, checker
 
-__all__ = [
-    "NotYet",
-    "Verdict",
-    "accuracy_curve",
-    "after_the_label",
-    "apply_a_review",
-    "attack_step",
-    "attack_the_average",
-    "balanced_accuracy",
-    "bank_life",
-    "best_allowed",
-    "between_codes",
-    "checker",
-    "classifier_minds",
-    "crossed_resample",
-    "draws_of_an_image",
-    "equal_cost",
-    "fair_control",
-    "find_a_leak",
-    "find_the_errors",
-    "groups_from_names",
-    "guard_penalty",
-    "holm_by_hand",
-    "how_many_samples",
-    "how_many_seeds",
-    "judge_a_report",
-    "judge_a_search",
-    "judge_a_study",
-    "judge_one_run",
-    "leave_one_hospital_out",
-    "merged_classes",
-    "mix_a_batch",
-    "nested_subsets",
-    "not_worse",
-    "one_step",
-    "paired_difference",
-    "partial_step",
-    "peeking",
-    "radius_of_a_step",
-    "read_targeted",
-    "round_step",
-    "run_pipeline",
-    "same_entropy",
-    "size_inside",
-    "split_by_patient",
-    "split_uncertainty",
-    "standardise_codes",
-    "stop_or_go",
-    "strongest_control",
-    "two_experts",
-    "walk_along_a_factor",
-    "which_control",
-    "who_changed_more",
-    "without_the_leak",
-    "worst_case",
-    "worst_kept",
-    "wrap_a_network",
-]
+CHAPTERS = (quickstart, data, autoencoding, uncertainty, targeting, training, robustness, study, your_data)
+globals().update(CHECKERS)
+__all__ = ["NotYet", "Verdict", "checker", *CHECKERS]

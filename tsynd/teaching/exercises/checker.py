@@ -4,7 +4,7 @@ import functools
 import inspect
 import textwrap
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from torch import Tensor
 
 WIDTH = 96
 STUB = "Nothing was returned: replace the dots."
+Mistakes = Mapping[str, Any] | Sequence[tuple[str, Any]]  # what is said, and the answer to which it is said
+CHECKERS: dict[str, Callable[[Any], "Verdict"]] = {}  # of the book, by name
 
 
 class NotYet(Exception):
@@ -80,6 +82,8 @@ def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
                 what = "What your function returned" if inspect.isroutine(answer) else "Your answer"
                 return Verdict(False, f"{what} is not of the kind that was asked for: {_in_words(error)}")
 
+    if check.__module__.startswith(__package__):
+        CHECKERS[check.__name__] = checked
     return checked
 
 
@@ -92,14 +96,21 @@ def kind_of(value: Any) -> str:
     return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def expect(found: Any, right: Any, mistakes: Mapping[str, Any], otherwise: str, close: float = 1e-5) -> None:
+def shaped(found: Any, shape: tuple[int, ...], what: str) -> Tensor:
+    """Return an answer in double precision if it is a tensor of this shape; raise `NotYet` with what is asked for otherwise."""
+    if not isinstance(found, Tensor) or tuple(found.shape) != shape:
+        raise NotYet(f"{what} of shape {shape} are asked for, got {kind_of(found)}.")
+    return found.detach().double()
+
+
+def expect(found: Any, right: Any, mistakes: Mistakes, otherwise: str, close: float = 1e-5) -> None:
     """Raise `NotYet` unless an answer is the right one: with the words for the mistake that gives it, or with other words.
 
-    A mistake that gives the right answer here cannot be told, and is passed over.
+    `{found}` in the words becomes the answer. A mistake that gives the right answer here cannot be told, and is passed over.
 
-    >>> expect(9, 6, {"This is the square.": 9}, "Twice 3 is 6.")
+    >>> expect(9, 6, {"{found} is the square.": 9}, "Twice 3 is 6.")
     Traceback (most recent call last):
-    tsynd...NotYet: This is the square.
+    tsynd...NotYet: 9 is the square.
     """
 
     def same(value: Any) -> bool:
@@ -107,7 +118,30 @@ def expect(found: Any, right: Any, mistakes: Mapping[str, Any], otherwise: str, 
         return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=close, equal_nan=True)
 
     if not same(right):
-        raise NotYet(next((words for words, value in mistakes.items() if same(value)), otherwise))
+        pairs = mistakes.items() if isinstance(mistakes, Mapping) else mistakes
+        words = next((words for words, value in pairs if same(value)), otherwise)
+        values = torch.as_tensor(found).double().flatten().tolist()
+        raise NotYet(words.replace("{found}", ", ".join(f"{value:.3g}" for value in values)))
+
+
+def judged(
+    verdicts: Any, right: Mapping[str, tuple[str, str]], known: Sequence[str], wrong: str = "{case} is not {word}."
+) -> None:
+    """Raise `NotYet` unless a tuple has the right word for each case; the first wrong one is told with its reason.
+
+    right: by case its word and the reason. known: the words that may be used.
+    """
+    if isinstance(verdicts, Mapping):
+        verdicts = tuple(verdicts[case] for case in right) if set(verdicts) == set(right) else tuple(verdicts.values())
+    if isinstance(verdicts, str) or len(verdicts) != len(right):
+        count = {4: "Four", 5: "Five"}[len(right)]
+        raise NotYet(f"{count} words are asked for, one for each of {', '.join(right)}, got {verdicts!r}.")
+    for (case, (wanted, reason)), verdict in zip(right.items(), verdicts, strict=True):
+        word = str(verdict).strip().lower()
+        if word not in known:
+            raise NotYet(f"{str(verdict)!r} is none of the words: {', '.join(known)}.")
+        if word != wanted:
+            raise NotYet(f"{wrong.format(case=case, word=repr(word))} {reason}")
 
 
 def listed(values: Tensor) -> str:

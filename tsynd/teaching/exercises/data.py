@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker, expect
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of
 
 
 @checker
@@ -20,17 +20,17 @@ def find_a_leak(leaked: Callable[[Tensor, Tensor], Sequence[int]]) -> str:
     test_BHW[9, 0, 0] = 255 - train_BHW[3, 0, 0]  # all pixels but one, and the sum may be anything
     test_BHW[10] = train_BHW[8].flip(1)  # the same grey values in other places
     found = sorted(int(position) for position in leaked(train_BHW.clone(), test_BHW.clone()))
-    if found == [2, 7]:
-        return "Two test images were seen in training, so their answers prove nothing. Copies within one part are another matter."
-    if 5 in found or 4 in found:
-        raise NotYet(f"You name {found}. Images 4 and 5 are equal, but both are test images: compare with training only.")
-    if 10 in found:
-        raise NotYet(f"You name {found}. Image 10 has a training image's values in other places: compare place by place.")
-    if 9 in found:
-        raise NotYet(f"You name {found}. Image 9 differs from a training image in one pixel: all pixels must be equal here.")
-    if 20 in found or 0 in found:
-        raise NotYet(f"You name {found}. These are positions in the training set; positions of test images are asked for.")
-    raise NotYet(f"You name {found}, and 2 and 7 would be right: compare each test image with every training image.")
+    reasons = {
+        (4, 5): "Images 4 and 5 are equal, but both are test images: compare with training only.",
+        (10,): "Image 10 has a training image's values in other places: compare place by place.",
+        (9,): "Image 9 differs from a training image in one pixel: all pixels must be equal here.",
+        (0, 20): "These are positions in the training set; positions of test images are asked for.",
+    }
+    if found != [2, 7]:
+        otherwise = "2 and 7 would be right: compare each test image with every training image."
+        reason = next((reason for places, reason in reasons.items() if set(places) & set(found)), otherwise)
+        raise NotYet(f"You name {found}. {reason}")
+    return "Two test images were seen in training, so their answers prove nothing. Copies within one part are another matter."
 
 
 @checker
@@ -41,14 +41,16 @@ def split_by_patient(split: Callable[[Tensor, float, torch.Generator], Tensor]) 
     for seed in (0, 0, 1, 2, 3):
         test_N = torch.as_tensor(split(patient_N.clone(), 0.3, torch.Generator().manual_seed(seed)))
         if test_N.shape != patient_N.shape or test_N.dtype != torch.bool:
-            raise NotYet(f"One True or False for each of {len(patient_N)} images is asked for, got {_form(test_N)}.")
+            raise NotYet(
+                f"One True or False for each of {len(patient_N)} images is asked for, got {kind_of(test_N)} of {test_N.dtype}."
+            )
         answers.append(test_N)
         both = sorted(set(patient_N[test_N].tolist()) & set(patient_N[~test_N].tolist()))
         if both:
             raise NotYet(f"Patient {both[0]} is in both parts. Choose among patients, then take all images of the chosen.")
         count, total = len(patient_N[test_N].unique()), len(patient_N.unique())
         if count != round(0.3 * total):
-            raise NotYet(f"{count} of {total} patients are in the test; a share of .3 would be {round(0.3 * total)}.")
+            raise NotYet(f"{count} of {total} patients are in the test; a share of 0.3 would be {round(0.3 * total)}.")
     if not torch.equal(answers[0], answers[1]):
         raise NotYet("The same generator gave two different answers: draw from it, and from nothing else.")
     if all(torch.equal(answers[0], other) for other in answers[2:]):
@@ -86,54 +88,51 @@ def nested_subsets(subset: Callable[[Tensor, int, int], Tensor]) -> str:
 @checker
 def balanced_accuracy(measure: Callable[[Tensor, Tensor], Any]) -> str:
     """Check `measure(predicted_N, labels_N)`: the mean over classes of the share of each class that is found."""
-    labels_N = torch.tensor([0] * 12 + [1] * 3 + [2] * 5)
+    labels = torch.tensor([0] * 12 + [1] * 3 + [2] * 5)
     cases = {
         "always class 0": torch.zeros(20, dtype=torch.int64),
         "mixed": torch.tensor([0] * 9 + [1, 2, 1] + [1, 0, 0] + [2, 2, 2, 2, 0]),
     }
-    for name, predicted_N in cases.items():
-        right_N = predicted_N == labels_N
-        wanted = float(torch.stack([right_N[labels_N == label].double().mean() for label in range(3)]).mean())
-        plain = float(right_N.double().mean())
-        precision = [
-            float(right_N[predicted_N == label].double().mean()) if (predicted_N == label).any() else 0.0 for label in range(3)
-        ]
-        found = float(measure(predicted_N.clone(), labels_N.clone()))
-        if abs(found - wanted) < 1e-4:
-            continue
-        if abs(found - plain) < 1e-4:
-            raise NotYet(f"{found:.3f} is plain accuracy ({name}). The 12 images of class 0 outvote the 3 of class 1.")
-        if abs(found - sum(precision) / 3) < 1e-4:
-            raise NotYet(f"{found:.3f} divides by what was *predicted*. Ask of each class how many of its images were found.")
-        raise NotYet(f"For the case “{name}” it gives {found:.3f}. Take the share that is right in each class, then their mean.")
-    return "Each class counts alike, however many images it has: always saying the frequent class is worth 1 / C and no more."
-
-
-def _form(value: Tensor) -> str:
-    return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+    for name, predicted in cases.items():
+        right = (predicted == labels).double()
+        recall, precision = (
+            torch.stack([right[among == label].mean() for label in range(3)]).nan_to_num(0).mean()
+            for among in (labels, predicted)
+        )
+        mistakes = {
+            f"{{found}} is plain accuracy ({name}). The 12 images of class 0 outvote the 3 of class 1.": right.mean(),
+            "{found} divides by what was *predicted*. Ask of each class how many of its images were found.": precision,
+        }
+        told = f"For the case “{name}” it gives {{found}}. Take the share that is right in each class, then their mean."
+        expect(float(measure(predicted.clone(), labels.clone())), recall, mistakes, told, close=1e-4)
+    return "Each class counts equally, however many images it has: always saying the frequent class is worth 1 / C and no more."
 
 
 @checker
 def leave_one_hospital_out(answer: Callable[[Tensor, Tensor], Sequence[tuple[Tensor, Tensor]]]) -> str:
     """Check `folds(hospital_N, patient_N)`: for each hospital, in order, masks (N,) of its training and its test images."""
-    hospital_N = torch.tensor([2, 2, 2, 5, 5, 5, 9, 9, 9, 9])
-    patient_N = torch.tensor([1, 1, 2, 3, 4, 4, 2, 5, 5, 3])  # patients 2 and 3 were in two hospitals
-    folds = [tuple(torch.as_tensor(part).bool() for part in fold) for fold in answer(hospital_N.clone(), patient_N.clone())]
-    if len(folds) != 3 or any(part.shape != hospital_N.shape for fold in folds for part in fold):
+    hospital = torch.tensor([2, 2, 2, 5, 5, 5, 9, 9, 9, 9])
+    patient = torch.tensor([1, 1, 2, 3, 4, 4, 2, 5, 5, 3])  # patients 2 and 3 were in two hospitals
+    folds = [tuple(torch.as_tensor(part).bool() for part in fold) for fold in answer(hospital.clone(), patient.clone())]
+    if len(folds) != 3 or any(part.shape != hospital.shape for fold in folds for part in fold):
         raise NotYet("Three hospitals make three pairs of masks, each with a True or False for all 10 images.")
-    for name, (train_N, test_N) in zip((2, 5, 9), folds, strict=True):
-        here = hospital_N == name
-        if (train_N & test_N).any():
-            raise NotYet(f"Hospital {name}: images stand in training and in the test.")
-        if torch.equal(train_N, here) or torch.equal(test_N, ~here):
-            raise NotYet(f"Hospital {name}: the two parts are exchanged. The hospital that is left out is the test.")
-        if not torch.equal(test_N, here):
-            raise NotYet(f"Hospital {name}: its test is all of its images; take shared patients out of the *training* part.")
-        shared = set(patient_N[train_N].tolist()) & set(patient_N[test_N].tolist())
-        if shared:
-            raise NotYet(f"Hospital {name}: patient {min(shared)} was in another hospital too, and is now in both parts.")
-        if not torch.equal(train_N, ~here & ~torch.isin(patient_N, patient_N[here])):
-            raise NotYet(f"Hospital {name}: training lacks images of patients whom this hospital has never seen.")
+    for name, (train, test) in zip((2, 5, 9), folds, strict=True):
+        here = hospital == name
+        shared = sorted(set(patient[train].tolist()) & set(patient[test].tolist()))
+        exchanged = train.equal(here) or test.equal(~here)
+        faults = {
+            "images stand in training and in the test.": bool((train & test).any()),
+            "the two parts are exchanged. The hospital that is left out is the test.": exchanged,
+            "its test is all of its images; take shared patients out of the *training* part.": not test.equal(here),
+            f"patient {shared[:1]} was in another hospital too, and is now in both parts.".replace("[", "").replace(
+                "]", ""
+            ): shared,
+            "training lacks images of patients whom this hospital has never seen.": not train.equal(
+                ~here & ~torch.isin(patient, patient[here])
+            ),
+        }
+        if fault := next((words for words, found in faults.items() if found), None):
+            raise NotYet(f"Hospital {name}: {fault}")
     return "A new hospital is a harder test than new patients, and only if nobody was in both."
 
 
@@ -144,16 +143,13 @@ def without_the_leak(answer: Callable[[float, float, float], float]) -> str:
     score: accuracy on the whole test. leaked: the share of it that was in training. known: the accuracy on that share.
     """
     for score, leaked, known in ((0.9, 0.4, 1.0), (0.8, 0.25, 0.95), (0.7, 0.0, 1.0)):
-        rest = 1 - leaked
+        rest, brought = 1 - leaked, score - leaked * known
         mistakes = {
-            "This is what new images add to the score, not how well they are done: divide by their share.": score
-            - leaked * known,
-            "You take the leaked images off the score, and not what they brought: a share times their accuracy.": (score - leaked)
-            if known != 1
-            else -1,
-            "Known images are not always right. Their accuracy is given.": (score - leaked) / rest if known != 1 else -1,
+            "This is what new images add to the score, not how well they are classified: divide by their share.": brought,
+            "You take off the leaked images, and not what they brought: a share times their accuracy.": score - leaked,
+            "Known images are not always right. Their accuracy is given.": (score - leaked) / rest,
             "This shrinks the score by the leaked share. It is a mixture: solve it for the other part.": score * rest,
         }
         told = f"Score {score}, of which a share of {leaked} is right in {known}: write the score as a sum over the two shares."
-        expect(answer(score, leaked, known), (score - leaked * known) / rest, mistakes if leaked else {}, told)
-    return "A test is a mixture. The larger the leaked share, the less its score says of anyone who comes next year."
+        expect(answer(score, leaked, known), brought / rest, mistakes, told)
+    return "A test is a mixture. The larger the leaked share, the less its score says about anyone who comes next year."

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import secrets
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class Game:
         number = len(self.bets) if self._finished() else len(self.bets) - 1
         if number == len(self.rounds):
             return "All rounds are played: game.line() is for the board."
-        return f"Round {number + 1} of {len(self.rounds)}. {self.rounds[number].claim}"
+        return textwrap.fill(f"Round {number + 1} of {len(self.rounds)}. {self.rounds[number].claim}", 72)
 
     def commit(self, verdict: str, percent: int) -> str:
         """Bet that ten seeds will give this verdict, with so many per cent; return the commitment to write on the board.
@@ -101,6 +102,7 @@ class Game:
         Raises:
             TsyndError: before a bet was made.
         """
+        from tsynd.teaching.figures import LETTERS
         from tsynd.teaching.figures.study import seeds  # needs only when played
 
         if self._finished():
@@ -109,7 +111,7 @@ class Game:
         now = self.rounds[len(self.bets) - 1]
         figure = seeds({f"{now.measure}\n{now.data}": now.differences[: self.seen]}, of=f"{now.arm} − {now.other}")
         if self._finished():
-            figure.suptitle(self.outcome(), fontsize=9)
+            figure.suptitle(self.outcome(), fontsize=LETTERS)
         return figure
 
     def outcome(self) -> str:
@@ -123,8 +125,8 @@ class Game:
         now, (word, percent) = self.rounds[len(self.bets) - 1], self.bets[-1]
         cost = brier(percent, word == now.verdict)
         return (
-            f"95 % interval of the mean {now.low:+.3f} to {now.high:+.3f}: {now.verdict}.\n"
-            f"You said {word}, {percent} %: penalty {cost:.2f} (saying 50 % costs 0.25)"
+            f"95 % interval of the mean {now.low:+.3f} to {now.high:+.3f}:\n{now.verdict}. You said {word}, {percent} %.\n"
+            f"Penalty {cost:.2f} (saying 50 % costs 0.25)"
         )
 
     def line(self) -> str:

@@ -1,12 +1,12 @@
 """Exercises of the chapter on robustness: one step of an attack, the worst of several, the average, and five reports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of, listed
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, judged, kind_of, listed, shaped
 
 CLOSE = 1e-6
 FLAWS = ("sound", "weak attack", "gradient masking", "random defence", "no clean accuracy")
@@ -17,7 +17,7 @@ REPORTS = {
         "gradient masking",
         "Boris's attack has gradients, and a search without any finds more: his gradients mislead it.",
     ),
-    "Chiara": ("sound", "Chiara's figure does not move with more steps, and the search without gradients finds less."),
+    "Chiara": ("sound", "Chiara's accuracy does not change with more steps, and the search without gradients finds less."),
     "Deniz": ("random defence", "Deniz's model answers differently each time, and on its average the attack finds much more."),
     "Ewa": ("no clean accuracy", "Ewa's classifier holds against everything, and nobody knows whether it can classify at all."),
 }
@@ -29,10 +29,7 @@ def attack_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) 
     image = torch.tensor([[0.5, 0.5, 0.02, 0.98, 0.5, 0.5]]).double()
     x = torch.tensor([[0.5, 0.53, 0.0, 1.0, 0.46, 0.5]]).double()
     gradient = torch.tensor([[1e-7, 3.0, -2.0, 4.0, -1e-3, 0.0]]).double()
-    found = step(x.clone(), image.clone(), gradient.clone(), 0.02, 0.04)
-    if not isinstance(found, Tensor) or found.shape != x.shape:
-        raise NotYet(f"The attacked images have the shape of x, {tuple(x.shape)}, got {kind_of(found)}.")
-    found = found.detach().double()
+    found = shaped(step(x.clone(), image.clone(), gradient.clone(), 0.02, 0.04), (1, 6), "Attacked images with the shape of x,")
     moved = (found - x)[0]
     if moved[0] < 0 and moved[1] <= 0:
         raise NotYet("The first two pixels have a positive gradient and went down. An attack goes up the loss: +sign.")
@@ -43,12 +40,12 @@ def attack_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) 
     furthest = (found - image).abs().max()
     if furthest > 0.04 + CLOSE:
         raise NotYet(
-            f"A pixel ends {float(furthest):.2f} from the image, with eps .04. Clip to image - eps .. image + eps after the step."
+            f"A pixel ends {float(furthest):.2f} from the image, with eps 0.04. Clip to image - eps .. image + eps afterwards."
         )
     if torch.allclose(found[0, 1], x[0, 1] + 0.04) or (found - x).abs().max() > 0.02 + CLOSE:
         raise NotYet("A pixel moved by more than `size`. The step has the length `size`; `eps` only bounds where it may end.")
     if abs(found[0, 1] - 0.54) > CLOSE:
-        raise NotYet(f"The second pixel was at .53 and may go to .54, where the ball ends; it is at {float(found[0, 1]):.3f}.")
+        raise NotYet(f"The second pixel was at 0.53 and may go to 0.54, where the ball ends; it is at {float(found[0, 1]):.3f}.")
     expected = (x + 0.02 * gradient.sign()).clamp(image - 0.04, image + 0.04).clamp(0, 1)
     if not torch.allclose(found, expected, atol=CLOSE):
         raise NotYet(f"The pixels end at {listed(found[0])}, and should at {listed(expected[0])}.")
@@ -59,70 +56,42 @@ def attack_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) 
 def worst_case(combine: Callable[[Tensor], float]) -> str:
     """Check `combine(held_AB)`: the accuracy that is left when the attacker may choose the attack for each image."""
     held = torch.tensor([[1, 1, 0, 1, 0, 1, 0, 0], [1, 0, 1, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 1, 0, 1]]).bool()
-    value = combine(held.clone())
-    number = float(value) if not isinstance(value, Tensor) or value.numel() == 1 else None
-    if number is None:
-        raise NotYet(f"One number is asked for, got {kind_of(value)}.")
-    each = held.double().mean(dim=1)
-    if abs(number - 0.25) < 1e-6:
-        return "An image counts when it holds against every attack. The least of the three accuracies would have flattered."
-    if abs(number - float(each.min())) < 1e-6:
-        raise NotYet(
-            f"{number:.3f} is the accuracy under the strongest single attack. Different images fall to different attacks: "
-            "count the images that hold against all of them."
-        )
-    if abs(number - float(each.mean())) < 1e-6:
-        raise NotYet(
-            f"{number:.3f} is the mean over attacks. An attacker does not take the mean: he takes what works, image by image."
-        )
-    if abs(number - float(held.any(dim=0).double().mean())) < 1e-6:
-        raise NotYet(f"{number:.3f} counts images that hold against *some* attack: that is the best case.")
-    raise NotYet(f"Of 8 images 2 hold against all three attacks, so .25 is left; yours is {number:.3f}.")
+    found, each = torch.as_tensor(combine(held.clone())).double(), held.double().mean(dim=1)
+    if found.numel() != 1:
+        raise NotYet(f"One number is asked for, got {kind_of(found)}.")
+    mistakes = {
+        "{found} is the accuracy under the strongest single attack. Different images fall to different attacks: count the images "
+        "that survive all of them.": each.min(),
+        "{found} is the mean over attacks. An attacker does not take the mean, but what works, image by image.": each.mean(),
+        "{found} counts images that survive *some* attack: that is the best case.": held.any(dim=0).double().mean(),
+    }
+    expect(found.flatten()[0], 0.25, mistakes, "Of 8 images 2 survive all three attacks, so 0.25 is left; yours is {found}.")
+    return "An image counts when it survives every attack. The lowest of the three accuracies would have been too high."
 
 
 @checker
 def attack_the_average(average: Callable[[Tensor], Tensor]) -> str:
-    """Check `average(log_probs_BKC)`: the logits (B, C) of the model that K versions make together."""
+    """Check `average(log_probs_BKC)`: the logits (B, C) of the model whose answer is the average of K draws."""
     generator = torch.Generator().manual_seed(0)
     log_probs = (4 * torch.randn(3, 5, 2, generator=generator)).double().log_softmax(dim=-1)
-    log_probs[2, :, 0] = torch.tensor([-900.0] * 5).double()
-    log_probs[2, :, 1] = 0.0
-    found = average(log_probs.clone())
-    if not isinstance(found, Tensor) or found.shape != (3, 2):
-        raise NotYet(f"Logits of shape (3, 2) are asked for, of 3 images and 2 classes, got {kind_of(found)}.")
-    found = found.detach().double()
-    mean = log_probs[:2].exp().mean(dim=1)
-    if torch.allclose(found[:2], mean, atol=1e-4):
+    log_probs[2] = torch.tensor([-900.0, 0.0]).double()
+    found = shaped(average(log_probs.clone()), (3, 2), "Logits of 3 images and 2 classes,")
+    if torch.allclose(found[:2], log_probs[:2].exp().mean(dim=1), atol=1e-4):
         raise NotYet("These are probabilities. Attacks ask for logits: take the logarithm of the mean.")
     if torch.allclose(found[:2], log_probs[:2].mean(dim=1), atol=1e-4):
-        raise NotYet(
-            "This is the mean of the logarithms. Versions vote with their probabilities: first the mean, then the logarithm."
-        )
+        raise NotYet("This is the mean of the logarithms. First take the mean of the probabilities, then the logarithm.")
     if not bool(found.isfinite().all()):
-        raise NotYet("The third image has a probability of e^-900, which rounds to 0: use logsumexp over the versions.")
-    differences = found[:, 1] - found[:, 0]
-    expected = log_probs.logsumexp(dim=1)
-    if not torch.allclose(differences, expected[:, 1] - expected[:, 0], atol=1e-4):
-        raise NotYet(
-            f"Your logits differ by {listed(differences)}, those of the mean by {listed(expected[:, 1] - expected[:, 0])}."
-        )
-    return "logsumexp is the logarithm of the sum; the number of versions is a constant that no softmax sees."
+        raise NotYet("The third image has a probability of e^-900, which rounds to 0: use logsumexp over the draws.")
+    gap, right = (logits[:, 1] - logits[:, 0] for logits in (found, log_probs.logsumexp(dim=1)))
+    expect(gap, right, {}, f"Your logits differ by {listed(gap)}, those of the mean by {listed(right)}.", close=1e-4)
+    return "logsumexp is the logarithm of the sum; the number of draws is a constant that no softmax sees."
 
 
 @checker
 def judge_a_report(verdicts: Any) -> str:
     """Check the verdicts on five reports: a tuple of five words."""
-    if isinstance(verdicts, Mapping):
-        verdicts = tuple(verdicts.values())
-    if isinstance(verdicts, str) or len(verdicts) != len(REPORTS):
-        raise NotYet(f"Five verdicts are asked for, one for each of {', '.join(REPORTS)}, got {verdicts!r}.")
-    for (team, (right, reason)), verdict in zip(REPORTS.items(), verdicts, strict=True):
-        word = str(verdict).strip().lower()
-        if word not in FLAWS:
-            raise NotYet(f"{str(verdict)!r} is none of the verdicts: {', '.join(FLAWS)}.")
-        if word != right:
-            raise NotYet(f"{team} is not {word!r}. {reason}")
-    return "More steps, no gradient, the average, and clean accuracy beside it: four questions that any report must survive."
+    judged(verdicts, REPORTS, FLAWS)
+    return "More steps, no gradient, the average, and clean accuracy beside it: any report must survive these four questions."
 
 
 @checker
@@ -141,30 +110,23 @@ def round_step(answer: Callable[[Tensor, Tensor, Tensor, float, float], Tensor])
         return each.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
 
     for size, eps in ((0.1, 5.0), (1.0, 0.5)):
-        moved = x + size * gradient / norm(gradient)
-        offset = moved - image
-        inside = image + offset * (eps / norm(offset)).clamp(max=1)
-        signed = x + size * gradient.sign()
-        whole = x + size * gradient / gradient.norm()
-        mistakes = {
-            "The sign is for the other norm, where each pixel may move by eps. Here the whole change has one norm.": (
-                image + (signed - image).clamp(-eps, eps)
-            ).clamp(0, 1),
-            "The norm is that of the whole batch. Each image has its own: flatten it, dim=1.": (
-                image + (whole - image) * (eps / norm(whole - image)).clamp(max=1)
-            ).clamp(0, 1),
-            "You hold each pixel within eps. The ball holds the norm of the whole change.": (
-                image + offset.clamp(-eps, eps)
-            ).clamp(0, 1)
-            if eps < 1
-            else torch.zeros(1),
-            "The step has left the ball around `image`: the projection is missing.": moved.clamp(0, 1)
-            if eps < 1
-            else torch.zeros(1),
-            "Pixels end outside of [0, 1]: that is no image.": inside,
-        }
+
+        def back(step: Tensor, eps: float = eps) -> Tensor:
+            return image + (step - image) * (eps / norm(step - image)).clamp(max=1)
+
+        unit, whole, sign = (x + size * each for each in (gradient / norm(gradient), gradient / gradient.norm(), gradient.sign()))
+        mistakes = [
+            ("The sign is for the other norm, where each pixel may move by eps. Here the whole change has one norm.", sign),
+            ("You hold each pixel within eps. The ball holds the norm of the whole change.", unit),
+        ]
+        mistakes = [(words, (image + (step - image).clamp(-eps, eps)).clamp(0, 1)) for words, step in mistakes]
+        mistakes += [
+            ("The norm is that of the whole batch. Each image has its own: flatten it, dim=1.", back(whole).clamp(0, 1)),
+            ("The step has left the ball around `image`: the projection is missing.", unit.clamp(0, 1)),
+            ("Pixels end outside of [0, 1]: that is no image.", back(unit)),
+        ]
         told = f"With size {size} and eps {eps}: unit vector of each image, step, projection around `image`, clamp."
-        expect(answer(x.clone(), image.clone(), gradient.clone(), size, eps), inside.clamp(0, 1), mistakes, told)
+        expect(answer(x.clone(), image.clone(), gradient.clone(), size, eps), back(unit).clamp(0, 1), mistakes, told)
     return "The same three parts, with another norm: direction, projection, range. An eps of one norm says nothing in the other."
 
 
@@ -174,38 +136,24 @@ def accuracy_curve(answer: Callable[[Tensor, list[float]], Any]) -> str:
 
     broken_AB: the smallest size at which attack A broke image B; infinity where it never did, 0 where the image was wrong before.
     """
-    never = torch.inf
+    never, sizes = torch.inf, [0.0, 1.0, 2.0, 4.0, 8.0]
     broken = torch.tensor([[0.0, 1.0, 4.0, never, 2.0], [0.0, 3.0, 2.0, 8.0, never], [0.0, never, 8.0, never, 4.0]]).double()
-    sizes = [0.0, 1.0, 2.0, 4.0, 8.0]
-    at = torch.tensor(sizes).double()[:, None, None]
+    at, first, last = torch.tensor(sizes).double()[:, None], broken.amin(0), broken.amax(0)
+    each = (broken > at[..., None]).double()  # size, attack, image
+
+    def share(kept: Tensor) -> Tensor:
+        return kept.double().mean(1)
+
     mistakes = {
-        "These are means over the attacks. Against all of them an image holds only if it holds against each.": (broken > at)
-        .double()
-        .mean((1, 2)),
-        "You count an image as right at the size that broke it. `broken` is the smallest size that *succeeds*.": (
-            broken.amin(0) >= at[:, 0]
-        )
-        .double()
-        .mean(1),
-        "You ask who broke *last*. Whoever may choose takes the attack that breaks the image first.": (broken.amax(0) > at[:, 0])
-        .double()
-        .mean(1),
-        "This is the share that is broken. What is left is asked for.": (broken.amin(0) <= at[:, 0]).double().mean(1),
-        "You leave out the image that was wrong before. It is not right at size 0 either, and counts.": (
-            broken.amin(0)[1:] > at[:, 0]
-        )
-        .double()
-        .mean(1),
-        "At each size you give the best single attack. Another image may fall to another attack.": (broken > at)
-        .double()
-        .mean(2)
-        .amin(1),
+        "These are means over the attacks. Against all of them an image survives only if it survives each.": each.mean((1, 2)),
+        "You count an image as right at the size that broke it. `broken` is the smallest size that *succeeds*.": share(
+            first >= at
+        ),
+        "You ask who broke *last*. Whoever may choose takes the attack that breaks the image first.": share(last > at),
+        "This is the share that is broken. What is left is asked for.": share(first <= at),
+        "You leave out the image that was wrong before. It is not right at size 0 either, and counts.": share(first[1:] > at),
+        "At each size you give the best single attack. Another image may fall to another attack.": each.mean(2).amin(1),
     }
-    found = torch.as_tensor(answer(broken.clone(), list(sizes)))
-    expect(
-        found,
-        (broken.amin(0) > at[:, 0]).double().mean(1),
-        mistakes,
-        "For each image: the smallest size at which anything broke it.",
-    )
+    told = "For each image: the smallest size at which anything broke it."
+    expect(torch.as_tensor(answer(broken.clone(), list(sizes))), share(first > at), mistakes, told)
     return "One curve from the worst attack of each image. It begins at the clean accuracy, and can only fall."

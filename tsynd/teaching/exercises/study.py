@@ -1,6 +1,6 @@
 """Exercises of the chapter on the study: a paired difference, one crossed resample, Holm by hand, and four studies judged."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy.stats import norm as normal  # type: ignore[import-untyped]
 from torch import Tensor
 
 from tsynd.study.statistics import holm
-from tsynd.teaching.exercises.checker import NotYet, checker, expect
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, judged
 
 DRAWS = 600  # resamples that an answer is asked for: their spread is then known to some per cent
 FLAWS = ("sound", "one seed", "not paired", "wrong control", "best of many")
@@ -17,7 +17,7 @@ STUDIES = {
     "Ada": ("wrong control", "Ada's baseline never saw the autoencoder: its blur may be the whole gain."),
     "Boris": (
         "best of many",
-        "Boris looked at 24 differences and reports the one below .05: by chance alone he would expect one.",
+        "Boris looked at 24 differences and reports the one below 0.05: by chance alone he would expect one.",
     ),
     "Chiara": ("sound", "Chiara wrote down beforehand what decides, pairs her runs, and resamples what is shared."),
     "Deniz": ("one seed", "Deniz's interval is over images only: it says how this one network does, not how the method does."),
@@ -35,22 +35,22 @@ def paired_difference(answer: Callable[[Any, Any], Any]) -> str:
     if not isinstance(value, Sequence) or len(value) != 2:
         raise NotYet(f"Two numbers are asked for, the mean difference and its standard error, got {value!r}.")
     mean, error = (float(each) for each in value)
-    differences = ours - theirs
-    root = len(differences) ** 0.5
-    right = differences.std(ddof=1) / root
-    if not abs(mean - differences.mean()) < 1e-6:
-        raise NotYet(f"The mean of ours minus theirs is {differences.mean():.3f}, yours is {mean:.3f}.")
-    apart = np.sqrt(ours.var(ddof=1) + theirs.var(ddof=1)) / root
-    if abs(error - apart) < 1e-6:
-        raise NotYet("This is the error of two independent means. The runs are paired: take the spread of the *differences*.")
-    if abs(error - root * right) < 1e-6:
-        raise NotYet(
-            "This is the standard deviation of a difference. The error of their mean is smaller, by the root of their number."
-        )
-    if abs(error - differences.std() / root) < 1e-6:
-        raise NotYet("You divide by the number of seeds; with so few, divide by one less (ddof=1), or the error is too small.")
-    if not abs(error - right) < 1e-6:
-        raise NotYet(f"The standard error of the mean difference is {right:.5f}, yours is {error:.5f}.")
+    apart, root = ours - theirs, len(ours) ** 0.5
+    expect(mean, apart.mean(), {}, f"The mean of ours minus theirs is {apart.mean():.3f}, yours is {{found}}.", close=1e-6)
+    mistakes = {
+        "This is the error of two independent means. The runs are paired: take the spread of the *differences*.": (
+            np.sqrt(ours.var(ddof=1) + theirs.var(ddof=1)) / root
+        ),
+        "This is the standard deviation of a difference. The error of their mean is smaller, by the root of their number.": (
+            apart.std(ddof=1)
+        ),
+        "You divide by the number of seeds; with so few, divide by one less (ddof=1), or the error is too small.": (
+            apart.std() / root
+        ),
+    }
+    right = apart.std(ddof=1) / root
+    told = f"The standard error of the mean difference is {right:.5f}, yours is {{found}}."
+    expect(error, right, mistakes, told, close=1e-6)
     return "Seeds that are hard for one arm are hard for the other: in the difference that cancels, and the error shrinks."
 
 
@@ -89,41 +89,25 @@ def crossed_resample(answer: Callable[[Any, Any], Any]) -> str:
 def holm_by_hand(answer: Callable[[Any], Any]) -> str:
     """Check `adjust(p_values)`: Holm's p-values, in the order given."""
     for values in ([0.01, 0.04, 0.03], [0.02, 0.02, 0.6, 0.001], [0.7, 0.9]):
-        given = answer(list(values))
-        found = [float(each) for each in (given.tolist() if isinstance(given, Tensor) else given)]
-        right = holm(values)
+        found, right = np.array([float(each) for each in answer(list(values))]), np.array(holm(values))
         if len(found) != len(values):
             raise NotYet(f"One number for each of {len(values)} p-values is asked for, got {len(found)}.")
-        if np.allclose(found, right, atol=1e-9):
-            continue
-        told = f"Of {values} Holm makes {[round(each, 4) for each in right]}, yours are {[round(each, 4) for each in found]}."
-        if np.allclose(found, np.minimum(1, np.array(values) * len(values)), atol=1e-9):
-            raise NotYet(
-                f"{told} This is Bonferroni: after the smallest only the rest are left, so the factor shrinks by one each time."
-            )
+        told = f"Of {values} Holm makes {right.round(4).tolist()}, yours are {found.round(4).tolist()}. "
+        bonferroni = "This is Bonferroni: after the smallest only the rest are left, so the factor shrinks by one each time."
+        otherwise = "Mind that an adjusted one may not be smaller than the one before it in the order of size."
         if np.allclose(np.sort(found), np.sort(right), atol=1e-9):
-            raise NotYet(f"{told} The numbers are right, in another order than they were given.")
-        if any(each > 1 for each in found):
-            raise NotYet(f"{told} A p-value above 1 is none: cut at 1.")
-        raise NotYet(f"{told} Mind that an adjusted one may not be smaller than the one before it in the order of size.")
-    return (
-        "The smallest times their number, the next times one fewer, never falling: the chance of any false alarm stays below 5 %."
-    )
+            otherwise = "The numbers are right, in another order than they were given."
+        elif (found > 1).any():
+            otherwise = "A p-value above 1 is none: cut at 1."
+        by_count = np.minimum(1, np.array(values) * len(values))
+        expect(found, right, {told + bonferroni: by_count}, told + otherwise, close=1e-9)
+    return "The smallest times their number, the next times one fewer, never falling: any false alarm stays below 5 %."
 
 
 @checker
 def judge_a_study(verdicts: Any) -> str:
     """Check the verdicts on five studies: a tuple of five words."""
-    if isinstance(verdicts, Mapping):
-        verdicts = tuple(verdicts[team] for team in STUDIES) if set(verdicts) == set(STUDIES) else tuple(verdicts.values())
-    if isinstance(verdicts, str) or len(verdicts) != len(STUDIES):
-        raise NotYet(f"Five verdicts are asked for, one for each of {', '.join(STUDIES)}, got {verdicts!r}.")
-    for (team, (right, reason)), verdict in zip(STUDIES.items(), verdicts, strict=True):
-        word = str(verdict).strip().lower()
-        if word not in FLAWS:
-            raise NotYet(f"{str(verdict)!r} is none of the verdicts: {', '.join(FLAWS)}.")
-        if word != right:
-            raise NotYet(f"{team} is not {word!r}. {reason}")
+    judged(verdicts, STUDIES, FLAWS)
     return "Ask of any study: how many seeds, paired how, against what, and how many other things were looked at?"
 
 
@@ -134,15 +118,15 @@ def not_worse(answer: Callable[[float, float, float], str]) -> str:
     low, high: the interval of cheaper minus dearer. margin: how much may be lost, above 0, named before the runs.
     """
     cases = {
-        (-0.01, 0.03, 0.02): ("not worse", "The interval holds 0, and nothing in it is a loss of more than the margin."),
+        (-0.01, 0.03, 0.02): ("not worse", "The interval contains 0, and nothing in it is a loss of more than the margin."),
         (0.01, 0.05, 0.02): ("not worse", "Even the worst case is a gain."),
         (-0.015, -0.005, 0.02): (
             "not worse",
             "It is surely a little worse than 0, and surely by less than the margin: that was allowed.",
         ),
-        (-0.05, 0.01, 0.02): ("undecided", "A loss of .05 is possible, and so is a gain: to hold 0 is not to be equal."),
+        (-0.05, 0.01, 0.02): ("undecided", "A loss of 0.05 is possible, and so is a gain: to contain 0 is not to be equal."),
         (-0.08, -0.03, 0.02): ("worse", "Even the best case loses more than the margin."),
-        (-0.04, -0.01, 0.02): ("undecided", "A loss of .01 would be allowed and one of .04 would not."),
+        (-0.04, -0.01, 0.02): ("undecided", "A loss of 0.01 would be allowed and one of 0.04 would not."),
     }
     for (low, high, margin), (right, reason) in cases.items():
         word = str(answer(low, high, margin)).strip().lower()

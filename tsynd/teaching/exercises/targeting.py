@@ -1,22 +1,24 @@
 """Exercises of the chapter on targeting: one step, the guard's price, a fair control, and what four reports are worth."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tsynd.targeting.ascent import unit
-from tsynd.teaching.exercises.checker import NotYet, checker, expect, kind_of, listed
+from tsynd.teaching.exercises.checker import NotYet, checker, expect, judged, listed, shaped
 
 CLOSE = 1e-5
-VERDICTS = ("own masks", "another class", "found", "no better than random")
-# Of each team, in the order of the exercise, why its verdict is what it is.
-REASONS = {
-    "Ada": "On fresh masks most of Ada's rise is gone.",
-    "Boris": "Boris's rise survives fresh masks and random, but look at his last two numbers.",
-    "Chiara": "Chiara's rise survives fresh masks, random brings none of it, and her classes hardly change more often.",
-    "Deniz": "Deniz's random displacement ends as high as his search.",
+# Of each team, in the order of the exercise: its verdict, and why.
+REPORTS = {
+    "Ada": ("own samples", "On fresh samples most of Ada's rise is gone."),
+    "Boris": ("another class", "Boris's rise survives fresh samples and random, but look at his last two numbers."),
+    "Chiara": (
+        "found",
+        "Chiara's rise survives fresh samples, random brings none of it, and her classes hardly change more often.",
+    ),
+    "Deniz": ("no better than random", "Deniz's random displacement ends as high as his search."),
 }
 
 
@@ -30,7 +32,7 @@ def one_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) -> 
     forward, aside = unit(gradient), unit(torch.randn(3, 16, generator=generator).double())
     z = z0 + 0.1 * 4 * aside  # on the way already, and not straight uphill
 
-    inside = _shaped(step(z.clone(), z0.clone(), gradient.clone(), 0.1, 1.0), z0)
+    inside = shaped(step(z.clone(), z0.clone(), gradient.clone(), 0.1, 1.0), (3, 16), "Codes")
     moved = (inside - z).norm(dim=1) / 4
     if (inside.norm(dim=1) < 4.01).all():
         raise NotYet("All codes end in a ball around 0. It is around z0: shorten z - z0, the displacement, and not z itself.")
@@ -40,26 +42,26 @@ def one_step(step: Callable[[Tensor, Tensor, Tensor, float, float], Tensor]) -> 
         raise NotYet("The step starts at z0. It must start at z, where the search is now; z0 is the middle of the ball.")
     if not torch.allclose(moved, torch.full_like(moved, 0.1), atol=CLOSE):
         if torch.allclose(moved * 4, torch.full_like(moved, 0.1), atol=CLOSE):
-            raise NotYet("A step of size .1 has the norm .1. In units of |.| / sqrt(D) its norm is .1 sqrt(D).")
+            raise NotYet("A step of size 0.1 has the norm 0.1. In units of |.| / sqrt(D) its norm is 0.1 sqrt(D).")
         if moved[2] > 5 * moved[0]:
             raise NotYet(
-                f"Steps of size .1 have the lengths {listed(moved)}: the steeper, the longer. Divide each image's gradient by "
+                f"Steps of size 0.1 have the lengths {listed(moved)}: the steeper, the longer. Divide each image's gradient by "
                 "its own norm (dim=1, keepdim=True)."
             )
-        raise NotYet(f"Steps of size .1, well inside the ball, have the lengths {listed(moved)}, in units of |.| / sqrt(D).")
+        raise NotYet(f"Steps of size 0.1, well inside the ball, have the lengths {listed(moved)}, in units of |.| / sqrt(D).")
     if not torch.allclose(inside, z + 0.1 * 4 * forward, atol=CLOSE):
         raise NotYet("The steps are as long as they should be and do not go along +gradient.")
 
-    outside = _shaped(step(z.clone(), z0.clone(), gradient.clone(), 0.4, 0.25), z0)
+    outside = shaped(step(z.clone(), z0.clone(), gradient.clone(), 0.4, 0.25), (3, 16), "Codes")
     far = (outside - z0).norm(dim=1) / 4
     beyond = z + 0.4 * 4 * forward
     if not torch.allclose(far, torch.full_like(far, 0.25), atol=CLOSE):
         if torch.allclose(outside, beyond, atol=CLOSE):
             raise NotYet(
-                f"Steps out of a ball of radius .25 end {listed(far)} from z0, and are not pulled back: "
+                f"Steps out of a ball of radius 0.25 end {listed(far)} from z0, and are not pulled back: "
                 "the projection is missing."
             )
-        raise NotYet(f"After a step out of a ball of radius .25 the codes are {listed(far)} from z0, in units of |.| / sqrt(D).")
+        raise NotYet(f"After a step out of a ball of radius 0.25 the codes are {listed(far)} from z0, in units of |.| / sqrt(D).")
     if not torch.allclose(outside, z0 + 0.25 * 4 * unit(beyond - z0), atol=CLOSE):
         raise NotYet("The codes end on the rim, and not at its nearest point: shorten z - z0 and keep its direction.")
     return "Each image takes a step of its own direction and the common length, and none leaves its ball. So does `target`."
@@ -71,10 +73,8 @@ def guard_penalty(penalty: Callable[..., Tensor]) -> str:
     start = torch.tensor([-0.1, -0.1, -0.1, -2.0, -2.0]).double()
     now = torch.tensor([-0.3, -1.6, -0.05, -2.2, -0.2]).double()
     right = torch.tensor([True, True, True, False, False])
-    prices = penalty(now.clone(), start.clone(), right.clone(), weight=2.0, bound=0.5)
-    if not isinstance(prices, Tensor) or prices.shape != now.shape:
-        raise NotYet(f"One price for each of 5 images is asked for, shape (5,), got {kind_of(prices)}.")
-    prices = prices.detach().double()
+    found = penalty(now.clone(), start.clone(), right.clone(), weight=2.0, bound=0.5)
+    prices = shaped(found, (5,), "One price for each of 5 images, tensors")
     cases = "An image that started right and lost 1.5 nats", "An image whose label became more likely"
     if (prices < -1e-9).any():
         if prices[1] < 0:
@@ -83,12 +83,12 @@ def guard_penalty(penalty: Callable[..., Tensor]) -> str:
     if prices[1] < 1e-9:
         raise NotYet(f"{cases[0]} costs nothing, one whose label became more likely {prices[4]:.2f}. Mind the sign inside.")
     if prices[0] > 1e-9:
-        raise NotYet(f"An image that started right and lost .2 nats costs {prices[0]:.2f}: up to the bound a fall is free.")
+        raise NotYet(f"An image that started right and lost 0.2 nats costs {prices[0]:.2f}: up to the bound a fall is free.")
     if prices[3] < 1e-9:
-        raise NotYet("An image that started wrong lost .2 nats for free. It may not get worse: there the bound is 0.")
+        raise NotYet("An image that started wrong lost 0.2 nats for free. It may not get worse: there the bound is 0.")
     expected = torch.tensor([0.0, 2.0, 0.0, 0.4, 0.0]).double()
     if not torch.allclose(prices, expected, atol=1e-6):
-        raise NotYet(f"With weight 2 and bound .5 the prices are {listed(prices)}, and should be {listed(expected)}.")
+        raise NotYet(f"With weight 2 and bound 0.5 the prices are {listed(prices)}, and should be {listed(expected)}.")
     return "Free up to the bound, then linear, and never a reward: a search cannot earn by making an easy image easier."
 
 
@@ -101,7 +101,8 @@ def fair_control(control: Callable[[Tensor, Tensor, torch.Generator], Tensor]) -
     searched = torch.randn(6, 256, generator=generator).double() + 1  # images share a part of the way uphill
     found = z0 + unit(searched) * lengths[:, None]
     one, again, two = (
-        _shaped(control(z0.clone(), found.clone(), torch.Generator().manual_seed(seed)), z0) - z0 for seed in (1, 1, 2)
+        shaped(control(z0.clone(), found.clone(), torch.Generator().manual_seed(seed)), (6, 256), "Codes") - z0
+        for seed in (1, 1, 2)
     )
     if torch.allclose(one, two):
         raise NotYet("Two generators with different seeds give the same control: draw the direction from `generator`.")
@@ -131,24 +132,8 @@ def fair_control(control: Callable[[Tensor, Tensor, torch.Generator], Tensor]) -
 @checker
 def judge_a_search(verdicts: Any) -> str:
     """Check the verdicts on the four teams: a tuple of four words."""
-    if isinstance(verdicts, Mapping):
-        verdicts = tuple(verdicts.values())
-    if isinstance(verdicts, str) or len(verdicts) != len(VERDICTS):
-        raise NotYet(f"Four verdicts are asked for, one for each of {', '.join(REASONS)}, got {verdicts!r}.")
-    for (team, reason), verdict, right in zip(REASONS.items(), verdicts, VERDICTS, strict=True):
-        word = str(verdict).strip().lower()
-        if word not in VERDICTS:
-            raise NotYet(f"{str(verdict)!r} is none of the verdicts: {', '.join(VERDICTS)}.")
-        if word != right:
-            raise NotYet(f"{team} is not {word!r}. {reason}")
-    return "Fresh masks first, then the control, then somebody who knows the class: a search has to pass all three."
-
-
-def _shaped(codes: Any, like: Tensor) -> Tensor:
-    """The codes, if they are a tensor of the right shape."""
-    if not isinstance(codes, Tensor) or codes.shape != like.shape:
-        raise NotYet(f"Codes of shape {tuple(like.shape)} are asked for, got {kind_of(codes)}.")
-    return codes.detach().double()
+    judged(verdicts, REPORTS, [word for word, _ in REPORTS.values()])
+    return "Fresh samples first, then the control, then somebody who knows the class: a search has to pass all three."
 
 
 @checker
@@ -167,7 +152,7 @@ def partial_step(answer: Callable[[Tensor, Tensor, Tensor, Tensor, float, float]
         return z0 + offset * (radius * length / offset.norm(dim=1, keepdim=True)).clamp(max=1)
 
     for size, radius in ((0.1, 1.0), (0.4, 0.25)):
-        given = _shaped(answer(z.clone(), z0.clone(), gradient.clone(), free.clone(), size, radius), z0)
+        given = shaped(answer(z.clone(), z0.clone(), gradient.clone(), free.clone(), size, radius), (3, 16), "Codes")
         loose = ended(unit(gradient), size, radius)
         mistakes = {
             "Numbers that should stay have moved: take the gradient away where `free_D` is false.": loose,

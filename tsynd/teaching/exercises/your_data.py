@@ -87,15 +87,9 @@ def wrap_a_network(wrap: Callable[[nn.Module, Tensor, Tensor], Any]) -> str:
 @checker
 def apply_a_review(answer: Callable[[Sequence[int], Mapping[int, tuple[str, int | None]]], Any]) -> str:
     """Check `passed(labels, decisions)`: pairs (position, label) of the images that may be trained on."""
-    labels = [0, 1, 1, 0, 1, 0]
-    decisions: dict[int, tuple[str, int | None]] = {
-        0: ("accept", None),
-        1: ("reject", None),
-        2: ("relabel", 0),
-        4: ("accept", None),
-        5: ("relabel", 1),
-    }
-    given = answer(list(labels), dict(decisions))
+    said = ("accept", None), ("reject", None), ("relabel", 0), ("accept", None), ("relabel", 1)
+    decisions: dict[int, tuple[str, int | None]] = dict(zip((0, 1, 2, 4, 5), said, strict=True))
+    given = answer([0, 1, 1, 0, 1, 0], dict(decisions))
     found = {(int(place), int(label)) for place, label in (given.items() if isinstance(given, Mapping) else given)}
     positions = {place for place, _ in found}
     if 3 in positions:
@@ -118,10 +112,14 @@ def stop_or_go(answer: Callable[[Mapping[str, Any]], Any]) -> str:
         ({}, "none", "nothing stands against it"),
         ({"shared_patients": 3}, "split", "3 patients are in training and in the test"),
         ({"same_after_reconstruction": 0.7}, "reconstruction", "three in ten images change their class in the autoencoder"),
-        ({"error_auroc": (0.44, 0.78)}, "aim", "the interval of the AUROC holds .5, so it may find errors no better than a coin"),
-        ({"gain": (-0.01, 0.06)}, "gain", "the interval of the gain over the best cheap baseline holds 0"),
+        (
+            {"error_auroc": (0.44, 0.78)},
+            "aim",
+            "the interval of the AUROC contains 0.5, so it may find errors no better than a coin",
+        ),
+        ({"gain": (-0.01, 0.06)}, "gain", "the interval of the gain over the best cheap baseline contains 0"),
         ({"gain": (-0.06, -0.01)}, "gain", "the gain is a loss"),
-        ({"shared_patients": 1, "gain": (-0.01, 0.02)}, "split", "with a leak no later figure counts"),
+        ({"shared_patients": 1, "gain": (-0.01, 0.02)}, "split", "with a leak no later number counts"),
         ({"same_after_reconstruction": 0.8, "error_auroc": (0.3, 0.6)}, "reconstruction", "the autoencoder comes first"),
     ]
     for changes, right, reason in cases:
@@ -131,7 +129,7 @@ def stop_or_go(answer: Callable[[Mapping[str, Any]], Any]) -> str:
             raise NotYet(f"{word!r} is none of {', '.join(OBSTACLES)}.")
         if word != right:
             raise NotYet(f"For {facts} you say {word!r}, and {reason}: {right!r}.")
-    return "The order matters: a leak makes every later figure worthless. And what counts is the interval, not its middle."
+    return "The order matters: a leak makes every later number worthless. And what counts is the interval, not its middle."
 
 
 @checker

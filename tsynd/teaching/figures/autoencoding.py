@@ -1,38 +1,27 @@
-"""Figures of the chapter on autoencoders: images and copies, what is lost, the ball around a code, and walks through codes."""
+"""Figures of the chapter on autoencoding: images and reconstructions, what is lost, the ball around a code, and walks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.data.phantom.oracle import Oracle
 from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures.targeting import sheet
 from tsynd.teaching.slider import Explorer, explore
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
+from tsynd.utils.plotting import COLOURS, MARKERS, Picture
 
 
-@taught
 def copies(images_BCHW: Tensor, copies_BCHW: Tensor) -> Figure:
-    """Images, their copies below, and the difference in colour: image minus copy, red where the copy is too dark."""
-    change_BCHW = images_BCHW - copies_BCHW
+    """Draw images, their reconstructions below, and the change in colour: red where the reconstruction is brighter."""
+    change_BCHW = copies_BCHW - images_BCHW
     limit = max(float(change_BCHW.abs().max()), 1e-3)
-    figure = Picture(figsize=(WIDTH, 3.5))
-    axes = figure.subplots(3, len(images_BCHW), squeeze=False)
-    shown = None
-    for column in range(len(images_BCHW)):
-        _grey(axes[0, column], images_BCHW[column])
-        _grey(axes[1, column], copies_BCHW[column])
-        shown = axes[2, column].imshow(_pixels(change_BCHW[column]), cmap="RdBu_r", vmin=-limit, vmax=limit)
-    _name_rows(axes, ("image", "recon-\nstruction", "difference"))
-    bare(axes)
-    assert shown is not None
-    figure.colorbar(shown, ax=axes, location="bottom", shrink=0.7, aspect=30, label="image minus reconstruction")
-    return figure
+    rows = {"image": images_BCHW, "recon-\nstruction": copies_BCHW, "change": change_BCHW}
+    return sheet(rows, scale=limit, told="reconstruction minus image")
 
 
 @taught
@@ -49,19 +38,17 @@ def losses(batches: Sequence[float], tests: Sequence[float], every: int) -> Figu
 
 @taught
 def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) -> Figure:
-    """What copies lose: the share of detail of each size, and how well each factor can still be read.
+    """What reconstructions lose: the share of detail of each size, and how well each factor can still be read.
 
     Args:
         lost: by size of detail, the power of the difference relative to that of the image.
-        factors: by name, the correlation with the truth of what is read from the images and from the copies.
+        factors: by name, the correlation with the truth of what is read from the images and from the reconstructions.
     """
     figure = Picture(figsize=(WIDTH, 6.8))
     left, right = figure.subplots(2, 1, height_ratios=(1, 1.5))
     left.bar(range(len(lost)), [100 * share for share in lost.values()], color=COLOURS[0], width=0.7)
     left.set_xticks(range(len(lost)), list(lost))
-    left.set_xlabel("size of the detail, px")
-    left.set_ylabel("lost, % of its power")
-    left.set_title("detail")
+    left.set(xlabel="size of the detail, px", ylabel="lost, % of its power", title="detail")
     left.grid(False, axis="x")
     order = sorted(factors, key=lambda name: factors[name][1])
     for row, name in enumerate(order):
@@ -71,9 +58,7 @@ def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) 
         values = [factors[name][position] for name in order]
         right.scatter(values, range(len(order)), color=COLOURS[position], marker=MARKERS[position], s=42, label=label, zorder=2)
     right.set_yticks(range(len(order)), order)
-    right.set_xlim(0, 1.03)
-    right.set_xlabel("correlation with the truth")
-    right.set_title("factors, read by the oracle")
+    right.set(xlim=(0, 1.03), xlabel="correlation with the truth", title="factors, read by the oracle")
     right.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2))
     return figure
 
@@ -87,24 +72,7 @@ def deviations(deviation_D: Tensor, floor: float) -> Figure:
     axis.axvline(floor, color=COLOURS[1], linestyle="--", linewidth=2)
     axis.set_xlim(0, None)
     axis.text(floor, 0.96 * axis.get_ylim()[1], "floor ", color="black", ha="right", va="top")
-    axis.set_xlabel("standard deviation, raw units")
-    axis.set_ylabel("numbers of the code")
-    return figure
-
-
-@taught
-def ball(rows: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
-    """Decoded codes, a row for each space and a column for each direction; the first column is the centre."""
-    columns = len(captions)
-    figure = Picture(figsize=(WIDTH, 1.0 * len(rows) + 0.4))
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for line, images_BCHW in enumerate(rows.values()):
-        for column in range(columns):
-            _grey(axes[line, column], images_BCHW[column])
-    for column, caption in enumerate(captions):
-        axes[0, column].set_title(caption)
-    _name_rows(axes, list(rows))
-    bare(axes)
+    axis.set(xlabel="standard deviation, raw units", ylabel="numbers of the code")
     return figure
 
 
@@ -123,7 +91,7 @@ def ball_slider(spaces: Mapping[str, Standardised], image_1CHW: Tensor, directio
         for name, space in spaces.items():
             code_1D = space.encode(image_1CHW)
             rows[name] = space.decode(torch.cat([code_1D, code_1D + radius * directions_ND]))
-        return ball(rows, ["recon-\nstruction", *("→" for _ in directions_ND)])
+        return sheet(rows, ["recon-\nstruction", *("→" for _ in directions_ND)])
 
     def words(radius: float) -> str:
         return f"Steps of radius {radius}. In the first row: {seen[radius]}. In the second: disorder."
@@ -144,46 +112,31 @@ def distances(codes_ND: Tensor, radius: float) -> Figure:
     style: dict[str, Any] = {"histtype": "step", "linewidth": 2}
     axis.hist(nearest.numpy(), bins=bins, density=True, color=COLOURS[1], label="an image and its nearest one", **style)
     axis.axvspan(0, radius, color="#999999", alpha=0.35, label="the ball of a search")
-    axis.set_xlim(0, bins[-1])
-    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
-    axis.set_xlabel("distance between codes, as a radius")
-    axis.set_ylabel("density")
+    axis.set(xlim=(0, bins[-1]), ylim=(0, 1.1 * axis.get_ylim()[1]))
+    axis.set(xlabel="distance between codes, as a radius", ylabel="density")
     figure.legend(loc="outside upper left")
     return figure
 
 
-@taught
-def walk(images_BCHW: Tensor, names: Sequence[str], captions: Sequence[str]) -> Figure:
-    """Images side by side: its name above each, what is read from it below."""
-    figure = Picture(figsize=(WIDTH, 2.6))
-    axes = figure.subplots(1, len(images_BCHW), squeeze=False)
-    for axis, image_CHW, name, caption in zip(axes[0], images_BCHW, names, captions, strict=True):
-        _grey(axis, image_CHW)
-        axis.set_title(name)
-        axis.set_xlabel(caption)
-    bare(axes)
-    return figure
-
-
 def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifier: nn.Module) -> Explorer:
-    """A walk along a factor: what is drawn, its copy and the walk through the codes, with sliders over factor and share.
+    """A walk along a factor: what is drawn, its reconstruction and the walk, with sliders over factor and share.
 
     Args:
-        panels: of a factor's name and a share of the way, three images: drawn, copied, walked.
+        panels: of a factor's name and a share of the way, three images: drawn, reconstructed, walked.
         oracle: reads the factor from them.
         classifier: says how likely they are malignant, class 1.
     """
     points = {
         "shadow": "it deepens in all three",
         "radius": "the lesion grows, in the walk by less",
-        "irregularity": "the drawn margin roughens, the copy less, the walk not",
+        "irregularity": "the drawn margin roughens, its reconstruction less, the walk not",
     }
 
     def draw(name: str, share: float) -> Figure:
         images_BCHW = panels(name, share)
         read_B, chance_B = getattr(oracle.recover(images_BCHW), name), classifier(images_BCHW).softmax(dim=1)[:, 1]
         captions = [f"{name}\n{value:.2g}\nmalignant:\n{chance:.0%}" for value, chance in zip(read_B, chance_B, strict=True)]
-        return walk(images_BCHW, ("drawn", "reconstructed", "walk"), captions)
+        return sheet({"": images_BCHW}, ("drawn", "reconstructed", "walk"), {"": captions})
 
     def words(name: str, share: float) -> str:
         return f"{name}, {share:.0%} of the way: {points[name] if share else 'before the walk, all three are alike'}"
@@ -197,7 +150,7 @@ def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
     """How far walks change each factor, as a share of the change in the images that the direction was made from.
 
     Args:
-        reached: by factor, the share for the images' copies, a direction from one place, a direction from all places.
+        reached: by factor, the share for the reconstructions, a direction from one place, a direction from all places.
     """
     figure = Picture(figsize=(WIDTH, 4.2))
     axis = figure.subplots()
@@ -206,19 +159,17 @@ def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
         values = [100 * shares[position] for shares in reached.values()]
         axis.scatter(values, range(len(values)), color=COLOURS[position], marker=MARKERS[position], s=46, label=label)
     axis.set_yticks(range(len(reached)), list(reached))
-    axis.set_xlim(-5, 110)
-    axis.set_ylim(-0.5, len(reached) - 0.5)
-    axis.axvline(0, color="#999999", linewidth=1)
-    axis.axvline(100, color="#999999", linewidth=1)
-    axis.set_xlabel("change of the factor, % of the drawn one")
+    for mark in (0, 100):
+        axis.axvline(mark, color="#999999", linewidth=1)
+    axis.set(xlim=(-5, 110), ylim=(-0.5, len(reached) - 0.5), xlabel="change of the factor, % of the drawn one")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=1)
     return figure
 
 
 @taught
 def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
-    """The probability of a class for images and for their copies; points in the shaded corners change the answer."""
-    figure = Picture(figsize=(WIDTH, 5.2))
+    """The probability of a class for images and for their reconstructions; points in the shaded corners change the answer."""
+    figure = Picture(figsize=(WIDTH, 4.4))
     axis = figure.subplots()
     changed_B = (before_B > 0.5) != (after_B > 0.5)
     for chosen_B, position, label in ((~changed_B, 0, "same answer"), (changed_B, 1, "another answer")):
@@ -227,37 +178,12 @@ def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
     for low in (0, 0.5):
         axis.fill_between([low, low + 0.5], 0.5 - low, 1 - low, color="#999999", alpha=0.18, linewidth=0)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axis.set_xlabel(f"p({name}) of the image")
-    axis.set_ylabel("… of its reconstruction")
+    axis.set(xlabel=f"p({name}) of the image", ylabel="… of its reconstruction")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
-@taught
 def path(rows: Mapping[str, Tensor], chances: Mapping[str, Tensor], steps: Sequence[float]) -> Figure:
-    """Walks through the code space, a row each, with a probability below each image; 0 is where they start."""
-    figure = Picture(figsize=(WIDTH, 1.4 * len(rows) + 0.2))
-    axes = figure.subplots(len(rows), len(steps), squeeze=False)
-    for line, (name, images_BCHW) in enumerate(rows.items()):
-        for column in range(len(steps)):
-            _grey(axes[line, column], images_BCHW[column])
-            axes[line, column].set_xlabel(f"{float(chances[name][column]):.2f}")
-    for column, step in enumerate(steps):
-        axes[0, column].set_title("start" if step == 0 else f"{step:+g}".replace("-", "−"))
-    _name_rows(axes, list(rows))
-    bare(axes)
-    return figure
-
-
-def _grey(axis: Axes, image_CHW: Tensor) -> None:
-    axis.imshow(_pixels(image_CHW), cmap="gray", vmin=0, vmax=1, interpolation="none")  # raw pixels: small SVG
-
-
-def _pixels(image_CHW: Tensor) -> np.ndarray:
-    pixels: np.ndarray = image_CHW.detach().permute(1, 2, 0).squeeze(-1).numpy()
-    return pixels
-
-
-def _name_rows(axes: Any, names: Sequence[str]) -> None:
-    for line, name in enumerate(names):
-        axes[line, 0].set_ylabel(name, rotation=0, ha="right", va="center")
+    """Draw walks through the latent space, a row for each, with a probability below each image; 0 is where they start."""
+    heads = ["start" if step == 0 else f"{step:+g}".replace("-", "−") for step in steps]
+    return sheet(rows, heads, {name: [f"{float(each):.2f}" for each in chances[name]] for name in rows})

@@ -10,37 +10,22 @@ from torch import Tensor
 
 from tsynd.data import Dataset
 from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures.targeting import sheet
 from tsynd.teaching.slider import Explorer, explore
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, short
 
 DRAWS = 4000
 
 
-@taught
 def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
     """Draw the first training images of each class, a row for each class."""
-    figure = Picture(figsize=(WIDTH, 1.25 * len(data.classes)))
-    axes = figure.subplots(len(data.classes), per_class, squeeze=False)
-    for label, name in enumerate(data.classes):
-        axes[label, 0].set_ylabel(short(name))
-        for axis, image_CHW in zip(axes[label], data.train.images[data.train.labels == label][:per_class], strict=False):
-            axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
-    bare(axes)
-    return figure
+    images, labels = data.train.images, data.train.labels
+    return sheet({short(name): images[labels == label][:per_class] / 255 for label, name in enumerate(data.classes)})
 
 
-@taught
 def visits(images_PVHW: Tensor, names: Sequence[str]) -> Figure:
-    """Images (P, V, H, W) in [0, 1]: a row for each patient, a column for each visit."""
-    patients, count = images_PVHW.shape[:2]
-    figure = Picture(figsize=(WIDTH, 1.2 * patients))
-    axes = figure.subplots(patients, count, squeeze=False)
-    for row in range(patients):
-        axes[row, 0].set_ylabel(names[row])
-        for column in range(count):
-            axes[row, column].imshow(images_PVHW[row, column].numpy(), cmap="gray", vmin=0, vmax=1)
-    bare(axes)
-    return figure
+    """Draw images (P, V, H, W) in [0, 1]: a row for each patient, a column for each visit."""
+    return sheet({name: images_VHW[:, None] for name, images_VHW in zip(names, images_PVHW, strict=True)})
 
 
 @taught
@@ -52,10 +37,8 @@ def leak(scores: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
         for told, true in pairs:
             axis.plot([0, 1], [told, true], color=COLOURS[position], marker=MARKERS[position], linewidth=1.5)
         axis.set_xticks([0, 1], ["its own test", "1,000 new patients"])
-        axis.set_xlim(-0.35, 1.35)
-        axis.set_title(name)
+        axis.set(xlim=(-0.35, 1.35), ylabel="accuracy", title=name)
         axis.yaxis.set_tick_params(labelleft=True)
-        axis.set_ylabel("accuracy")
     return figure
 
 
@@ -68,23 +51,14 @@ def nested(chosen: Mapping[int, Tensor], size: int) -> Figure:
         shown = positions_n[positions_n < size].numpy()
         axis.scatter(shown, [row] * len(shown), color=COLOURS[row], marker=MARKERS[row], s=26)
     axis.set_yticks(range(len(chosen)), [f"{per_class} a class" for per_class in chosen])
-    axis.set_ylim(-0.6, len(chosen) - 0.4)
-    axis.set_xlim(-2, size + 1)
-    axis.set_xlabel(f"position in the training split (first {size})")
+    axis.set(xlim=(-2, size + 1), ylim=(-0.6, len(chosen) - 0.4), xlabel=f"position in the training split (first {size})")
     return figure
 
 
-@taught
 def alike(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
-    """Pairs of images (1, H, W) of 0 to 255, one above the other, under the name of each pair."""
-    figure = Picture(figsize=(WIDTH, 3.0))
-    axes = figure.subplots(2, len(pairs), squeeze=False)
-    for column, (name, pair) in enumerate(pairs.items()):
-        axes[0, column].set_title(name)
-        for row, image_CHW in enumerate(pair):
-            axes[row, column].imshow(image_CHW[0].numpy(), cmap="gray", vmin=0, vmax=255)
-    bare(axes)
-    return figure
+    """Draw pairs of images (1, H, W) of 0 to 255, one above the other, under the name of each pair."""
+    above, below = (torch.stack(images) / 255 for images in zip(*pairs.values(), strict=True))
+    return sheet({"": above, " ": below}, list(pairs))
 
 
 def verdicts(right: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:

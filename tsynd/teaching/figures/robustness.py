@@ -92,7 +92,7 @@ def corrupted(image_CHW: Tensor, names: Sequence[str], severities: Sequence[int]
         line[0].set_ylabel(name.replace("_", "\n"), rotation=0, ha="right", va="center")
         for axis, severity in zip(line, (0, *severities), strict=True):
             made = corrupt(image_CHW[None], name, severity, generator_for(seed, name)) if severity else image_CHW[None]
-            axis.imshow(made[0].mean(0).numpy(), cmap="gray", vmin=0, vmax=1)
+            axis.imshow(made[0].permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
     for axis, severity in zip(axes[0], (0, *severities), strict=True):
         axis.set_title(f"severity {severity}" if severity else "clean")
     bare(axes)

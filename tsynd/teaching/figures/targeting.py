@@ -161,14 +161,15 @@ def sheet(
     notes: Mapping[str, Sequence[str]] | None = None,
     *,
     scale: float = CHANGE,
+    told: str = "change of intensity",
 ) -> Figure:
     """Images in rows. What is called a change, by the word in its name, is drawn in colour: red brighter, blue darker.
 
     Args:
-        rows: (N, 1, H, W) by the name of the row: images in [0, 1], or changes in intensity.
+        rows: (N, C, H, W) by the name of the row: images in [0, 1], or changes in intensity.
         heads: N titles above the first row.
         notes: for some of the rows, N short texts below its images.
-        scale: the change that is drawn in full colour, in intensity.
+        scale: the change that is drawn in full colour, in intensity. told: what the colours mean.
     """
     notes, count = notes or {}, len(next(iter(rows.values())))
     bar = 0.6 * any("change" in name for name in rows)
@@ -177,22 +178,21 @@ def sheet(
     )
     axes = figure.subplots(len(rows), count, squeeze=False)
     bare(axes)
-    shown, coloured = None, []
+    shown = None
     for line, (name, images_NCHW) in zip(axes, rows.items(), strict=True):
         for place, (axis, image_CHW) in enumerate(zip(line, images_NCHW, strict=True)):
-            image = image_CHW.mean(0).detach().numpy()
+            image = image_CHW.detach()
             if "change" in name:
-                shown = axis.imshow(image, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="none")
-                coloured.append(axis)
-            else:
-                axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
+                shown = axis.imshow(image.mean(0).numpy(), cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="none")
+            else:  # raw pixels: small SVG
+                axis.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="none")
             if name in notes:
                 axis.set_xlabel(notes[name][place])
         line[0].set_ylabel(name.replace(": ", ":\n"))
     for axis, head in zip(axes[0], heads, strict=False):
         axis.set_title(head)
     if shown is not None:
-        figure.colorbar(shown, ax=axes.ravel().tolist(), location="bottom", label="change of intensity", shrink=0.8, aspect=30)
+        figure.colorbar(shown, ax=axes.ravel().tolist(), location="bottom", label=told, shrink=0.8, aspect=30)
     return figure
 
 

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 
 from tsynd.teaching.figures import WIDTH, taught
 from tsynd.teaching.figures.data import contact_sheet
+from tsynd.teaching.figures.targeting import sheet
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture
 
-__all__ = ["contact_sheet", "final_report"]
+__all__ = ["contact_sheet", "final_report", "sheet"]
 
 
 @taught
@@ -20,7 +21,7 @@ def final_report(metrics: Mapping[str, Any]) -> Figure:
         if row["section"] != "clean" and row["level"]:
             name = f"attack, {255 * row['level']:.0f}/255" if row["section"] == "attacks" else str(row["name"]).replace("_", " ")
             rows.setdefault(name, []).append(row)
-    figure = Picture(figsize=(WIDTH, 0.36 * len(rows) + 1.0))
+    figure = Picture(figsize=(WIDTH, 0.26 * len(rows) + 1.0))
     axis = figure.subplots()
     for place, found in enumerate(rows.values()):
         keys = ("balanced_accuracy", "low", "high")
