@@ -39,15 +39,15 @@ class Part:
 
 
 PARTS = (
-    Part("Mutual information in place of entropy", "tsynd", "entropy"),
+    Part("Mutual information instead of entropy", "tsynd", "entropy"),
     Part("The same, posterior an ensemble", "tsynd-ensemble", "entropy-ensemble"),
-    Part("64 samples of the posterior in place of 8", "tsynd", "tsynd-8"),
-    Part("An ensemble in place of dropout", "tsynd-ensemble", "tsynd"),
-    Part("Pixel space in place of the latent space", "tsynd-pixel-space", "tsynd"),
-    Part("The search in pixel space in place of a random step there", "tsynd-pixel-space", "random-pixel-space"),
+    Part("64 samples of the posterior instead of 8", "tsynd", "tsynd-8"),
+    Part("An ensemble instead of dropout", "tsynd-ensemble", "tsynd"),
+    Part("Pixel space instead of the latent space", "tsynd-pixel-space", "tsynd"),
+    Part("The search in pixel space instead of a random step there", "tsynd-pixel-space", "random-pixel-space"),
     Part("Real images drawn by their uncertainty, none synthesised", "real-uncertain", "real-even"),
-    Part("Synthesis in place of drawing real images by their uncertainty", "tsynd", "real-uncertain"),
-    Part("Reconstructions in place of real images", "reconstruction", "real-even"),
+    Part("Synthesis instead of drawing real images by their uncertainty", "tsynd", "real-uncertain"),
+    Part("Reconstructions instead of real images", "reconstruction", "real-even"),
     Part("The guard as a penalty", "guarded", "tsynd"),
     Part("The guard as a hard bound", "guard-hard", "guarded"),
     Part("Sources drawn evenly from the classes", "sources-balanced", "guarded"),

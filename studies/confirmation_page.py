@@ -11,6 +11,22 @@ from tsynd.study.markdown import NAMES, signed
 VARIABLE = "TSYND_CONFIRMATION"
 
 
+DECIDED = """\
+## How each hypothesis is decided
+
+We subtract the two methods image by image, at the same random seed. Then we average over seeds, and over the data sets, which
+count equally. Intervals are 95 % intervals of the crossed bootstrap, as in the [main study](results.md). Each hypothesis has one
+*primary measure*, which should rise. It may also have measures of *safety*, which may fall by a margin and not more.
+
+- **Supported** asks for four things. The interval of the primary measure lies above 0. Its p-value is at most 0.05 after Holm's
+  correction for all hypotheses. The difference is above 0 on at least two thirds of the data sets. And the interval of each
+  measure of safety lies above minus its margin.
+- **Refuted** means one of two things. Either the upper end of the primary measure's interval is below 0.01, the smallest
+  difference worth having. Or the interval of a measure of safety lies wholly below minus its margin.
+- **Undecided** is everything else.
+"""
+
+
 def head(plan: Mapping[str, Any]) -> list[str]:
     """The beginning of the page: what was registered, and when."""
     rows = [
@@ -19,34 +35,49 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         + " |"
         for each in plan["hypotheses"]
     ]
+    methods = [
+        f"| `{name}` | `{each['arm']}` | {', '.join(f'`{key}: {value}`' for key, value in each['changes'].items())} |"
+        for name, each in plan["arms"].items()
+        if "changes" in each
+    ]
+    tiers = "; ".join(f"{each['size']} pixels, {each['per_class']} images" for each in plan["tiers"])
     changed = [f"Amended on {each['date']}: {each['reason']}" for each in plan["amendments"]] or ["It has not been amended."]
     return [
         *("---", "tsynd:", "  numbers:", '    "0.05": "a level, chosen and not measured"'),
         *('    "4.3": "an estimate before the runs"', '    "1.5": "an estimate before the runs"', "---"),
-        *("# The registered confirmation", ""),
+        *("# The registered confirmation: a test on data sets that we do not know", ""),
         "Every number elsewhere in this book comes from data sets that we knew when we chose our recipes. This page is for those "
         "that we did not know. "
-        f"On {plan['registered']} we wrote down which hypotheses we would test, how each would be decided and what would refute "
-        "it, in `studies/confirmation.yaml`, before anybody here had seen the data. " + " ".join(changed),
+        f"On {plan['registered']}, before anybody here had seen them, we wrote into `studies/confirmation.yaml` which hypotheses "
+        "we would test, how each would be decided, and what would refute it. Such a plan is *registered*: once the data have "
+        "been seen, it may not change. " + " ".join(changed),
         *("", "**Still open.** " + " ".join(plan["pending"].split())),
+        *("", "## What is tested", ""),
+        "Each row is one hypothesis. The page of [results](results.md) defines the measures. A measure of *safety* says what the "
+        "method may not lose.",
         *(
             "",
             "| hypothesis | in words | comparison | primary measure | safety: worse by at most |",
             "|:--|:--|:--|:--|:--|",
             *rows,
-            "",
         ),
+        *("", "[](method.md) explains the methods. These are combinations with settings of their own:", ""),
+        *("| method | combines | settings |", "|:--|:--|:--|", *methods, ""),
+        "A *tier* is one size of image with one number of training images of each class. They are run in this order: "
+        f"{tiers}. The first decides, and the others are reported beside it.",
+        *("", DECIDED),
+        ":::{dropdown} The registered words: how it is decided, what it can see, and what is cut if time is short",
         *("**How it is decided.** " + " ".join(plan["decision"].split()), ""),
         *("**What it can see.** " + " ".join(plan["power"].split()), ""),
-        *("**What is cut if time is short.** " + " ".join(plan["cut"].split()), ""),
+        *("**What is cut if time is short.** " + " ".join(plan["cut"].split()), ":::", ""),
     ]
 
 
 def waiting(plan: Mapping[str, Any]) -> str:
     """The page before the confirmation has been run."""
-    command = f"{VARIABLE}=FOLDER python studies/confirmation.py --out results/confirmation --jobs 2 --hours 6"
+    command = f"{VARIABLE}=FOLDER python studies/confirmation.py \\\n    --out results/confirmation --jobs 2 --hours 6"
     told = (
-        f"The confirmation is registered, and it waits for its data: at least {plan['least_sets']} data sets that we have not "
+        f"There are none yet. The confirmation waits for its data: at least {plan['least_sets']} data sets that we have not "
         "seen. One command runs it, decides it and writes this page:"
     )
     return "\n".join([*head(plan), "## Results", "", told, "", "```bash", command, "```", ""])
@@ -66,7 +97,7 @@ def page(plan: Mapping[str, Any], out: Path, verdicts: Sequence[Mapping[str, Any
             "",
         ]
     parts += [
-        "| hypothesis | verdict | primary difference (95 %) | from components | p (Holm) | sets ahead |",
+        "| hypothesis | verdict | primary difference (95 %) | from components | p (Holm) | data sets ahead |",
         "|:--|:--|:--|:--|--:|--:|",
     ]
     for row in verdicts:

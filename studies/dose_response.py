@@ -25,13 +25,13 @@ from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
 from tsynd.data.phantom import classify
 from tsynd.data.phantom.oracle import oracle
-from tsynd.posterior import HeadDropout
 from tsynd.robustness import evaluate
+from tsynd.runs.networks import evaluation_posterior
 from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.utils.batching import predict
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.rng import generator_for, seed_for
+from tsynd.utils.rng import seed_for
 
 SETS = {"phantom": 60, "breastmnist": 60, "retinamnist": 25}  # images of each class
 SEEDS = range(5)
@@ -92,7 +92,7 @@ def run_seed(name: str, per_class: int, seed: int, path: Path, cache: Path) -> N
 
 def measure(data: Dataset, classifier: Classifier, seed: int) -> dict[str, float]:
     """The classifier on the validation split."""
-    masks = HeadDropout.of(classifier, RECIPE.samples, generator_for(seed, "evaluation masks"))
+    masks = evaluation_posterior(classifier, RECIPE.samples, seed)
     report = evaluate(
         classifier, data.val.images, data.val.labels, data.task,
         posterior=masks, seed=seed, corruptions=(), eps=(2 / 255, 4 / 255), limit=LIMIT,

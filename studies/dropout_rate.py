@@ -23,7 +23,7 @@ from shared import read_csv, trained, write_csv
 import tsynd
 from tsynd.metrics.calibration import nll
 from tsynd.metrics.classification import auroc
-from tsynd.posterior import HeadDropout
+from tsynd.runs.networks import evaluation_posterior
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.atomic_files import write_json, write_text
 from tsynd.utils.batching import predict
@@ -64,7 +64,7 @@ def measure(name: str, rate: float, seed: int) -> dict[str, Any]:
     per_class, foreign = SETS[name]
     data = tsynd.load(name)
     classifier = trained(data.subset(per_class, seed).train, len(data.classes), seed, head_dropout=rate)
-    posterior = HeadDropout.of(classifier, SAMPLES, generator_for(seed, "evaluation masks"))
+    posterior = evaluation_posterior(classifier, SAMPLES, seed)
     images_BCHW = data.val.images[:IMAGES].float() / 255
     with frozen(classifier):
         probs_BC = predict(classifier, data.val.images, 250).double().softmax(1)

@@ -21,7 +21,7 @@ from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.training.bagged_heads import bagged_heads
 from tsynd.utils.atomic_files import write_text
 from tsynd.utils.rng import generator_for, seed_for
-from tsynd.utils.tensor_files import load_weights, save_network
+from tsynd.utils.tensor_files import load_network, save_network
 
 
 def trained(
@@ -50,7 +50,7 @@ def autoencoder_for(split: Split, seed: int, path: Path) -> ConvAutoencoder:
     recipe = Recipe()
     autoencoder = build_autoencoder(split.images.shape[1], split.images.shape[-1], seed_for(seed, "initialise autoencoder"))
     if path.exists():
-        load_weights(path, autoencoder)
+        load_network(path, autoencoder)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         images_BCHW = split.images.float() / 255

@@ -79,6 +79,12 @@ def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(configuration.BUDGETS, "smoke", TINY_BUDGET)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are not drawn, which takes most of the time of a tiny run."""
+    monkeypatch.setattr("tsynd.runs.report.page.write_report", lambda path, run: path.write_text("<html></html>\n"))
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run: tiny, guarded, on phantoms."""

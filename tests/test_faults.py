@@ -119,7 +119,7 @@ def test_a_download_that_is_killed_is_made_anew_and_leaves_nothing(server: Serve
         return files
 
     def check(folder: Path) -> None:
-        assert [path.name for path in folder.iterdir()] == ["file.npy"], "a kill left something behind"
+        assert sorted(path.name for path in folder.iterdir()) == [".file.npy.lock", "file.npy"], "a kill left something behind"
         before = server.asked
         assert end(begin_in(folder)) == 0
         assert server.asked == before, "what was there is downloaded again"
@@ -178,6 +178,11 @@ def resize(disk: Path, option: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{option}", disk], check=True)
 
 
+def hidden(folder: Path) -> list[str]:
+    """The hidden files of a folder: of these the lock stays."""
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
 def fails(message: str, *given: str, said: Path, largest: int | None = None, work: Work = processes.tsynd) -> None:
     """A command fails with this one line."""
     said.unlink(missing_ok=True)
@@ -200,7 +205,7 @@ def test_a_run_on_a_disk_that_is_too_small_goes_on_when_there_is_room(
         now = whole_files(out)
         now.pop("checkpoint.safetensors", None)
         assert {name: now.get(name) for name in seen} == seen
-        assert not [path for path in out.iterdir() if path.name.startswith(".")], "what there was no room for is still there"
+        assert hidden(out) == [".lock"], "what there was no room for is still there"
         seen = now
     resize(disk, "size=8m")
     timed(processes.tsynd, *RUN, "--out", str(out), said=tmp_path / "said")
@@ -211,12 +216,12 @@ def test_a_run_that_cannot_write_one_of_its_files_goes_on_when_it_can(one: tuple
     out, said = tmp_path / "run", tmp_path / "said"
     fails(f"--out {out} cannot be written: File too large", *RUN, "--out", str(out), said=said, largest=500)
     fails(f"error: File too large: {out}/autoencoder.safetensors\n", *RUN, "--out", str(out), said=said, largest=100_000)
-    present = ["autoencoder.safetensors", "config.json"]
+    present, tables = ["autoencoder.safetensors", "config.json"], {"predictions.csv", "splits.csv"}
     for name in ("synthetic.npz", "metrics.json"):
         fails(f"error: No space left on device: {out / name}\n", name, *RUN, "--out", str(out), said=said, work=processes.without)
-        assert sorted(whole_files(out).keys() - {"checkpoint.safetensors", "report.html"}) == sorted(present)
+        assert sorted(whole_files(out).keys() - {"checkpoint.safetensors", "report.html"} - tables) == sorted(present)
         present += [name, "classifier.safetensors"]
-    assert not [path for path in out.iterdir() if path.name.startswith(".")], "what there was no room for is still there"
+    assert hidden(out) == [".lock"], "what there was no room for is still there"
     timed(processes.tsynd, *RUN, "--out", str(out), said=tmp_path / "done")
     assert results(out) == results(one[0])
 

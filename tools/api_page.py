@@ -14,12 +14,12 @@ from public_api import MODULES, public_names
 PYTHON = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 HEAD = """# API: every public name
 
-This page lists every public name of `tsynd`, in the order of the chapters, and says which chapters and pages use it. These
-names and their parameters change only with a new minor version, and the changelog says so. Everything else in the package may
-change at any time.
+This page lists every public name of `tsynd`, in the order of the chapters, and says which chapters and pages use it. A public
+name and its parameters change only with a new minor version, and then the changelog says so. Everything else in the package
+may change at any time.
 
-The checkers of the exercises are on the [page of objectives](objectives.md). The command line is described in [](running.md)
-and by `tsynd --help`.
+The exercises with their checkers are on the [page of objectives](objectives.md). The command line is described in
+[](running.md) and by `tsynd --help`.
 
 """
 
@@ -66,13 +66,13 @@ def _places(notebooks: dict[Path, NotebookNode], root: Path) -> dict[str, str]:
     places = {}
     for path, notebook in notebooks.items():
         cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-        places[f"[{notebook.metadata['tsynd']['title']}](../notebooks/{path.name})"] = "\n".join(cells)
+        places[f"[{notebook.metadata['tsynd']['title'].partition(':')[0]}](../notebooks/{path.name})"] = "\n".join(cells)
     for path in sorted(root.glob("book/*.md")):
         text = path.read_text(encoding="utf-8")
         beside = path.with_suffix(".py")
         code = "\n".join([*PYTHON.findall(text), beside.read_text(encoding="utf-8") if beside.is_file() else ""])
         if code.strip() and path.name != "api.md":
-            places[f"[{text.split('# ', 1)[1].splitlines()[0]}]({path.name})"] = code
+            places[f"[{text.split('# ', 1)[1].splitlines()[0].partition(':')[0]}]({path.name})"] = code
     return places
 
 

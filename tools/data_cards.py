@@ -15,11 +15,12 @@ def data_cards(sets: Iterable[Facts]) -> str:
         f"{facts.licence} |"
         for facts in known
     ]
-    return f"""# Data cards
+    return f"""# Data cards: the data sets of MedMNIST
 
-`--data` takes the {len(known)} two-dimensional data sets of MedMNIST {{cite:p}}`yang2023medmnist` by their names. Each is
-published at 28, 64, 128 and 224 pixels. This page is written from the same table that the package checks a download against.
-`tsynd data list` prints it in short and shows which files you have; `tsynd data fetch NAME` downloads one.
+You can name the {len(known)} two-dimensional data sets of MedMNIST {{cite:p}}`yang2023medmnist` after `--data`, for example
+`--data breastmnist`. Each is published at 28, 64, 128 and 224 pixels. `tsynd data list` prints them in short and shows which
+files you have, and `tsynd data fetch NAME` downloads one. The package uses the same facts as this page: it checks each
+downloaded file against the MD5 sum below.
 
 | data set | shows | task | classes | images | licence |
 |---|---|---|---|---|---|
@@ -39,7 +40,7 @@ def _card(facts: Facts) -> str:
     lines = [
         f"- **Shows:** {facts.shows}, {'RGB' if facts.channels == 3 else 'grey'}.",
         f"- **Task:** {facts.task}, {len(facts.classes)} {labels}: {'; '.join(facts.classes)}.",
-        f"- **Images:** {train:,} to train, {val:,} to validate, {test:,} to test.",
+        f"- **Images:** {train:,} for training, {val:,} for validation, {test:,} for the test.",
         f"- **In memory:** {sizes}. The files are smaller.",
         f"- **Licence:** {facts.licence}.",
         f"- **Source:** {_linked(facts.citation)}.",

@@ -26,7 +26,10 @@ KINDS = ("lesson", "break", "questions", "project")
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a timetable. `cells`: positions in the notebook `chapter`, empty where nothing is run."""
+    """One line of a timetable.
+
+    cells: positions in the notebook `chapter`, empty where nothing is run. exercises: the checkers of those that it does.
+    """
 
     day: str
     minutes: int
@@ -35,6 +38,7 @@ class Step:
     chapter: str = ""
     page: str = ""
     cells: tuple[int, ...] = ()
+    exercises: tuple[str, ...] = ()
 
 
 @dataclass
@@ -88,7 +92,8 @@ def _step(day: str, given: dict[str, Any], chapters: dict[str, NotebookNode]) ->
         wanted = {cell for words in given.get("show", ()) for cell in section(cells, words, given["chapter"])}
         wanted |= {cell for checker in given.get("exercises", ()) for cell in exercise(chapters[given["chapter"]], checker)}
         wanted |= needed(cells, wanted)
-    return Step(day, given["minutes"], given["what"], kind, given["chapter"], cells=tuple(sorted(wanted)))
+    done = tuple(given.get("exercises", ()))
+    return Step(day, given["minutes"], given["what"], kind, given["chapter"], cells=tuple(sorted(wanted)), exercises=done)
 
 
 def section(cells: list[NotebookNode], words: str, chapter: str) -> list[int]:
@@ -186,32 +191,36 @@ def syllabi(found: dict[str, Lesson]) -> str:
         parts.append(f"## {lesson.title}: {lesson.minutes} minutes\n\n{ABOUT[lesson.name]}")
         for day in dict.fromkeys(step.day for step in lesson.steps):
             steps = [step for step in lesson.steps if step.day == day]
-            rows = "\n".join(f"| {step.minutes} | {step.what} | {_link(step, lesson)} |" for step in steps)
-            parts.append(
-                f"### {day}: {sum(step.minutes for step in steps)} minutes\n\n| minutes | what | from |\n|--:|:--|:--|\n{rows}"
-            )
+            rows = "\n".join(f"| {step.minutes} | {step.what} | {_source(step)} |" for step in steps)
+            minutes = sum(step.minutes for step in steps)
+            head = "| minutes | what | from, with its exercise |\n|--:|:--|:--|"
+            parts.append(f"### {day}: {minutes} minutes\n\n{head}\n{rows}")
     return "\n\n".join(parts) + "\n"
 
 
-def _link(step: Step, lesson: Lesson) -> str:
-    """A link to what a step is taken from."""
+def _source(step: Step) -> str:
+    """A link to what a step is taken from, and the exercises that it does."""
     if step.page:
         return f"[{step.page.rpartition('/')[2]}](../{step.page}.md)"
-    return f"[{step.chapter.partition('_')[2] or step.chapter}](../../notebooks/{step.chapter}.ipynb)" if step.chapter else ""
+    if not step.chapter:
+        return ""
+    link = f"[{step.chapter.partition('_')[2] or step.chapter}](../../notebooks/{step.chapter}.ipynb)"
+    return ", ".join([link, *(f"`{each}`" for each in step.exercises)])
 
 
-SYLLABI = """# Syllabi
+SYLLABI = """# Syllabi: two hours, one day, one week
 
-Three courses. Minutes include the exercises of a step and the running of its cells. Each course has time for questions, and for
-what takes longer than planned: do not fill it beforehand. Nothing is taught before what it needs.
+These are timetables for three courses. The minutes of a step include running its cells and doing its exercise, which is named by
+its checker: `same_entropy` is the exercise that ends with `exercises.same_entropy(…)`. Each course has time for questions and for
+what takes longer than planned. Do not fill this time beforehand.
 
-A course is a list of cells that run in this order, from the first to the last. What a step needs from earlier cells comes before
-it, so no class meets a name that was never defined; `make test-all` runs every course from end to end."""
+Each course runs from its first cell to its last. When a step shows only a part of a chapter, the cells that this part needs come
+with it. `make test-all` runs every course from end to end."""
 ABOUT = {
-    "two-hours": """One notebook, [the workshop](../../notebooks/workshop.ipynb), from top to bottom. Everybody opens it before
-the lesson begins, and runs its first cell.""",
-    "day": """The whole path once, with an exercise at each stop. Students open the notebooks in `notebooks/day/`: they hold the
-cells of this course, in this order, and each has a link to Colab at its top.""",
-    "week": """Five half-days of three hours, and a project ([](project.md)). Students open the notebooks in `notebooks/student/`
-and run all of their cells.""",
+    "two-hours": """The course is one notebook, [the workshop](../../notebooks/workshop.ipynb), from top to bottom. Everybody
+opens it and runs its first cell before the lesson begins.""",
+    "day": """The course shows the whole method once, with an exercise in each chapter but the first. Students open the
+notebooks in `notebooks/day/`. These hold the cells of this course in this order, and each has a link to Colab at its top.""",
+    "week": """The course has five half-days of three hours, and a [project](project.md). Students open the notebooks in
+`notebooks/student/` and run all of their cells.""",
 }

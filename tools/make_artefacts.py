@@ -19,6 +19,7 @@ from tsynd.data import load
 from tsynd.data.phantom.oracle import ORACLE, train_oracle
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.utils.environment import versions
+from tsynd.utils.progress import Progress, Step
 from tsynd.utils.tensor_files import save_network, weights_hash, write_tensors
 
 STEPS, BATCH_SIZE, LEARNING_RATE, SEED = 3000, 64, 3e-3, 0
@@ -50,7 +51,7 @@ def written(path: Path, make: Callable[[], None]) -> None:
 def make_oracle(steps: int) -> None:
     """Train and write the oracle."""
     config = {"steps": steps, "batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "seed": SEED}
-    oracle = train_oracle(steps, BATCH_SIZE, LEARNING_RATE, SEED, progress=lambda step, loss: say("oracle", step, loss))
+    oracle = train_oracle(steps, BATCH_SIZE, LEARNING_RATE, SEED, progress=say)
     notes = {"config": config, "hash": weights_hash(oracle), "command": "make artefacts", "versions": versions()}
     save_network(ORACLE, oracle, notes)
 
@@ -61,15 +62,13 @@ def make_example(name: str, arm: str, steps: int | None) -> None:
     write(name, train(name, recipe, say, arm), recipe)
 
 
-def train(
-    name: str, recipe: Recipe | None = None, progress: Callable[[str, int, float], None] | None = None, arm: str = "none"
-) -> pretrained.Example:
+def train(name: str, recipe: Recipe | None = None, progress: Progress | None = None, arm: str = "none") -> pretrained.Example:
     """Train an example's networks anew: about a minute on one core.
 
     Args:
         name: a key of `DATA`.
         recipe: steps and all else; the budget `cpu` by default.
-        progress: called with (stage, step, loss) after each step.
+        progress: called after each step.
         arm: how the classifier is trained. For every arm but `none` the autoencoder is the one that comes with the package.
 
     Raises:
@@ -85,9 +84,6 @@ def train(
     if arm != "none":
         example = replace(example, autoencoder=pretrained.read(name).autoencoder)
 
-    def reporter(stage: str) -> Callable[[int, float], None] | None:
-        return None if progress is None else lambda step, loss: progress(stage, step, loss)
-
     if example.autoencoder is not None and arm == "none":
         train_autoencoder(
             example.autoencoder,
@@ -95,7 +91,7 @@ def train(
             steps=recipe.autoencoder_steps,
             latent_noise=recipe.latent_noise,
             seed=pretrained.SEED,
-            progress=reporter("autoencoder"),
+            progress=progress,
         )
     train_classifier(
         example.classifier,
@@ -105,7 +101,7 @@ def train(
         recipe,
         autoencoder=example.autoencoder,
         seed=pretrained.SEED,
-        progress=reporter("classifier"),
+        progress=progress,
     )
     return example
 
@@ -129,10 +125,10 @@ def write(name: str, example: pretrained.Example, recipe: Recipe) -> None:
     write_tensors(pretrained.path_of(name, example.arm), halves, notes)
 
 
-def say(stage: str, step: int, loss: float) -> None:
+def say(step: Step) -> None:
     """A line every hundred steps."""
-    if (step + 1) % 100 == 0:
-        print(f"{stage}, step {step + 1}: loss {loss:.4f}", file=sys.stderr, flush=True)
+    if step.done % 100 == 0:
+        print(step, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ def link(path: Path, notebook: NotebookNode) -> str:
     return f"[{notebook.metadata['tsynd']['title']}](../notebooks/{path.name})"
 
 
+def short_link(path: Path, notebook: NotebookNode) -> str:
+    """A link to a chapter, with its title up to the colon."""
+    return f"[{notebook.metadata['tsynd']['title'].partition(':')[0]}](../notebooks/{path.name})"
+
+
 def objectives(notebooks: dict[Path, NotebookNode]) -> str:
     """The page of objectives, a row for each, with the exercise that practises it."""
     rows = []
@@ -74,9 +79,8 @@ def objectives(notebooks: dict[Path, NotebookNode]) -> str:
             chapter = ""  # named once
     return f"""# Objectives and exercises
 
-After each chapter you can do what this table says, and each line has an exercise in which you do it. Every exercise has a
-checker. It says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each
-exercise.
+This table says what you can do after each chapter, and in which exercise you practise it. Every exercise has a checker. It
+says whether your answer is right and, if not, what to think about. A hint and a solution are folded below each exercise.
 
 {_table(("chapter", "you can", "exercise"), rows)}
 """
@@ -96,26 +100,27 @@ def facts(notebooks: dict[Path, NotebookNode]) -> str:
         for path, found in known.items()
     ]
     names = list(dict.fromkeys(name for found in known.values() for name in found["versions"]))
-    versions = [
-        (link(path, notebooks[path]), *(found["versions"].get(name, "") for name in names)) for path, found in known.items()
-    ]
-    return f"""# Build facts
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for path, found in known.items():
+        alike.setdefault(tuple(found["versions"].get(name, "") for name in names), []).append(short_link(path, notebooks[path]))
+    versions = [("all" if len(alike) == 1 else ", ".join(links), *row) for row, links in alike.items()]
+    return f"""# Build facts: times, machines, versions and data of the notebooks
 
-The notebooks of this book are stored with their results. This page says when each was last executed, on which machine, with
-which versions and with which data.
+The notebooks of this book are stored with their results. This page says how long the last execution of each notebook took, on
+which machine, after which commit, with which versions and with which data.
 
-{_table(("notebook", "processor", "clock", "machine", "after commit"), runs)}
+{_table(("notebook", "processor time", "clock time", "machine", "after commit"), runs)}
 
-*Processor* is the time that one free core needs; it is the time at the top of each chapter. *Clock* also counts what others
-did on the same machine.
+*Processor time* is what one free core needs. It is the time at the top of each chapter. *Clock time* is longer when other
+programs run on the same machine.
 
 ## Versions
 
-{_table(("notebook", *names), versions)}
+{_table(("notebooks", *names), versions)}
 
 ## Data
 
-These are the files that the notebooks read, each with its SHA-256 checksum. Phantoms are drawn anew each time.
+The notebooks read these files. Each is listed with its SHA-256 checksum. Phantoms are drawn anew each time.
 
 {_files(known, notebooks)}
 """
@@ -126,7 +131,7 @@ def _files(known: dict[Path, Any], notebooks: dict[Path, NotebookNode]) -> str:
     readers: dict[tuple[str, str], list[str]] = {}
     for path, found in known.items():
         for file, checksum in found["sha256"].items():
-            readers.setdefault((file, checksum or "it was not there"), []).append(link(path, notebooks[path]))
+            readers.setdefault((file, checksum or "it was not there"), []).append(short_link(path, notebooks[path]))
     return "\n".join(f"- `{file}` ({', '.join(links)}): `{checksum}`" for (file, checksum), links in readers.items())
 
 

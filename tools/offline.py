@@ -31,8 +31,10 @@ FOLDERS = ("student", "day")
 README = """# TSynD without a network
 
 1. Install Python 3.11 or newer ({platforms}). Copy this whole folder to your disk: a stick is slow.
-2. In this folder, on Windows: `install.bat`; on macOS and Linux: `sh install.sh`. It makes the folder `env`, and asks no network.
-3. Start: `env\\Scripts\\jupyter lab notebooks` on Windows, `env/bin/jupyter lab notebooks` elsewhere.
+2. Open a terminal in this folder. On Windows run `install.bat`, on macOS and Linux `sh install.sh`. It makes the folder `env`
+   without a network, and tells tsynd where the data are.
+3. Start JupyterLab: on Windows `env\\Scripts\\jupyter lab notebooks` in a *new* terminal, on macOS and Linux
+   `. env/bin/activate && jupyter lab notebooks`.
 4. The book with its slides: open `book/index.html`.
 
 Data: {data}. Phantoms are drawn by the package.

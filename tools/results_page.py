@@ -8,8 +8,10 @@ from tsynd.study import read_study
 from tsynd.study.claims import Claim
 from tsynd.study.comparisons import MEAN
 from tsynd.study.markdown import NAMES, checked, number, signed, with_interval
+from tsynd.study.plan import Planned
 
 Row = dict[str, str]
+Run = tuple[str, ...]  # data, images of each class, arm and seed
 TEMPLATE = Path(__file__).resolve().parent / "results.md"  # the words of the page
 MEASURES = ("auroc", "augmented", "pgd_2_255", "nll", "cost")
 SETS = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST", "retinamnist": "RetinaMNIST", "phantom": "phantoms"}
@@ -34,11 +36,13 @@ def results_page(root: Path) -> str:
     """Return the page, whatever part of the study is there; it says how much that is."""
     folder = root / "results" / "main"
     claims, differences, means = (_rows(folder / "report" / f"{name}.csv") for name in ("claims", "differences", "means"))
-    done = {row["key"] for row in _rows(folder / "runs.csv") if row["status"] == "done"}
+    # By what a run is, and not by its key: the records are of an older version of the method, and keep their keys.
+    rows = _rows(folder / "runs.csv")
+    done = {tuple(row[name] for name in ("data", "per_class", "arm", "seed")) for row in rows if row["status"] == "done"}
     study = read_study(root / "studies" / "main.yaml")
-    deciding = [run.key for run in study.runs_of(study.tiers[0])]
-    others = [run.key for run in study.runs() if run.key not in set(deciding)]
-    missing = {run.arm for run in study.runs_of(study.tiers[0]) if run.key not in done}
+    deciding = list(map(_what, study.runs_of(study.tiers[0])))
+    others = [run for run in map(_what, study.runs()) if run not in set(deciding)]
+    missing = {run[2] for run in deciding if run not in done}
     verdicts = {row["claim"]: row["verdict"] for row in claims}
     told = [claim for claim in study.claims if claim.name in verdicts]
     said = {each.name: f"{'so far ' if missing & {each.arm, *each.others} else ''}{verdicts[each.name]}" for each in told}
@@ -63,7 +67,9 @@ def results_page(root: Path) -> str:
         "stand": _stand(done, deciding, others),
         "verdicts": "\n".join(["| claim | verdict |", "|:--|:--|", *verdict_rows, *elsewhere]),
         "claims": "\n".join(each).strip(),
-        "checks": "\n".join(checked(_rows(folder / "report" / "checks.csv"))[2:]).strip().replace("| arm |", "| method |"),
+        "checks": "\n".join(checked(_rows(folder / "report" / "checks.csv"))[2:])
+        .strip()
+        .replace("| arm | runs | of these failed |", "| method | runs | runs with a failed check |"),
         "means": "\n".join(tables).strip(),
     }
     page = TEMPLATE.read_text(encoding="utf-8")
@@ -72,7 +78,12 @@ def results_page(root: Path) -> str:
     return page
 
 
-def _stand(done: set[str], deciding: Sequence[str], others: Sequence[str]) -> str:
+def _what(planned: Planned) -> Run:
+    config = planned.config
+    return config.data, str(config.per_class or "all"), planned.arm, str(config.seed)
+
+
+def _stand(done: set[Run], deciding: Sequence[Run], others: Sequence[Run]) -> str:
     """How much of the study is there."""
     decided, more = (sum(key in done for key in keys) for keys in (deciding, others))
     if decided < len(deciding):

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
-from tsynd.utils.validation import check_tensors
+from tsynd.utils.rules import validated
 
 __all__ = ["expected_entropy", "log_probabilities", "mutual_information", "predictive_entropy"]
 
@@ -83,6 +83,7 @@ def mutual_information(log_probs_BKC: Tensor) -> Tensor:
     return _total(log_probs_BKLC) - _aleatoric(log_probs_BKLC)
 
 
+@validated
 def log_probabilities(logits: Tensor, multi_label: bool = False) -> Tensor:
     """Natural log-probabilities of logits, in fp32 or wider: what the three functions above take.
 
@@ -102,7 +103,6 @@ def log_probabilities(logits: Tensor, multi_label: bool = False) -> Tensor:
     tensor([[0.5000, 0.5000],
             [0.0000, 1.0000]])
     """
-    check_tensors(logits=logits)
     if logits.ndim < 1 or not logits.is_floating_point():
         raise TsyndError(f"logits must be a floating-point tensor (..., C), got shape {tuple(logits.shape)} of {logits.dtype}")
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -131,9 +131,9 @@ def _entropy(log_probs: Tensor) -> Tensor:
     return -(log_probs.exp() * log_probs).sum(dim=(-2, -1))
 
 
+@validated
 def _prepare(log_probs_BKC: Tensor, least_samples: int = 1) -> Tensor:
     """The checked input as (B, K, L, C), widened; L is 1 without labels, and -inf becomes a number whose exp is 0."""
-    check_tensors(log_probs=log_probs_BKC)
     shape, kind = tuple(log_probs_BKC.shape), log_probs_BKC.dtype
     fits = len(shape) == 3 or (len(shape) == 4 and shape[3] == 2)
     if not fits or not all(shape[1:]) or not log_probs_BKC.is_floating_point():

@@ -1,13 +1,17 @@
 """A Sphinx extension: what the tools of the book get wrong for readers, put right as each page is read and written."""
 
+import re
 from posixpath import relpath
 from typing import Any
+
+RULE = re.compile(r"~?(?:typing\.)?Annotated\[(.*?), ~?(?:tsynd\.utils\.rules\.)?Rule\(\)\]")
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Join in when a page has been opened, and when its content is known, after everybody else."""
     app.connect("source-read", stay_in_the_book)
     app.connect("html-page-context", put_right, priority=1000)
+    app.connect("autodoc-process-signature", without_rules)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -19,6 +23,11 @@ def stay_in_the_book(app: Any, page: str, source: list[str]) -> None:
         ending = "ipynb" if name.startswith("notebooks/") else "md"
         for end in ")#":  # of the whole page, or of a section
             source[0] = source[0].replace(f"{book}{name}.html{end}", f"]({relpath(name, folder or '.')}.{ending}{end}")
+
+
+def without_rules(app: Any, what: str, name: str, value: Any, options: Any, call: str | None, answer: str | None) -> Any:
+    """Show a parameter's type without the rule that is declared with it: the text below says the range."""
+    return call and RULE.sub(r"\1", call), answer
 
 
 def put_right(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:

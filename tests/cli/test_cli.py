@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,9 @@ from tsynd.errors import TsyndError
 from tsynd.training import ARMS, METHODS
 
 TINY = ["--data", "phantom:count=30", "--per-class", "20", "--budget", "smoke", "--device", "cpu"]
+SHORT = {"steps": 12, "refresh_count": 8, "capacity": 16, "samples": 8, "autoencoder_steps": 10, "draws": 1, "attack_steps": 1}
+SHORTLY = [word for name, value in (SHORT | {"limit": 10}).items() for word in ("--set", f"{name}={value}")]
+Command = Callable[..., tuple[int, str, str]]
 
 
 def tsynd(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -33,24 +36,22 @@ def tsynd(*arguments: str, home: Path | None = None) -> subprocess.CompletedProc
     return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
-def test_run_says_what_it_does_and_where_the_report_is(tmp_path: Path) -> None:
-    done = tsynd("run", *TINY, "--arm", "guarded", "--out", str(tmp_path / "a run"))
+def test_run_says_what_it_does_and_where_the_report_is(tmp_path: Path, command: Command) -> None:
+    done = tsynd("run", *TINY, *SHORTLY, "--arm", "guarded", "--out", str(tmp_path / "a run"))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert lines[0] == "load: phantom:count=30"
-    assert "autoencoder: 160 steps" in lines
+    assert "autoencoder: 10 steps" in lines
     assert lines[-1] == f"report: {tmp_path / 'a run' / 'report.html'}"
     assert "\x1b" not in done.stdout
     assert (tmp_path / "a run" / "report.html").exists()
-    again = tsynd("run", *TINY, "--arm", "guarded", "--out", str(tmp_path / "a run"))
-    assert again.returncode == 2
-    assert "finished: use --force" in again.stderr
+    code, _, error = command("run", *TINY, *SHORTLY, "--arm", "guarded", "--out", str(tmp_path / "a run"))
+    assert code == 2 and "finished: use --force" in error
 
 
-def test_quiet_prints_nothing(tmp_path: Path) -> None:
-    done = tsynd("run", *TINY, "--arm", "none", "--out", str(tmp_path / "run"), "--quiet")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_quiet_prints_nothing(tmp_path: Path, command: Command) -> None:
+    assert command("run", *TINY, *SHORTLY, "--arm", "none", "--out", str(tmp_path / "run"), "--quiet") == (0, "", "")
 
 
 @pytest.mark.parametrize(
@@ -73,13 +74,14 @@ def test_quiet_prints_nothing(tmp_path: Path) -> None:
         (["--device", "nonsense"], "device 'nonsense' cannot be used here: use auto or cpu"),
     ],
 )
-def test_bad_input_is_one_plain_line_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = tsynd("run", *TINY, "--out", str(tmp_path / "run"), *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr
+def test_bad_input_is_one_plain_line_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], message: str, command: Command
+) -> None:
+    code, _, error = command("run", *TINY, "--out", str(tmp_path / "run"), *arguments)
+    assert code == 2
+    assert message in error
+    assert error.count("\n") == 1
+    assert error.startswith("error: ")
     assert not (tmp_path / "run").exists()
 
 
@@ -111,6 +113,8 @@ def test_interruption_is_said_in_one_line_and_the_run_goes_on(tmp_path: Path) ->
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from tsynd.cli import main; main()",
         "run",
         *TINY,
+        "--set",
+        "autoencoder_steps=10",
         "--arm",
         "guarded",
         "--out",
@@ -215,38 +219,36 @@ def test_a_defect_is_not_hidden_behind_a_plain_line(monkeypatch: pytest.MonkeyPa
         cli.main()
 
 
-def test_a_file_s_name_cannot_break_the_line(tmp_path: Path) -> None:
+def test_a_file_s_name_cannot_break_the_line(tmp_path: Path, command: Command) -> None:
     for name in ("a/x.png", "b/y\n\x1b[31m.png"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_text("no image")
-    done = tsynd("run", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--quiet")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "\x1b" not in done.stderr
+    code, _, error = command("run", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--quiet")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "\x1b" not in error
 
 
-def test_check_says_by_its_exit_code_what_it_found(tmp_path: Path) -> None:
+def test_check_says_by_its_exit_code_what_it_found(tmp_path: Path, command: Command) -> None:
     for number in range(6):
         path = tmp_path / "data" / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
         Image.fromarray(noise).save(path)
-    done = tsynd("data", "check", str(tmp_path / "data"))
-    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "clean")
+    code, said, error = command("data", "check", str(tmp_path / "data"))
+    assert (code, error, said.splitlines()[-1]) == (0, "", "clean")
     (tmp_path / "data" / "a" / "x\x1b[31m.png").write_text("no image")
-    done = tsynd("data", "check", str(tmp_path / "data"))
-    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (1, "", "findings: 1")
-    assert "\x1b" not in done.stdout
-    done = tsynd("data", "check", str(tmp_path / "nowhere"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1 and "nowhere" in done.stderr
+    code, said, error = command("data", "check", str(tmp_path / "data"))
+    assert (code, error, said.splitlines()[-1]) == (1, "", "findings: 1")
+    assert "\x1b" not in said
+    code, said, error = command("data", "check", str(tmp_path / "nowhere"))
+    assert (code, said) == (2, "")
+    assert error.count("\n") == 1 and "nowhere" in error
 
 
-def test_numbers_of_the_budget_are_set_by_name_and_stand_in_the_report_s_command(tmp_path: Path) -> None:
+def test_numbers_of_the_budget_are_set_by_name_and_stand_in_the_report_s_command(tmp_path: Path, command: Command) -> None:
     out = tmp_path / "run"
     settings = ["--set", "steps=3", "--set", "draws=1", "--set", "attack_steps=1", "--set", "limit=8"]
-    done = tsynd("run", *TINY, "--arm", "none", *settings, "--quiet", "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    assert command("run", *TINY, "--arm", "none", *settings, "--quiet", "--out", str(out)) == (0, "", "")
     config = json.loads((out / "config.json").read_text())
     assert (config["recipe"]["steps"], config["evaluation"]["limit"]) == (3, 8)
     report = (out / "report.html").read_text()

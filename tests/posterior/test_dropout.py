@@ -244,7 +244,8 @@ def test_a_folded_posterior_holds_the_same_samples_and_gives_its_network_back() 
     assert posterior.networks == (classifier,)
 
 
-def test_a_network_that_uses_its_layers_in_another_way_is_not_folded() -> None:
+@pytest.mark.parametrize("share", [1.0, 0.002])
+def test_a_network_that_uses_its_layers_in_another_way_is_not_folded(share: float) -> None:
     class Odd(nn.Module):
         channels, size = 1, 28
 
@@ -256,7 +257,8 @@ def test_a_network_that_uses_its_layers_in_another_way_is_not_folded() -> None:
             self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 2))
 
         def forward(self, x: Tensor) -> Tensor:
-            logits: Tensor = self.head(self.layers[0](x).relu().mean(dim=(2, 3)))  # without the norm
+            maps = share * self.layers[0](x) + (1 - share) * self.layers(x)  # partly without the norm
+            logits: Tensor = self.head(maps.relu().mean(dim=(2, 3)))
             return logits
 
     odd = Odd().eval()

@@ -114,8 +114,8 @@ def test_an_example_is_trained_written_and_read(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     recipe = Recipe(steps=2, autoencoder_steps=2)
     stages: set[str] = set()
-    example = make_artefacts.train("phantom", recipe, progress=lambda stage, step, loss: stages.add(stage))
-    assert stages == {"autoencoder", "classifier"}
+    example = make_artefacts.train("phantom", recipe, progress=lambda step: stages.add(step.stage))
+    assert stages == {"autoencoder", "training"}
     make_artefacts.write("phantom", example, recipe)
     again = pretrained.phantom()
     assert again.autoencoder is not None and example.autoencoder is not None

@@ -16,6 +16,7 @@ from tsynd.robustness import apgd, evaluate, fgsm, pgd
 from tsynd.robustness.attacks.square import random_squares
 from tsynd.robustness.condition_evaluator import proportional
 from tsynd.robustness.corruptions import DEFAULT
+from tsynd.utils.progress import Step
 
 QUICK: dict[str, Any] = {"draws": 2, "attack_steps": 3}
 
@@ -30,9 +31,9 @@ def posterior_of(network: nn.Sequential) -> HeadDropout:
 def test_gives_the_sections_of_the_contract(channels: int, classes: int, task: str) -> None:
     images, labels = images_and_labels(30, channels, classes=classes)
     network = small_network(channels, 12, classes)
-    lines: list[str] = []
+    steps: list[Step] = []
     as_bytes = (images * 255).byte()
-    report = evaluate(network, as_bytes, labels, task, posterior=posterior_of(network), progress=lines.append, **QUICK)
+    report = evaluate(network, as_bytes, labels, task, posterior=posterior_of(network), progress=steps.append, **QUICK)
     assert json.loads(json.dumps(report.to_json(), allow_nan=False)) == report.to_json()
     assert set(report) == {"clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "conditions"}
     assert ("sensitivity_at_90_specificity" in report["clean"]) == (task == "binary")
@@ -43,9 +44,9 @@ def test_gives_the_sections_of_the_contract(channels: int, classes: int, task: s
     assert report["attacks"]["pgd"]["0"] == pytest.approx(report["clean"]["accuracy"])
     assert report["attacks"]["n"] == 30
     assert 0 <= report["uncertainty"]["error_auroc"] <= 1
-    assert lines[0] == "clean"
-    assert "corruption jpeg" in lines
-    assert lines[-1] == "uncertainty"
+    assert {step.stage for step in steps} == {"evaluation"}
+    lines = [step.text for step in steps]
+    assert (lines[0], lines[-1]) == ("clean", "uncertainty") and "corruption jpeg" in lines
 
 
 def test_repeats_does_not_depend_on_batches_and_follows_its_seed() -> None:

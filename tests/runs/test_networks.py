@@ -17,6 +17,7 @@ from tsynd.runs import config as configuration
 from tsynd.runs.config import Budget, Evaluation, RunConfig
 from tsynd.study.plan import Planned
 from tsynd.training import Recipe
+from tsynd.utils.progress import Step
 
 SOURCE = Path(nets.__file__).read_text(encoding="utf-8")
 
@@ -86,8 +87,8 @@ def test_weights_that_a_factory_reads_by_itself_are_part_of_the_run(file: Path, 
         f"    net.load_state_dict(torch.load({str(tmp_path / 'weights.pt')!r}))\n    return net\n"
     )
 
-    def stop(stage: str, *_: object) -> None:
-        if stage == "training":
+    def stop(step: Step) -> None:
+        if step.stage == "training":
             raise KeyboardInterrupt
 
     seen = []

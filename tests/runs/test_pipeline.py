@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tsynd.training import Recipe
 from tsynd.utils.atomic_files import write_npz
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.locks import at_once
+from tsynd.utils.progress import Step
 from tsynd.utils.tensor_files import read_tensors, write_tensors
 
 SECTIONS = {
@@ -34,11 +36,48 @@ STAGES = {"load", "autoencoder", "warmup", "targeting", "training", "evaluation"
 DATA = "phantom:count=30"
 
 
+RECIPE = Recipe(steps=16, batch_size=16, refresh_count=8, refresh_every=4, capacity=16, samples=8, autoencoder_steps=10)
+SHORT = Budget(RECIPE, Evaluation(draws=1, attack_steps=2, limit=20))
+
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
 @pytest.fixture(autouse=True)
 def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smoke budget, shorter still."""
-    recipe = Recipe(steps=16, batch_size=16, refresh_count=8, refresh_every=4, capacity=16, samples=8, autoencoder_steps=10)
-    monkeypatch.setitem(configuration.BUDGETS, "smoke", Budget(recipe, Evaluation(draws=1, attack_steps=2, limit=20)))
+    monkeypatch.setitem(configuration.BUDGETS, "smoke", SHORT)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """A finished run with synthetic images, and its folder: to be looked at only."""
+    return finished_run(tmp_path_factory.mktemp("whole"), "guarded")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """The same without synthetic images."""
+    return finished_run(tmp_path_factory.mktemp("plain"), "none")
+
+
+def finished_run(folder: Path, arm: str) -> tuple[Path, Run]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(configuration.BUDGETS, "smoke", SHORT)
+        patch.setenv("TSYND_CACHE", str(folder / "cache"))
+        return folder / "run", run(folder / "run", arm)
+
+
+@pytest.fixture
+def copied(whole: tuple[Path, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished run, whose judge is still known."""
+    monkeypatch.setenv("TSYND_CACHE", str(whole[0].parent / "cache"))
+    return shutil.copytree(whole[0], tmp_path / "run")
+
+
+@pytest.fixture
+def plain_copied(plain: tuple[Path, Run], tmp_path: Path) -> Path:
+    return shutil.copytree(plain[0], tmp_path / "run")
 
 
 def run(out: Path | None, arm: str = "guarded", data: str = DATA, **settings: Any) -> Run:
@@ -63,21 +102,21 @@ def npz(path: Path, channels: int = 3, classes: int = 5, size: int = 28, seed: i
     return path
 
 
-def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
-    finished = run(tmp_path / "run")
-    names = {path.name for path in (tmp_path / "run").iterdir()}
+def test_a_run_writes_all_its_files_whole(whole: tuple[Path, Run]) -> None:
+    folder, finished = whole
+    names = {path.name for path in (folder).iterdir()}
     assert names == {
         "config.json", "metrics.json", "autoencoder.safetensors", "classifier.safetensors", "synthetic.npz", "report.html",
         "predictions.csv", "splits.csv", LOCK,
     }  # fmt: skip
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == SECTIONS
     assert set(metrics["seconds"]) == STAGES
     assert all(metrics["seconds"][stage] > 0 for stage in STAGES - {"report"})
     assert metrics["config"]["recipe"]["radius"] == Recipe().radius
     assert set(metrics["attacks"]["pgd"]) == {"0", "0.0039", "0.0078", "0.0157", "0.0314"}
     assert metrics["n"] == len(finished.data.test)
-    with np.load(tmp_path / "run" / "synthetic.npz", allow_pickle=False) as synthetic:
+    with np.load(folder / "synthetic.npz", allow_pickle=False) as synthetic:
         assert synthetic["train_images"].dtype == np.uint8
         assert synthetic["train_images"].shape == (16, 28, 28)
         assert synthetic["val_images"].shape == synthetic["test_images"].shape == (0, 28, 28)
@@ -86,7 +125,7 @@ def test_a_run_writes_all_its_files_whole(tmp_path: Path) -> None:
         assert (labels.numpy()[:, None] == synthetic["train_labels"]).all()
         assert set(synthetic["source_index"]) <= set(finished.chosen.tolist())
         assert {"mutual_information_before", "mutual_information_after"} <= set(synthetic.files)
-    report = (tmp_path / "run" / "report.html").read_text()
+    report = (folder / "report.html").read_text()
     assert "http" not in report.replace("http://www.w3.org", "")
     assert report.count('alt="') == report.count("<img") == 7
 
@@ -99,9 +138,9 @@ def test_subgroups_of_phantoms_are_reported() -> None:
     assert on_val["faint"] is None
 
 
-def test_an_arm_without_synthesis_has_no_autoencoder(tmp_path: Path) -> None:
-    finished = run(tmp_path, "none")
-    assert not (tmp_path / "autoencoder.safetensors").exists()
+def test_an_arm_without_synthesis_has_no_autoencoder(plain: tuple[Path, Run]) -> None:
+    folder, finished = plain
+    assert not (folder / "autoencoder.safetensors").exists()
     assert finished.metrics["synthesis"] == {
         "count": 0, "mutual_information_before": None, "mutual_information_after": None, "latent_displacement": None,
         "pixel_displacement": None, "log_prob_fall": None,
@@ -113,7 +152,7 @@ def test_an_arm_without_synthesis_has_no_autoencoder(tmp_path: Path) -> None:
         == finished.metrics["seconds"]["autoencoder"]
         == 0
     )
-    assert "real images only" in (tmp_path / "report.html").read_text()
+    assert "real images only" in (folder / "report.html").read_text()
 
 
 def test_rgb_and_five_classes_of_another_size(tmp_path: Path) -> None:
@@ -126,36 +165,35 @@ def test_rgb_and_five_classes_of_another_size(tmp_path: Path) -> None:
         assert synthetic["train_images"].shape[1:] == (40, 40, 3)
 
 
-def test_the_same_run_twice_gives_the_same_numbers_and_another_seed_does_not(tmp_path: Path) -> None:
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+def test_the_same_run_twice_gives_the_same_numbers_and_another_seed_does_not(whole: tuple[Path, Run], tmp_path: Path) -> None:
+    for name, seed in (("b", 0), ("c", 1)):
         run(tmp_path / name, seed=seed)
-    assert measured(tmp_path / "a") == measured(tmp_path / "b")
-    assert measured(tmp_path / "a")["clean"] != measured(tmp_path / "c")["clean"]
+    assert measured(whole[0]) == measured(tmp_path / "b")
+    assert measured(whole[0])["clean"] != measured(tmp_path / "c")["clean"]
 
 
 @pytest.mark.parametrize("kept", [["config.json"], ["autoencoder.safetensors"], ["classifier.safetensors", "synthetic.npz"]])
-def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path: Path, kept: list[str]) -> None:
-    run(tmp_path)
-    whole = measured(tmp_path)
+def test_an_unfinished_run_goes_on_where_it_stopped(copied: Path, kept: list[str]) -> None:
+    whole = measured(copied)
     kept = ["config.json", *kept, *(["autoencoder.safetensors"] if "classifier.safetensors" in kept else [])]
-    for path in tmp_path.iterdir():
+    for path in copied.iterdir():
         if path.name not in kept:
             path.unlink()
-    before = {name: (tmp_path / name).stat().st_mtime_ns for name in kept}
+    before = {name: (copied / name).stat().st_mtime_ns for name in kept}
     time.sleep(0.01)
-    run(tmp_path)
-    assert measured(tmp_path) == whole
-    assert {name: (tmp_path / name).stat().st_mtime_ns for name in kept} == before
+    run(copied)
+    assert measured(copied) == whole
+    assert {name: (copied / name).stat().st_mtime_ns for name in kept} == before
 
 
 def test_a_run_that_was_interrupted_in_training_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def attempt(name: str, stop_after: int | None = None) -> None:
-        def progress(stage: str, done: int, total: int, text: str) -> None:
-            if stage == "training":
-                steps.append(done)
-                if done == stop_after:
+        def progress(step: Step) -> None:
+            if step.stage == "training":
+                steps.append(step.done)
+                if step.done == stop_after:
                     raise KeyboardInterrupt
 
         with contextlib.suppress(KeyboardInterrupt):
@@ -175,24 +213,22 @@ def test_a_run_that_was_interrupted_in_training_goes_on_to_the_same_weights(
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
-def test_a_damaged_checkpoint_is_named_and_force_removes_it(tmp_path: Path) -> None:
-    run(tmp_path, "none")
+def test_a_damaged_checkpoint_is_named_and_force_removes_it(plain_copied: Path) -> None:
     for name in ("metrics.json", "classifier.safetensors"):
-        (tmp_path / name).unlink()
-    (tmp_path / "checkpoint.safetensors").write_bytes(b"nonsense")
+        (plain_copied / name).unlink()
+    (plain_copied / "checkpoint.safetensors").write_bytes(b"nonsense")
     with pytest.raises(TsyndError, match=r"checkpoint\.safetensors is not a checkpoint that tsynd wrote, or is damaged"):
-        run(tmp_path, "none")
-    run(tmp_path, "none", force=True)
-    assert not (tmp_path / "checkpoint.safetensors").exists()
+        run(plain_copied, "none")
+    run(plain_copied, "none", force=True)
+    assert not (plain_copied / "checkpoint.safetensors").exists()
 
 
-def test_a_classifier_without_its_synthetic_images_is_trained_again(tmp_path: Path) -> None:
-    run(tmp_path)
-    whole = measured(tmp_path)
+def test_a_classifier_without_its_synthetic_images_is_trained_again(copied: Path) -> None:
+    whole = measured(copied)
     for name in ("metrics.json", "synthetic.npz"):
-        (tmp_path / name).unlink()
-    run(tmp_path)
-    assert measured(tmp_path) == whole
+        (copied / name).unlink()
+    run(copied)
+    assert measured(copied) == whole
 
 
 def test_data_that_changed_since_the_run_are_refused(tmp_path: Path) -> None:
@@ -203,9 +239,9 @@ def test_data_that_changed_since_the_run_are_refused(tmp_path: Path) -> None:
         tsynd.load_run(tmp_path / "run")
 
 
-def test_load_run_gives_the_networks_back(tmp_path: Path) -> None:
-    finished = run(tmp_path)
-    loaded = tsynd.load_run(tmp_path)
+def test_load_run_gives_the_networks_back(whole: tuple[Path, Run]) -> None:
+    folder, finished = whole
+    loaded = tsynd.load_run(folder)
     images = finished.data.test.images[:4].float() / 255
     with torch.no_grad():
         assert torch.equal(loaded.classifier(images), finished.classifier(images))
@@ -216,48 +252,45 @@ def test_load_run_gives_the_networks_back(tmp_path: Path) -> None:
     assert loaded.history == finished.history
 
 
-def test_a_run_of_another_version_or_without_its_settings_is_refused_in_one_line(tmp_path: Path) -> None:
-    run(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
+def test_a_run_of_another_version_or_without_its_settings_is_refused_in_one_line(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
     older = config | {"method_version": 1}
     no_recipe = {name: value for name, value in older.items() if name != "recipe"}
     for settings, message in (
         (older, rf"was made with method version 1, this tsynd has version {METHOD_VERSION}: run it again$"),
         (no_recipe, "is not the configuration of a run: recipe missing$"),
     ):
-        (tmp_path / "config.json").write_text(json.dumps(settings))
+        (copied / "config.json").write_text(json.dumps(settings))
         with pytest.raises(TsyndError, match=message):
-            tsynd.load_run(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(config))
+            tsynd.load_run(copied)
+    (copied / "config.json").write_text(json.dumps(config))
     for name, note in (("autoencoder", "loss"), ("classifier", "history")):
-        path = tmp_path / f"{name}.safetensors"
+        path = copied / f"{name}.safetensors"
         tensors, notes = read_tensors(path, "network")
         write_tensors(path, tensors, {})
         with pytest.raises(TsyndError, match=rf"{name}\.safetensors is not the network of a run: its notes lack {note}$"):
-            tsynd.load_run(tmp_path)
+            tsynd.load_run(copied)
         write_tensors(path, tensors, notes)
 
 
-def test_a_finished_run_and_foreign_files_are_safe(tmp_path: Path) -> None:
-    run(tmp_path, "none")
-    (tmp_path / "mine.txt").write_text("precious")
+def test_a_finished_run_and_foreign_files_are_safe(plain_copied: Path) -> None:
+    (plain_copied / "mine.txt").write_text("precious")
     with pytest.raises(TsyndError, match="holds this run, finished"):
-        run(tmp_path, "none")
+        run(plain_copied, "none")
     with pytest.raises(TsyndError, match=r"another configuration .*seed: 0, not 1"):
-        run(tmp_path, "none", seed=1)
-    run(tmp_path, "mixup", force=True)
-    assert measured(tmp_path)["config"]["arm"] == "mixup"
-    assert (tmp_path / "mine.txt").read_text() == "precious"
+        run(plain_copied, "none", seed=1)
+    run(plain_copied, "mixup", force=True)
+    assert measured(plain_copied)["config"]["arm"] == "mixup"
+    assert (plain_copied / "mine.txt").read_text() == "precious"
 
 
-def test_a_folder_that_another_run_writes_is_refused_even_with_force(tmp_path: Path) -> None:
-    run(tmp_path / "run", "none")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.name != LOCK}
+def test_a_folder_that_another_run_writes_is_refused_even_with_force(plain_copied: Path) -> None:
+    before = {path.name: path.read_bytes() for path in plain_copied.iterdir() if path.name != LOCK}
     written = pytest.raises(TsyndError, match="a run is being written there now: wait")
-    with at_once(tmp_path / "run" / LOCK), written:
-        run(tmp_path / "run", "none", force=True)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.name != LOCK} == before
-    run(tmp_path / "run", "none", force=True)
+    with at_once(plain_copied / LOCK), written:
+        run(plain_copied, "none", force=True)
+    assert {path.name: path.read_bytes() for path in plain_copied.iterdir() if path.name != LOCK} == before
+    run(plain_copied, "none", force=True)
 
 
 def test_a_folder_that_is_no_run_is_not_touched(tmp_path: Path) -> None:
@@ -278,16 +311,14 @@ def test_bad_input_creates_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["autoencoder.safetensors", "classifier.safetensors", "synthetic.npz", "metrics.json"])
-def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
-    run(tmp_path)
-    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
+def test_a_damaged_file_is_named(copied: Path, name: str) -> None:
+    (copied / name).write_bytes((copied / name).read_bytes()[:100])
     with pytest.raises(TsyndError, match=name):
-        tsynd.load_run(tmp_path)
+        tsynd.load_run(copied)
 
 
-def test_weights_carry_no_pickle(tmp_path: Path) -> None:
-    run(tmp_path)
-    with safe_open(tmp_path / "classifier.safetensors", framework="pt") as file:
+def test_weights_carry_no_pickle(whole: tuple[Path, Run]) -> None:
+    with safe_open(whole[0] / "classifier.safetensors", framework="pt") as file:
         assert set(json.loads(file.metadata()["tsynd"])) == {"history"}
 
 

@@ -96,6 +96,7 @@ def test_labels_are_known_where_the_classes_are_the_run_s(
     assert {(row["label"], row["label_name"]) for row in table(tmp_path / "p.csv")} == expected
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_s_own_files_say_where_each_image_went(tmp_path: Path) -> None:
     for number in range(60):
         pixels = np.random.default_rng(number).integers(0, 256, (20, 20), dtype=np.uint8)

@@ -15,9 +15,11 @@ from tsynd.runs.config import RunConfig
 from tsynd.runs.pipeline import run
 from tsynd.runs.run import load_run
 from tsynd.runs.synthesize import synthesize
+from tsynd.utils.progress import Step
 
 TINY: dict[str, Any] = {"steps": 8, "batch_size": 8, "refresh_every": 2, "refresh_count": 4, "capacity": 8, "samples": 4}
 TINY |= {"autoencoder_steps": 2, "ascent_steps": 1, "draws": 1, "attack_steps": 1, "unlabelled_batch": 8}
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def config(folder: Path, arm: str, **changes: Any) -> RunConfig:
@@ -48,8 +50,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_metrics(tmp_path: Path, monk
     class Stop(Exception):
         pass
 
-    def stop(stage: str, done: int, *_: Any) -> None:
-        if stage == "training" and done == 7:
+    def stop(step: Step) -> None:
+        if step.stage == "training" and step.done == 7:
             raise Stop
 
     with pytest.raises(Stop):

@@ -128,10 +128,11 @@ def test_committed_results_are_those_of_the_study_file_as_it_is(monkeypatch: pyt
     for path in sorted((ROOT / "results").glob("*/study.yaml")):
         for module in ("runs.config", "study.records"):
             monkeypatch.setattr(f"tsynd.{module}.METHOD_VERSION", read_yaml(path)["method_version"])
-        planned = {each.key for each in read_study(ROOT / "studies" / f"{path.parent.name}.yaml").runs()}
+        study = read_study(ROOT / "studies" / f"{path.parent.name}.yaml")
+        planned = {each.key for each in study.runs()}
         done = {file.stem for file in (path.parent / "runs").glob("*.json")}
         assert done <= planned, path
-        check_study(path.parent, read_study(ROOT / "studies" / f"{path.parent.name}.yaml"))
+        check_study(path.parent, study)
 
 
 def test_a_later_option_changes_the_key_when_it_is_on(written: Callable[[str], Path]) -> None:

@@ -16,8 +16,9 @@ from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.runs.config import RunConfig
 from tsynd.study import run_study
 from tsynd.study.records import read_records
-from tsynd.study.runner import seconds_left
+from tsynd.study.runner import _step, seconds_left
 from tsynd.study.table import COLUMNS
+from tsynd.utils.progress import Step
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -155,11 +156,28 @@ def test_two_calls_on_one_folder_share_the_work(tmp_path: Path, monkeypatch: pyt
 
 
 def test_progress_tells_of_each_run_and_of_the_time_left(tmp_path: Path, ran: list[str]) -> None:
-    told: list[tuple[int, int, float | None, str]] = []
-    run_study(study(), tmp_path, progress=lambda done, total, left, record: told.append((done, total, left, record["arm"])))
-    assert [total for _, total, _, _ in told] == [12] * 12
-    assert told[-1][0] == 12
-    assert told[-1][2] == 0
+    told: list[Step] = []
+    run_study(study(), tmp_path, progress=told.append)
+    assert {(step.stage, step.total) for step in told} == {("study", 12)} and len(told) == 12
+    assert told[-1].done == 12
+    assert told[-1].text.startswith("under 1 min left; ")
+
+
+@pytest.mark.parametrize(
+    ("left", "changed", "text"),
+    [
+        (None, {}, "phantom, 20 per class, seed 0, tsynd: done"),
+        (7200.0, {}, "2.0 h left; phantom, 20 per class, seed 0, tsynd: done"),
+        (
+            50.0,
+            {"status": "failed", "error": "ValueError: [x]"},
+            "under 1 min left; phantom, 20 per class, seed 0, tsynd: failed (ValueError: [x])",
+        ),
+    ],
+)
+def test_what_is_told_of_a_run(left: float | None, changed: dict[str, Any], text: str) -> None:
+    record = {"data": "phantom", "per_class": 20, "seed": 0, "arm": "tsynd", "status": "done", "error": None}
+    assert _step(3, 12, left, record | changed) == Step("study", 3, 12, text)
 
 
 def test_time_left_is_by_the_same_set_and_arm_where_it_was_measured() -> None:

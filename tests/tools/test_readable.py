@@ -4,6 +4,8 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+from tsynd.utils.rules import whole
+
 EXTENSION = runpy.run_path(str(Path(__file__).resolve().parents[2] / "book" / "extensions" / "readable.py"))
 APP = SimpleNamespace(
     config=SimpleNamespace(html_baseurl="https://example.org/b/"),
@@ -30,3 +32,12 @@ def test_a_page_of_the_book_is_linked_within_it_and_nothing_else_is() -> None:
         "[scope](https://example.org/book/scope.html)",
     ):
         assert read("notebooks/01_a", other) == other
+
+
+def test_a_signature_shows_the_type_and_not_the_rule_beside_it() -> None:
+    assert repr(whole(1)) == "Rule()"  # what Sphinx makes of it
+    call = "(jobs: ~typing.Annotated[int, ~tsynd.utils.rules.Rule()] = 1, seed: int | None = None)"
+    assert EXTENSION["without_rules"](None, "function", "run", None, None, call, "-> int") == (
+        "(jobs: int = 1, seed: int | None = None)",
+        "-> int",
+    )

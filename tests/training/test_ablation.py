@@ -17,6 +17,7 @@ from tsynd.runs.pipeline import run
 from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.training.state import History, State
+from tsynd.utils.progress import Step
 from tsynd.utils.tensor_files import weights_hash
 
 QUICK = Recipe(steps=12, batch_size=8, refresh_every=3, refresh_count=6, capacity=12, samples=8, ascent_steps=2)
@@ -92,8 +93,8 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path, ch
     class Stop(Exception):
         pass
 
-    def stop(step: int, loss: float) -> None:
-        if step == 8:
+    def stop(step: Step) -> None:
+        if step.done == 9:
             raise Stop
 
     file = tmp_path / "checkpoint.safetensors"

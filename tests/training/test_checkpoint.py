@@ -13,6 +13,7 @@ from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
+from tsynd.utils.progress import Step
 from tsynd.utils.tensor_files import tensors_hash, weights_hash
 
 QUICK = Recipe(steps=12, batch_size=8, refresh_every=3, refresh_count=6, capacity=12, samples=8, ascent_steps=2)
@@ -27,9 +28,9 @@ class Stop(Exception):
 def train(arm: str, recipe: Recipe = QUICK, stop_after: int | None = None, **options: Any) -> dict[str, Any]:
     """Everything that must be equal between two trainings. `initial` is the seed of the first weights."""
 
-    def progress(step: int, loss: float) -> None:
-        steps.append(step)
-        if step + 1 == stop_after:
+    def progress(step: Step) -> None:
+        steps.append(step.done - 1)
+        if step.done == stop_after:
             raise Stop
 
     steps: list[int] = []
@@ -90,7 +91,7 @@ def test_checkpoints_change_nothing_and_are_written_on_time(tmp_path: Path) -> N
 def test_an_interruption_leaves_the_classifier_and_the_random_state_in_order() -> None:
     classifier, before = build_classifier(1, 28, 2, seed=2), torch.get_rng_state()
 
-    def interrupt(step: int, loss: float) -> None:
+    def interrupt(step: Step) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -21,6 +21,7 @@ from tsynd.training.arms import recipe_for
 from tsynd.training.bank import Bank
 from tsynd.training.consistency import Consistency, sharpen
 from tsynd.training.state import History
+from tsynd.utils.progress import Step
 from tsynd.utils.tensor_files import weights_hash
 
 QUICK = Recipe(
@@ -150,8 +151,8 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path, ar
         recipe = replace(recipe, steps=6)
     expected, history, _ = train(arm, recipe)
 
-    def stop(step: int, loss: float) -> None:
-        if step == recipe.steps - 3:
+    def stop(step: Step) -> None:
+        if step.done == recipe.steps - 2:
             raise Stop
 
     with pytest.raises(Stop):

@@ -18,7 +18,7 @@ from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank, soft_targets
 from tsynd.training.loop import image_weights
-from tsynd.training.source_sampling import choose_sources
+from tsynd.training.source_sampling import better_half, choose_sources
 from tsynd.training.state import History
 from tsynd.training.submodular import greedy_cover
 from tsynd.utils.tensor_files import weights_hash
@@ -115,22 +115,25 @@ def test_facility_location_takes_one_image_of_each_kind_and_its_mutual_informati
     assert len(chosen) > 1
 
 
-def test_submodular_mutual_information_asks_for_images_like_those_of_the_highest_loss() -> None:
-    """Bright and dark images; the classifier is wrong about the dark ones."""
-    classifier = build_classifier(1, 28, 2, seed=2)
-    classifier.mean.fill_(0)
-    classifier.features = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    last = nn.Linear(2, 2, bias=False)
-    last.weight.data = torch.tensor([[0.0, 50.0], [50.0, 0.0]])
-    bright = torch.arange(12) % 2
-    images = bright.view(-1, 1, 1, 1).expand(-1, 1, 28, 28).float()
+def bright_or_dark() -> Classifier:
+    """A classifier whose features are an image's brightness, and which answers wrongly of dark images that have label 1."""
 
     class Two(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.cat([x, 1 - x], dim=1)
 
-    classifier.features.append(Two())
+    classifier = build_classifier(1, 28, 2, seed=2)
+    classifier.mean.fill_(0)
+    classifier.features = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Two())
+    last = nn.Linear(2, 2, bias=False)
+    last.weight.data = torch.tensor([[0.0, 50.0], [50.0, 0.0]])
     classifier.head = nn.Sequential(nn.Dropout(0.5), last)
+    return classifier
+
+
+def test_submodular_mutual_information_asks_for_images_like_those_of_the_highest_loss() -> None:
+    classifier, bright = bright_or_dark(), torch.arange(12) % 2
+    images = bright.view(-1, 1, 1, 1).expand(-1, 1, 28, 28).float()
     settings: dict[str, Any] = {"count": 4, "samples": 8, "generator": torch.Generator().manual_seed(0)}
     labels = torch.ones(12, dtype=torch.int64)  # dark images say 0
     drawn = choose_sources("submodular_mutual_information", images, labels, classifier, **settings)
@@ -138,6 +141,25 @@ def test_submodular_mutual_information_asks_for_images_like_those_of_the_highest
     assert 0 < wrong.sum() < 12 and wrong[drawn].sum() >= 3
     both = choose_sources("facility_location", images, labels, classifier, **settings)
     assert len(bright[both].unique()) == 2
+
+
+def test_the_better_half_is_near_real_images_or_stands_for_all_that_were_found() -> None:
+    """Real images are dark; of six found ones four are dark too, and the bright ones lie where no real image is."""
+    classifier, grey = bright_or_dark(), torch.tensor([0.1, 0.9, 0.12, 0.11, 1.0, 0.1])
+    found, real = (values.view(-1, 1, 1, 1).expand(-1, 1, 28, 28) for values in (grey, torch.rand(20) * 0.2))
+    dense = better_half("dense", found, real, classifier, torch.Generator().manual_seed(0))
+    assert len(dense) == 3 and (grey[dense] < 0.2).all()
+    diverse = better_half("diverse", found, real, classifier, torch.Generator().manual_seed(0))
+    assert len(diverse) == 3 and (grey[diverse] < 0.2).any() and (grey[diverse] > 0.8).any()
+    with pytest.raises(TsyndError, match=r"'dens'.*'dense'"):
+        better_half("dens", found, real, classifier, torch.Generator())
+
+
+@pytest.mark.parametrize("keep", ["dense", "diverse"])
+def test_what_is_kept_is_part_of_a_recipe_and_the_same_twice(keep: str) -> None:
+    (first, _, found), (again, _, _), (plain, _, _) = (train(recipe=replace(QUICK, keep=each)) for each in (keep, keep, "all"))
+    assert weights_hash(first) == weights_hash(again) != weights_hash(plain)
+    assert found is not None and len(found) == QUICK.capacity
 
 
 @pytest.mark.parametrize("how", ["balanced", "uncertain", "hard", "facility_location", "submodular_mutual_information"])

@@ -8,6 +8,7 @@ from PIL import Image
 
 import tsynd
 from tsynd.errors import TsyndError
+from tsynd.utils.progress import Step
 
 
 def test_a_run_that_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
@@ -23,8 +24,8 @@ def test_a_run_that_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
     config = tsynd.RunConfig(data, arm="none", budget="smoke", device="cpu", skip_unreadable=True)
     told: list[str] = []
 
-    def hear(stage: str, done: int, total: int, text: str) -> None:
-        told.extend([text] if stage == "note" else [])
+    def hear(step: Step) -> None:
+        told.extend([step.text] if step.stage == "note" else [])
 
     run = tsynd.run(config, tmp_path / "run", progress=hear)
     assert told == list(run.data.notes) == run.metrics["notes"]

@@ -16,6 +16,7 @@ from tests.servers import QUICK, Server
 from tsynd.errors import DataUnavailable
 from tsynd.utils import downloads, locks
 from tsynd.utils.downloads import RetryPolicy, download
+from tsynd.utils.progress import Step
 
 CONTENT = os.urandom(200_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -35,7 +36,7 @@ def get(server: Server, folder: Path, *ways: str, patience: RetryPolicy = QUICK)
     """Download in these ways; what was said meanwhile."""
     said: list[str] = []
     addresses = [f"{server.address(way)}/file.npz" for way in ways]
-    download(addresses, folder / "file.npz", MD5, lambda text, done, total: said.append(text), patience)
+    download(addresses, folder / "file.npz", MD5, lambda step: said.append(step.text), patience)
     assert visible(folder) == ["file.npz"]
     assert (folder / "file.npz").read_bytes() == CONTENT
     return said
@@ -51,12 +52,12 @@ def refused(server: Server, folder: Path, *ways: str) -> str:
 
 
 def test_size_first_then_bytes_as_they_come(server: Server, tmp_path: Path) -> None:
-    calls: list[tuple[str, int, int]] = []
+    calls: list[Step] = []
     address = f"{server.address('ok')}/file.npz"
-    download([address], tmp_path / "file.npz", MD5, lambda *call: calls.append(call))
-    assert calls[0] == (f"downloading {address} (0.2 MB)", 0, len(CONTENT))
-    assert [done for _, done, _ in calls] == sorted(done for _, done, _ in calls)
-    assert calls[-1][1] == len(CONTENT)
+    download([address], tmp_path / "file.npz", MD5, calls.append)
+    assert calls[0] == Step("load", 0, len(CONTENT), f"downloading {address} (0.2 MB)")
+    assert [call.done for call in calls] == sorted(call.done for call in calls)
+    assert calls[-1].done == len(CONTENT)
 
 
 def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_two_that_want_one_file_download_it_once(server: Server, tmp_path: Path)
     def want() -> None:
         try:
             address = f"{server.address('slow')}/file.npz"
-            download([address], tmp_path / "file.npz", MD5, lambda text, done, total: said.append(text), QUICK)
+            download([address], tmp_path / "file.npz", MD5, lambda step: said.append(step.text), QUICK)
         except Exception as error:
             failures.append(error)
 

@@ -30,3 +30,22 @@ def test_a_folded_classifier_gives_the_same_logits_and_gradients(architecture: s
 def test_a_norm_without_statistics_stays() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)).eval()
     assert isinstance(folded(network)[1], nn.BatchNorm2d)
+
+
+class Summed(nn.Sequential):
+    """A Sequential whose forward adds its first output once more."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self[0](images)
+        return self[1](maps) + maps
+
+
+def test_layers_that_are_not_used_in_order_stay() -> None:
+    layers = [nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)]
+    hooked = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    hooked[0].register_forward_hook(lambda layer, images, maps: 2 * maps)
+    reused = nn.ModuleList([nn.Sequential(*layers), layers[0]])
+    replaced = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    replaced[0].forward = lambda images: images.expand(-1, 2, -1, -1)
+    for network in (Summed(*layers), reused, hooked, replaced):
+        assert any(isinstance(layer, nn.BatchNorm2d) for layer in folded(network).modules())

@@ -43,6 +43,12 @@ def spoiled(value: float) -> Network:
     return network
 
 
+def lazy() -> Network:
+    network = Network()
+    network.rest[1] = nn.LazyLinear(16).eval()
+    return network
+
+
 def other() -> Network:
     network: Any = Network()
     with torch.no_grad():
@@ -97,12 +103,16 @@ FAULTS: dict[str, tuple[Callable[[], nn.Module], str, tuple[str, ...]]] = {
     "softmax": (lambda: Network(last=lambda x: x.softmax(1)), "gives probabilities", REPORTED),
     "softmax by hand": (lambda: Network(last=lambda x: x.exp() / x.exp().sum(1, True)), "gives probabilities", REPORTED),
     "sigmoid": (lambda: Network(last=torch.sigmoid), "gives probabilities", REPORTED),
+    "percent": (lambda: Network(last=lambda x: 100 * x.softmax(1)), "gives probabilities times a factor", REPORTED),
     "random": (lambda: Network(last=lambda x: x + 0.1 * torch.randn_like(x)), "draws random numbers in eval mode", REPORTED),
     "batch statistics": (lambda: Network(first=lambda x: x - x.mean(0)), "another output in another batch", REPORTED),
     "three dimensions": (lambda: Network(last=lambda x: x[:, :, None]), "must give logits", ()),
     "a tuple": (lambda: Network(last=lambda x: (x, x)), "must give a tensor of logits", ()),  # type: ignore[arg-type,return-value]
     "whole numbers": (lambda: Network(last=lambda x: (10 * x).long()), "must give logits", ()),
     "no gradient": (lambda: Network(first=torch.Tensor.detach), "does not reach the images|has no gradient", (*REPORTED, *BLIND)),
+    "rounded images": (lambda: Network(first=lambda x: (255 * x).round() / 255), "gradient of Network is 0", (*REPORTED, *BLIND)),
+    "signs of images": (lambda: Network(first=lambda x: (x - 0.5).sign()), "gradient of Network is 0", (*REPORTED, *BLIND)),
+    "lazy layers": (lambda: lazy(), "has no weights yet: pass images through it once, for rest.1.weight", ()),
 }
 
 
@@ -190,6 +200,26 @@ def test_gradients_that_overflow_on_the_way_are_no_robustness() -> None:
 
 
 START = {"start": torch.zeros(12, 1, 8, 8)}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_one_image_of_which_a_network_says_nothing(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = IMAGES.clone()
+    images[9] = 0  # black: divided by its own deviation
+    monkeypatch.setitem(globals(), "IMAGES", images)
+    network = Network(first=lambda x: (x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True))
+    with pytest.raises(TsyndError, match="NaN or infinite"):
+        DOORS[door](network, LABELS)
+
+
+def test_a_constant_network_has_no_gradient_and_is_not_refused_for_it() -> None:
+    network = Network(last=lambda x: 0 * x)
+    assert torch.equal(robustness.fgsm(network, IMAGES, LABELS, eps=0.1), IMAGES)
+
+
+def test_a_network_without_values() -> None:
+    with pytest.raises(TsyndError, match="is on the meta device"):
+        evaluated(Network().to("meta"), LABELS)
 
 
 def test_logits_whose_differences_round_away() -> None:

@@ -139,6 +139,9 @@ def test_a_file_without_counters_of_batch_norm_and_tied_weights(tmp_path: Path) 
     file = tmp_path / "t.safetensors"
     save_file({name: torch.ones_like(each) for name, each in tied.state_dict().items() if name != "other.weight"}, file)
     assert float(load_weights(tied, file)["other"].weight.detach().min()) == 1
+    save_file({name: torch.full_like(each, len(name)) for name, each in tied.state_dict().items()}, file)
+    with pytest.raises(TsyndError, match=r"one\.weight and other\.weight are one tensor there, and differ here"):
+        load_weights(tied, file)
     save_file({name: torch.ones_like(each) for name, each in tied.state_dict().items() if "weight" not in name}, file)
     with pytest.raises(TsyndError, match=r"missing in the file: one\.weight, other\.weight"):
         load_weights(tied, file)
@@ -157,3 +160,14 @@ def test_weights_must_be_finite_and_masks_need_not(tmp_path: Path) -> None:
         torch.save(spoiled, tmp_path / "w.pt")
         with pytest.raises(TsyndError, match=r"must hold plain tensors of finite real numbers.*0\.weight"):
             load_weights(network, tmp_path / "w.pt")
+
+
+def test_whole_numbers_and_networks_without_weights_are_refused(tmp_path: Path) -> None:
+    rounded = {
+        name: (100 * tensor).long() for name, tensor in _simple().state_dict().items()
+    }  # quantised: the scale is elsewhere
+    torch.save(rounded, tmp_path / "w.pt")
+    with pytest.raises(TsyndError, match=r"must hold plain tensors of finite real numbers.*0\.weight"):
+        load_weights(_simple(), tmp_path / "w.pt")
+    with pytest.raises(TsyndError, match=r"has no weights yet: pass images through it once, for 0\.weight"):
+        load_weights(nn.Sequential(nn.LazyLinear(3)), tmp_path / "w.pt")

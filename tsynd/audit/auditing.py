@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,10 @@ from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.utils.batching import for_training
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import tried
+from tsynd.utils.progress import Progress, Step, silent
 from tsynd.utils.rng import generator_for, seed_for
-from tsynd.utils.validation import check_count, check_kind, check_name, check_range, check_seed, check_tensors
+from tsynd.utils.rules import choice, validated, whole
+from tsynd.utils.validation import check_kind, check_range
 
 # What is measured, in words; a measure that says nothing of a group is left out there.
 MEASURES = {
@@ -103,6 +105,7 @@ class Audit:
         return interval(values_B, sources_B, generator_for(self.seed, "audit, intervals"))
 
 
+@validated
 def audit(
     synthesis: Synthesis,
     classifier: Classifier,
@@ -115,10 +118,10 @@ def audit(
     build: Callable[[int], Classifier] | None = None,
     split: str = "test",
     guard: Guard | None = None,
-    samples: int = 64,
-    k: int = 10,
+    samples: Annotated[int, whole(2)] = 64,
+    k: Annotated[int, whole(1)] = 10,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Audit:
     """Ask whether synthetic images are still of their class, and whether the search found something that controls do not.
 
@@ -142,26 +145,20 @@ def audit(
         samples: of the posterior.
         k: neighbours in code space; in a set too small for so many, all others.
         seed: of the judge's training, of the controls and of the intervals.
-        progress: called with a line for each part that begins.
+        progress: called as each part begins.
 
     Raises:
         TsyndError: for an empty synthesis, or one that does not belong to the data.
     """
-    check_kind(Classifier, classifier=classifier)
     check_kind(nn.Module, optional=True, judge=judge)
     if autoencoder is not None:
         check_verbs(autoencoder)
-    check_kind(Recipe, optional=True, recipe=recipe)
-    check_kind(Guard, optional=True, guard=guard)
-    check_count(1, k=k)
-    check_count(2, samples=samples)
-    check_seed(seed)
     _check(synthesis, data, split)
     chosen = _checked_chosen(chosen, len(data.train))
-    say, device = progress or (lambda text: None), next(classifier.parameters()).device
+    say, device = progress or silent, next(classifier.parameters()).device
     k = min(k, len(data.train) - 1)
     if judge is None:
-        say("training the judge")
+        say(Step("audit", text="training the judge"))
         judge = train_judge(data, seed=seed, recipe=recipe, device=device, build=build)
     networks = [network for network in (classifier, judge, autoencoder) if isinstance(network, nn.Module)]
     first_BCHW = _pictures(synthesis.reconstructions[:8]).to(device)
@@ -169,9 +166,9 @@ def audit(
         again: dict[str, Synthesis] = {}
         start_BD = codes(synthesis, autoencoder, device)[0] if autoencoder is not None else None
         if autoencoder is not None and start_BD is not None:
-            say("controls: random, sham, minimised")
+            say(Step("audit", text="controls: random, sham, minimised"))
             again = searched_again(synthesis, start_BD, classifier, autoencoder, samples=samples, guard=guard, seed=seed)
-        say("judge, neighbours, oracle")
+        say(Step("audit", text="judge, neighbours, oracle"))
         elsewhere = synthesis.sources.cpu().unique()  # of given images, sources may be images that this run did not train on
         known = torch.cat([chosen, elsewhere[~torch.isin(elsewhere, chosen)]])
         asked = GroupEvaluator(data, known, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
@@ -193,6 +190,7 @@ def audit(
     return Audit(groups, trained, settings, subgroup, seed)
 
 
+@validated
 def train_judge(
     data: Dataset,
     *,
@@ -200,14 +198,12 @@ def train_judge(
     recipe: Recipe | None = None,
     device: torch.device | None = None,
     build: Callable[[int], Classifier] | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Classifier:
     """A second opinion: a classifier trained on the *whole* training split by arm `none`, in eval mode.
 
     Its initialisation and its batches come from `seed`, but are not those of a run with that seed.
     """
-    check_kind(Dataset, data=data)
-    check_kind(Recipe, optional=True, recipe=recipe)
     own = seed_for(seed, "judge")
     judge = (
         build(own) if build else build_classifier(data.channels, data.size, len(data.classes), own, multi_label=data.multi_label)
@@ -227,11 +223,9 @@ def _pictures(images_BCHW: Tensor) -> Tensor:
     return as_saved(images_BCHW.cpu())
 
 
-def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
+@validated
+def _check(synthesis: Synthesis, data: Dataset, split: Annotated[str, choice("split of unseen images", SPLITS[1:])]) -> None:
     """Refuse a synthesis that is empty or not of these data."""
-    check_kind(Synthesis, synthesis=synthesis)
-    check_kind(Dataset, data=data)
-    check_name("split of unseen images", split, SPLITS[1:])
     if not len(synthesis):
         raise TsyndError("an audit needs at least one synthetic image, got none")
     shape, wanted = tuple(synthesis.images.shape[1:]), tuple(data.train.images.shape[1:])
@@ -250,11 +244,11 @@ def _check(synthesis: Synthesis, data: Dataset, split: str) -> None:
         raise TsyndError(f"labels must lie between 0 and {most}, got {low if low < 0 else high}")
 
 
+@validated
 def _checked_chosen(chosen: Tensor | None, count: int) -> Tensor:
     """Which images a run trained on, if these are numbers of training images; all of them by default."""
     if chosen is None:
         return torch.arange(count)
-    check_tensors(chosen=chosen)
     if chosen.ndim != 1 or chosen.dtype != torch.int64 or not len(chosen):
         found = f"{chosen.dtype} of shape {tuple(chosen.shape)}"
         raise TsyndError(f"chosen must be int64 numbers (N,) of training images, N at least 1, got {found}")

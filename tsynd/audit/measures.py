@@ -1,5 +1,7 @@
 """What is asked of one image of an audit: whose neighbour is it, is its code one that images have, what was near before?"""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from tsynd.data.phantom.rule import SUBGROUPS
 from tsynd.errors import TsyndError
 from tsynd.targeting import Autoencoder
 from tsynd.utils.batching import as_float, batches, fitting, predict
-from tsynd.utils.validation import check_name
+from tsynd.utils.rules import choice, validated
 
 BATCH = 256
 DISTANCES = 1 << 25  # that are held at a time
@@ -66,10 +68,11 @@ def nearest_real(images_BCHW: Tensor, real_NCHW: Tensor, own_B: Tensor | None = 
     if images_BCHW.shape[1:] != real_NCHW.shape[1:] or (own_B is not None and len(real_NCHW) < 2):
         raise TsyndError(f"real images must be (N, {', '.join(map(str, images_BCHW.shape[1:]))}), got {tuple(real_NCHW.shape)}")
     flat_BP = images_BCHW.flatten(1)
+    rows = max(1, 4 * DISTANCES // flat_BP.shape[1])  # torch.cdist copies what it compares
     best_B = flat_BP.new_full((len(flat_BP),), torch.inf)
     index_B = torch.zeros(len(flat_BP), dtype=torch.int64, device=flat_BP.device)
     for where, batch_NCHW in batches(real_NCHW, BATCH, images_BCHW.device):
-        distances_BN = torch.cdist(flat_BP, batch_NCHW.flatten(1))
+        distances_BN = torch.cat([torch.cdist(part_bP, batch_NCHW.flatten(1)) for part_bP in flat_BP.split(rows)])
         if own_B is not None:
             inside_B = ((own_B >= where.start) & (own_B < where.stop)).nonzero().flatten()
             distances_BN[inside_B, own_B[inside_B] - where.start] = torch.inf
@@ -93,7 +96,8 @@ def typical_distance(real_NCHW: Tensor, generator: torch.Generator | None = None
     return pairs.median().item()
 
 
-def distance_to_subgroup(factors: Factors, name: str) -> Tensor:
+@validated
+def distance_to_subgroup(factors: Factors, name: Annotated[str, choice("phantom subgroup", SUBGROUPS)]) -> Tensor:
     """How far lesions are from a subgroup of phantoms: (B,), in standard deviations of the factors that define it, 0 inside.
 
     The Euclidean distance to the box of factors `SUBGROUPS[name]`, each factor in units of its own spread over all
@@ -104,7 +108,6 @@ def distance_to_subgroup(factors: Factors, name: str) -> Tensor:
     >>> distance_to_subgroup(factors, "irregular-enhancing")
     tensor([1.0000, 1.4142])
     """
-    check_name("phantom subgroup", name, SUBGROUPS)
     squares = []
     for factor, (low, high) in SUBGROUPS[name].items():
         bounds = torch.tensor([low, high]).to(factors.radius)
@@ -126,9 +129,10 @@ def sharpness(images_BCHW: Tensor) -> Tensor:
     >>> bool(sharpness(checks) > 5 * sharpness(torch.nn.functional.avg_pool2d(checks, 3, 1, 1)))
     True
     """
-    kernel = images_BCHW.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).expand(images_BCHW.shape[1], 1, 3, 3)
-    edges_BCHW = torch.nn.functional.conv2d(images_BCHW, kernel, groups=images_BCHW.shape[1])
-    return edges_BCHW.flatten(1).std(dim=1)
+    channels, size = images_BCHW.shape[1:3]
+    kernel = images_BCHW.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).expand(channels, 1, 3, 3)
+    parts = images_BCHW.split(fitting(size, 64))  # torch pads one channel to 16 on a CPU: 1 MB for an image of 128 px
+    return torch.cat([torch.nn.functional.conv2d(part, kernel, groups=channels).flatten(1).std(dim=1) for part in parts])
 
 
 def as_saved(images_BCHW: Tensor) -> Tensor:

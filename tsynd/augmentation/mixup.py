@@ -1,23 +1,22 @@
 """Mixup: train on blends of two images and of their labels (Zhang et al., ICLR 2018, arXiv 1710.09412)."""
 
-import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
-from tsynd.utils.validation import check_number, check_tensors
+from tsynd.utils.rules import number, validated
 
 
-def mixup(images_BCHW: Tensor, targets_BC: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+@validated
+def mixup(
+    images_BCHW: Tensor, targets_BC: Tensor, alpha: Annotated[float, number(above=True)], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Convex combinations of pairs of images and of their targets (Zhang et al., ICLR 2018).
 
     One weight for each pair, from Beta(alpha, alpha).
     """
-    check_tensors(images=images_BCHW, targets=targets_BC)
-    check_number(alpha=alpha)
-    if not 0 < alpha < math.inf:
-        raise TsyndError(f"alpha must be > 0, got {alpha}")
     floats = images_BCHW.is_floating_point() and targets_BC.is_floating_point()
     if images_BCHW.ndim != 4 or targets_BC.ndim != 2 or len(images_BCHW) != len(targets_BC) or not floats:
         found = f"{images_BCHW.dtype} of {tuple(images_BCHW.shape)} and {targets_BC.dtype} of {tuple(targets_BC.shape)}"

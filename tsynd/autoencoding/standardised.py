@@ -58,7 +58,7 @@ class Standardised(nn.Module):
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] to standardised codes (B, D)."""
-        check_images(images_BCHW, self.image_shape)
+        check_batch(images_BCHW, self.image_shape)
         codes: Tensor = (_wide(self.encode_raw(self._narrow(images_BCHW)).flatten(1)) - self.mean) / self.std
         return codes
 
@@ -138,7 +138,7 @@ class AnyAutoencoder(Standardised):
         self.networks = nn.ModuleList(dict.fromkeys([*owners(encode, decode), *networks]))
         self._callables = (encode, decode)  # in a tuple, so that a module is not registered twice
         check_tensors(images=images_BCHW)
-        check_images(images_BCHW, images_BCHW.shape[1:])
+        check_batch(images_BCHW, images_BCHW.shape[1:])
         check_range(images=images_BCHW)
         check_count(1, batch_size=batch_size)
         first_BCHW = images_BCHW[: min(batch_size, 16)]  # enough to see what the callables return
@@ -187,7 +187,7 @@ def owners(*callables: Callable[..., object] | None) -> list[nn.Module]:
     return list(dict.fromkeys(module for module in behind if isinstance(module, nn.Module)))
 
 
-def check_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
+def check_batch(images_BCHW: Tensor, shape: Sequence[int]) -> None:
     """Refuse an empty batch, and images of another shape than (B, *shape) or that are not floats."""
     check_tensors(images=images_BCHW)
     if images_BCHW.ndim != 4 or tuple(images_BCHW.shape[1:]) != tuple(shape) or len(images_BCHW) == 0:
@@ -201,7 +201,7 @@ def check_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
 def check_training_images(images_BCHW: Tensor, shape: Sequence[int]) -> None:
     """The same for training images, which may also be of 8 bits; they lie in [0, 1]."""
     check_tensors(images=images_BCHW)
-    check_images(images_BCHW[:1].float() if images_BCHW.dtype == torch.uint8 else images_BCHW, shape)
+    check_batch(images_BCHW[:1].float() if images_BCHW.dtype == torch.uint8 else images_BCHW, shape)
     if images_BCHW.dtype != torch.uint8:
         check_range(images=images_BCHW)
 

@@ -13,6 +13,7 @@ from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import refuse_inference_mode
+from tsynd.utils.progress import Progress, Step
 from tsynd.utils.rng import generator_for, normal
 from tsynd.utils.shape_errors import check_precision
 from tsynd.utils.validation import check_count, check_kind, check_number, check_tensors, check_whole
@@ -33,7 +34,7 @@ def train_autoencoder(
     feature_weight: float = 0.0,
     features: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[float]:
     """Train on images in [0, 1], with light augmentation and noise on the codes, then standardise; left in eval mode.
 
@@ -58,7 +59,7 @@ def train_autoencoder(
         features: images to features, differentiable: say the trunk of a classifier. A module, or the one whose bound
             method it is, is frozen and in eval mode meanwhile, and comes back as it was.
         seed: of batches, augmentation, noise and samples.
-        progress: called with (step, loss) after each step.
+        progress: called after each step.
 
     Returns:
         The loss of each step; without further terms the mean squared error in [0, 1] intensity.
@@ -121,7 +122,7 @@ def train_autoencoder(
             schedule.step()
             losses.append(loss.item())
             if progress:
-                progress(step, losses[-1])
+                progress(Step("autoencoder", step + 1, steps, f"loss {losses[-1]:.4f}"))
     autoencoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     autoencoder.eval()
     autoencoder.standardise(images_BCHW)

@@ -14,8 +14,8 @@ from tsynd.classification.networks import ARCHITECTURES, Classifier
 from tsynd.errors import TsyndError, unknown
 from tsynd.utils.factories import FORMS, find_factory, is_factory
 from tsynd.utils.rng import seeded
+from tsynd.utils.rules import validated
 from tsynd.utils.user_weights import load_weights
-from tsynd.utils.validation import check_seed
 
 FACTORIES: dict[str, Callable[..., nn.Module | Network]] = {
     "efficientnet-lite0": efficientnet_lite0,
@@ -24,6 +24,7 @@ FACTORIES: dict[str, Callable[..., nn.Module | Network]] = {
 """Networks that come with weights, from the extra `[pretrained]`: called as a factory of yours is."""
 
 
+@validated
 def build_classifier(
     channels: int,
     size: int,
@@ -51,7 +52,6 @@ def build_classifier(
     Raises:
         TsyndError: for an unknown name, a factory that fails or returns something else, and weights that do not fit.
     """
-    check_seed(seed)
     check_architecture(architecture)
     if architecture in ARCHITECTURES:
         if head is not None or weights is not None:

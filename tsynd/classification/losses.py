@@ -1,17 +1,19 @@
 """What a classifier is trained by: labels as targets, and the loss of each image."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tsynd.classification.networks import Classifier
 from tsynd.errors import TsyndError
-from tsynd.utils.validation import check_number, check_tensors
+from tsynd.utils.rules import number, validated
 
 
+@validated
 def as_targets(labels: Tensor, classifier: Classifier) -> Tensor:
     """Labels as what the loss compares with, (B, C): class numbers one-hot, multi-label ones as they are."""
-    check_tensors(labels=labels)
     if classifier.multi_label:
         return labels
     if labels.ndim != 1 or labels.dtype != torch.int64:
@@ -23,16 +25,15 @@ def as_targets(labels: Tensor, classifier: Classifier) -> Tensor:
     return F.one_hot(labels, classifier.classes)
 
 
-def classification_losses(logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: float = 0.0) -> Tensor:
+@validated
+def classification_losses(
+    logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: Annotated[float, number(0, 1)] = 0.0
+) -> Tensor:
     """What `classification_loss` averages: the loss of each image, (B,) in nats.
 
     Raises:
         TsyndError: when logits and targets are not floating-point (B, C) both, or the smoothing lies outside [0, 1].
     """
-    check_tensors(logits=logits_BC, targets=targets_BC)
-    check_number(smoothing=smoothing)
-    if not 0 <= smoothing <= 1:
-        raise TsyndError(f"smoothing must be in [0, 1], got {smoothing}")
     if logits_BC.ndim != 2 or logits_BC.shape != targets_BC.shape or not logits_BC.is_floating_point():
         found = f"{logits_BC.dtype} of {tuple(logits_BC.shape)} and {tuple(targets_BC.shape)}"
         raise TsyndError(f"logits and targets must be floating-point (B, C), got {found}")

@@ -55,6 +55,7 @@ def fetch(
     from tsynd.data.medmnist.download import fetch as fetch_file
     from tsynd.data.medmnist.download import find_facts, where
     from tsynd.utils.downloads import megabytes
+    from tsynd.utils.progress import within
 
     facts = find_facts(name, size)
     path, there = where(facts, size, to)
@@ -65,8 +66,7 @@ def fetch(
         if not there:
             typer.echo(f"to {path}: at most {megabytes(facts.bytes(size))}, what the images take in memory")
     with reporter(quiet) as progress:
-        say = progress or (lambda stage, done, total, text: None)
-        path = fetch_file(facts, size, to, progress=lambda text, done, total: say("fetch", done, total if done else 0, text))
+        path = fetch_file(facts, size, to, progress=within("fetch", progress))
     if not quiet:
         typer.echo(f"{'was here' if there else 'fetched'}, checksum verified: {path}")
 
@@ -77,6 +77,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every image by name.")] = False,
     write: Annotated[Path | None, typer.Option(help="A .csv to write: without copies, with groups, ready for --data.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --write if it is there.")] = False,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A folder or file to pass over: masks.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing: the exit code says it.")] = False,
 ) -> int:
     """Look for what spoils a data set: unreadable images, duplicates, leaks. Exit code 0: clean, 1: findings, 2: cannot look."""
@@ -87,8 +88,7 @@ def check(
     if write:
         check_new(write, ".csv", force, option="--write")
     with reporter(quiet or as_json) as progress:
-        say = progress or (lambda stage, done, total, text: None)
-        found = check_data(path, write=write, progress=lambda text, done, total: say("check", done, total, text))
+        found = check_data(path, write=write, ignore=ignore or (), progress=progress)
     if as_json and not quiet:
         typer.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:

@@ -42,6 +42,8 @@ def run(
         typer.Option(help="Images without labels: rest (of the training split), or a folder. For arms with consistency."),
     ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
+    crop: Annotated[bool, typer.Option("--crop", help="Cut images to a square, instead of padding them.")] = False,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A folder or file to pass over: masks.")] = None,
     classifier: Annotated[
         str | None,
         typer.Option(help="compact, resnet18, efficientnet-lite0, or your own: FILE.py:factory, package.module:factory."),
@@ -70,7 +72,7 @@ def run(
     changes = _changes(set_ or [])
     config = RunConfig(
         data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes,
-        classifier, head, classifier_weights, autoencoder, autoencoder_weights,
+        classifier, head, classifier_weights, autoencoder, autoencoder_weights, crop, tuple(ignore or ()),
     )  # fmt: skip
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
@@ -87,7 +89,7 @@ def run(
 
 def predict(
     folder: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
-    data: Annotated[str, typer.Option(help="A data set's name; an .npz; or any folder of images, sorted by class or not.")],
+    data: Annotated[str, typer.Option(help="A data set's name; an .npz; a .csv; an image; or a folder, sorted by class or not.")],
     out: Annotated[Path, typer.Option(help="The .csv to write: one row an image.")],
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
@@ -103,9 +105,7 @@ def predict(
     check_new(out, ".csv", force)
     run = load_run(folder).to(find_device(device))
     with reporter(quiet) as progress:
-        if progress:
-            progress("predict", 0, 0, data)
-        count = write_predictions(out, run, data, note=progress and (lambda text: progress("note", 0, 0, text)))
+        count = write_predictions(out, run, data, progress=progress)
     if not quiet:
         typer.echo(f"{count} images: {out}")
 

@@ -19,7 +19,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Run what is not done of a study; what is finished is never run twice. Exit code 1 when a run failed."""
-    from tsynd.cli.progress import study_reporter  # torch takes seconds to import: not for --help
+    from tsynd.cli.progress import reporter  # torch takes seconds to import: not for --help
     from tsynd.runs.estimate import duration
     from tsynd.study import read_study, run_study
     from tsynd.study.records import RUNS, check_study, finished, read_record
@@ -40,7 +40,7 @@ def run(
         told = "unknown: none has been measured" if left is None else duration(left)
         typer.echo(f"{len(todo)} of {len(runs)} runs to do; time on {jobs} process(es): {told}")
         return
-    with study_reporter(quiet) as progress:
+    with reporter(quiet) as progress:
         counts = run_study(study, out, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress)
     if not quiet:
         typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()) + f": {out / 'runs.csv'}")

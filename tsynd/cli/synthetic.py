@@ -33,10 +33,7 @@ def synthesize(
     sets.check_targets(out, png, force=force)
     run = load_run(folder).to(find_device(device))
     with reporter(quiet) as progress:
-        say = progress or (lambda stage, done, total, text: None)
-        made = synthesize_images(
-            run, count, decode=decode, seed=seed, progress=lambda done: say("synthesize", done, count, "images")
-        )
+        made = synthesize_images(run, count, decode=decode, seed=seed, progress=progress)
     words = ["tsynd", "synthesize", "--run", str(folder), "--count", str(count), "--out", str(out)]
     words += [] if decode is None else ["--decode", decode]
     words += [] if seed is None else ["--seed", str(seed)]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tsynd.data.dataset import Dataset, Split
+from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
 from tsynd.utils.validation import check_range
 
@@ -51,7 +52,8 @@ def from_arrays(
     count = labels.shape[1] if labels.ndim == 2 else max(int(split.labels.max()) + 1 for split in splits.values() if len(split))
     named = tuple(map(str, range(count))) if classes is None else tuple(map(str, classes))
     task = task or ("multi-label" if labels.ndim == 2 else "binary" if len(named) == 2 else "multi-class")
-    return Dataset(name, splits["train"], splits["val"], splits["test"], named, task, licence)
+    notes = tuple(text for _, text in array_remarks(splits))
+    return Dataset(name, splits["train"], splits["val"], splits["test"], named, task, licence, notes=notes)
 
 
 def _split(where: str, given: Any) -> Split:
@@ -102,6 +104,8 @@ def _images(where: str, given: Any) -> Tensor:
 
 def _whole(what: str, given: Any) -> Tensor:
     """Whole numbers as int64: (N,), or several columns (N, L)."""
+    if (kind := getattr(getattr(given, "dtype", None), "kind", "i")) not in "iubf":
+        raise TsyndError(f"{what} must be whole numbers, got {'texts' if kind in 'USOT' else given.dtype}: number them first")
     values = torch.as_tensor(given)
     numbers = values.long()
     if values.is_complex() or not bool((numbers == values).all()):

@@ -1,6 +1,7 @@
 """One door for every data set: by name, by folder, by file."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from tsynd.data.medmnist.registry import REGISTRY
 from tsynd.data.phantom import phantom
 from tsynd.data.phantom.phantoms import OPTIONS
 from tsynd.errors import DataUnavailable, TsyndError, unknown
-from tsynd.utils.downloads import Progress
-from tsynd.utils.validation import check_name, check_path
+from tsynd.utils.progress import Progress
+from tsynd.utils.rules import validated
+from tsynd.utils.validation import check_name
 
 DEFAULT_SIZE = 28
 
 
+@validated
 def load(
     name: str | os.PathLike[str],
     size: int | None = None,
@@ -26,6 +29,8 @@ def load(
     download: bool = True,
     *,
     skip_unreadable: bool = False,
+    crop: bool = False,
+    ignore: Sequence[str] = (),
     progress: Progress | None = None,
     **phantom_options: Any,
 ) -> Dataset:
@@ -43,8 +48,10 @@ def load(
             environment variable TSYND_DATA and `~/.medmnist`.
         download: False never touches the network.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
-        progress: called while a file is downloaded or unpacked, with what it is and its size, bytes that are done, and
-            bytes in all; for a folder or CSV with the images that are decoded, and all of them.
+        crop: cut images of a folder or CSV that are not square to the square in their middle, instead of padding them.
+        ignore: names of folders and files below a folder that are passed over, with `*` for any letters, such as "masks".
+        progress: called with the bytes of a file that are downloaded or unpacked; with the images of a folder or CSV that
+            are decoded.
         phantom_options: for `phantom` only: the same options as in its name.
 
     Raises:
@@ -54,12 +61,11 @@ def load(
     >>> load("phantom", count=20, seed=1).name
     'phantom:seed=1,count=20'
     """
-    check_path(name=name)
-    if root is not None:
-        check_path(root=root)
     text = os.fspath(name)
     if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
         raise TsyndError(f"size must be a whole number of pixels, got {size!r}")
+    if (crop or ignore) and not is_images(text):
+        raise TsyndError(f"crop and ignore are for folders and CSVs of images, and {text!r} is none")
     if text == "phantom" or text.startswith("phantom:"):
         return phantom(size=DEFAULT_SIZE if size is None else size, **_options(text, phantom_options))
     if phantom_options:
@@ -68,7 +74,9 @@ def load(
         return load_medmnist(text, DEFAULT_SIZE if size is None else size, root, download, progress)
     path = Path(text).expanduser()
     if is_images(text):
-        return read_folder(path, DEFAULT_SIZE if size is None else size, skip_unreadable=skip_unreadable, progress=progress)
+        side = DEFAULT_SIZE if size is None else size
+        chosen = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        return read_folder(path, side, skip_unreadable=skip_unreadable, crop=crop, ignore=chosen, progress=progress)
     if path.is_file():
         if path.suffix.lower() != ".npz":
             raise TsyndError(f"a data file must be an .npz in MedMNIST layout, or a .csv of paths and labels, got {text}")
@@ -76,6 +84,11 @@ def load(
     if path.suffix or path.name != text:
         raise DataUnavailable(f"no such file or folder: {text}")
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
+
+
+def reading_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run's configuration says that files become images: what `load` takes beside the name and the size."""
+    return {name: config[name] for name in ("skip_unreadable", "crop", "ignore") if config.get(name)}
 
 
 def is_name(name: str) -> bool:

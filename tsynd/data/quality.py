@@ -1,6 +1,7 @@
 """Is a data set fit to train on? What there is, and what is wrong with it, image by image; nothing is printed here."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.loading import is_images, load
+from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
 from tsynd.utils.atomic_files import write_text
-from tsynd.utils.downloads import Progress
+from tsynd.utils.progress import Progress, within
 from tsynd.utils.validation import check_path
 
 __all__ = ["QualityReport", "check"]
@@ -55,7 +57,7 @@ class QualityReport:
         return {**vars(self), "findings": found}
 
 
-def check(data: str, *, write: Path | None = None, progress: Progress | None = None) -> QualityReport:
+def check(data: str, *, write: Path | None = None, ignore: Sequence[str] = (), progress: Progress | None = None) -> QualityReport:
     """Look at every image of a folder, a CSV, an `.npz` or a data set by name.
 
     Found are: unreadable images, names that say another format, constant images, exact and near duplicates (within a split,
@@ -65,6 +67,7 @@ def check(data: str, *, write: Path | None = None, progress: Progress | None = N
     Args:
         data: as `tsynd.load` takes it.
         write: a CSV to write: a folder or CSV without its copies, with groups; see `clean_table`.
+        ignore: names of folders and files below a folder that are passed over, as in `tsynd.load`.
         progress: called with the number of images that have been looked at.
 
     Raises:
@@ -72,10 +75,12 @@ def check(data: str, *, write: Path | None = None, progress: Progress | None = N
     """
     check_path(data=data)
     if is_images(data):
-        return _check_files(data, find_images(Path(data).expanduser()), write, progress)
+        return _check_files(data, find_images(Path(data).expanduser(), tuple(ignore)), write, within("check", progress))
+    if ignore:
+        raise TsyndError(f"ignore is for folders of images, and {data} is none")
     if write:
         raise TsyndError(f"a clean table names image files, and {data} is none: give a folder or a CSV")
-    dataset = load(data, progress=progress)
+    dataset = load(data, progress=within("check", progress))
     looks = _look_at_arrays(dataset)
     found = QualityReport(
         data, _counts(looks, dataset.classes), _ranked([one.size for one in looks]), _ranked([one.kind for one in looks])
@@ -85,7 +90,9 @@ def check(data: str, *, write: Path | None = None, progress: Progress | None = N
             if lacking := [name for name in dataset.classes if not counts[name]]:
                 text = f"{split} has no image of class {', '.join(map(repr, lacking))}"
                 found.findings.append(Problem("missing class", text))
-    found.findings += [Problem("one label each", note) for note in dataset.notes if "exactly one" in note]
+    splits = {split: getattr(dataset, split) for split in SPLITS}
+    found.findings += [Problem(kind, text) for kind, text in array_remarks(splits) if kind != "copies"]
+    found.notes += [note for note in dataset.notes if "not read" in note]
     found.findings += _look_alikes(looks)
     found.copies = copied(looks)
     return found
@@ -119,9 +126,7 @@ def _check_files(data: str, listing: Listing, write: Path | None, progress: Prog
     ]
     dark = [one for one in looks if one.share < 1]
     if dark and max(one.share for one in dark) < DARK:
-        text = (
-            f"{len(dark)} image(s) of 16 bits reach {max(one.share for one in dark):.1%} of the range at most: they come out dark"
-        )
+        text = f"{len(dark)} image(s) reach {max(one.share for one in dark):.1%} of their range at most: they come out dark"
         problems.append(Problem("dark", text, tuple(one.name for one in dark)))
     made = QualityReport(
         data, _counts(looks, listing.classes), _ranked([one.size for one in looks]), _ranked([one.kind for one in looks])
@@ -132,6 +137,10 @@ def _check_files(data: str, listing: Listing, write: Path | None, progress: Prog
         if guessed := suggested_groups([item.name for item in items]):
             many = f"{len(set(guessed))} groups, such as {guessed[0]!r}"
             made.notes.append(f"names look like patients with several images ({many}): --write FILE.csv makes groups of them")
+    sides = [tuple(map(int, one.size.split(" x "))) for one in looks]
+    if oblong := [1 - min(each) / max(each) for each in sides if len(set(each)) > 1]:
+        text = f"{len(oblong)} image(s) are not square: padded by repeating the edge, up to {max(oblong):.0%} of an image"
+        made.notes.append(f"{text}; tsynd run --crop cuts as much away instead")
     if len(listing.given) < len(SPLITS):
         made.notes.append(f"{', '.join(split for split in SPLITS if split not in listing.given)}: as tsynd divides them")
     made.copies = copied(looks)
@@ -152,7 +161,8 @@ def _look(file: Path) -> tuple[str, str, str, np.ndarray, bool, float] | str:
     except TsyndError as error:
         return str(error)
     pixels = picture.pixels
-    share = 1.0 if picture.bits == 8 else min(float(pixels.max()) / ((1 << picture.bits) - 1), 0.999)
+    share = min(float(pixels.max()) / ((1 << picture.bits) - 1), 0.999)
+    share = 1.0 if picture.bits == 8 and share > 1 / 255 else share
     constant = bool(pixels.max() == pixels.min())
     size = f"{pixels.shape[1]} x {pixels.shape[0]}"
     return size, f"{picture.format}, {picture.mode}", exactly(pixels), nearly(pixels), constant, share

@@ -8,7 +8,7 @@ Calibration, of which it has nothing that we use, is in `calibration`.
 
 import math
 from statistics import fmean
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ from tsynd.errors import TsyndError
 from tsynd.metrics.calibration import aurc, brier, ece, ece_interval, nll
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.rng import generator_for
-from tsynd.utils.validation import check_labels, check_name, check_seed, check_tensors
+from tsynd.utils.rules import choice, validated
+from tsynd.utils.validation import check_labels, check_tensors
 
 __all__ = ["accuracy", "auroc", "balanced_accuracy", "error_auroc", "quadratic_kappa", "sensitivity_at_90_specificity"]
 
@@ -48,6 +49,7 @@ def balanced_accuracy(probs_BC: Tensor, labels_B: Tensor) -> float:
     return float((counts_CC.diag() / counts_CC.sum(dim=1))[present_C].mean())
 
 
+@validated
 def scores(logits: Tensor, labels: Tensor) -> Tensor:
     """Logits as scores whose largest, along the last dimension, is what is decided.
 
@@ -57,7 +59,6 @@ def scores(logits: Tensor, labels: Tensor) -> Tensor:
     >>> scores(torch.tensor([[2.0, -1.0]]), torch.tensor([[1, 0]])).argmax(-1)
     tensor([[1, 0]])
     """
-    check_tensors(logits=logits, labels=labels)
     return logits if labels.ndim == 1 else log_probabilities(logits, multi_label=True)
 
 
@@ -106,6 +107,7 @@ def quadratic_kappa(probs_BC: Tensor, labels_B: Tensor) -> float | None:
     return None if math.isnan(kappa) else kappa
 
 
+@validated
 def error_auroc(uncertainty_B: Tensor, wrong_B: Tensor) -> float | None:
     """Does uncertainty find the errors? AUROC of an uncertainty for telling wrong from right predictions; chance is .5.
 
@@ -114,7 +116,6 @@ def error_auroc(uncertainty_B: Tensor, wrong_B: Tensor) -> float | None:
     >>> error_auroc(torch.tensor([0.1, 0.7, 0.2]), torch.tensor([False, True, False]))
     1.0
     """
-    check_tensors(uncertainty=uncertainty_B, wrong=wrong_B)
     if uncertainty_B.ndim != 1 or uncertainty_B.shape != wrong_B.shape or wrong_B.dtype != torch.bool:
         found = f"{tuple(uncertainty_B.shape)} and {wrong_B.dtype} of {tuple(wrong_B.shape)}"
         raise TsyndError(f"uncertainty and wrong must have one shape (B,), and wrong be bool, got {found}")
@@ -125,7 +126,8 @@ def error_auroc(uncertainty_B: Tensor, wrong_B: Tensor) -> float | None:
     return _binary_auroc(uncertainty_B, wrong_B)
 
 
-def clean_metrics(probs: Tensor, labels: Tensor, task: str, *, seed: int = 0) -> dict[str, Any]:
+@validated
+def clean_metrics(probs: Tensor, labels: Tensor, task: Annotated[str, choice("task", TASKS)], *, seed: int = 0) -> dict[str, Any]:
     """The `clean` section of `metrics.json`: all metrics that apply to the task, ready for JSON.
 
     Numbers, None where they are undefined, and lists of these: ece_interval is [low, high], auroc_per_label has L entries.
@@ -146,9 +148,7 @@ def clean_metrics(probs: Tensor, labels: Tensor, task: str, *, seed: int = 0) ->
     Raises:
         TsyndError: for another task, and when probabilities and labels do not fit together.
     """
-    check_name("task", task, TASKS)
     check_tensors(probabilities=probs, labels=labels)
-    check_seed(seed)
     probs, labels = probs.detach().cpu(), labels.cpu()
     if task == "multi-label":
         _check_multi_label(probs, labels)

@@ -5,11 +5,12 @@ are one product of matrices. Answers are the arrays of `runs/<key>.npz`.
 """
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-from tsynd.utils.validation import check_name
+from tsynd.utils.rules import choice, validated
 
 Array = npt.NDArray[np.float64]
 Answers = Mapping[str, npt.NDArray[np.generic]]
@@ -28,7 +29,10 @@ def has(name: str, answers: Answers) -> bool:
     return name in answers if name in (*ATTACKS, "subgroup") else name in WEIGHTED
 
 
-def measure(name: str, answers: Answers, weights_RN: npt.NDArray[np.generic] | None = None) -> Array:
+@validated
+def measure(
+    name: Annotated[str, choice("measure", WEIGHTED)], answers: Answers, weights_RN: npt.NDArray[np.generic] | None = None
+) -> Array:
     """A measure under each of R weightings of the N images; without any, of the images as they are, shape (1,).
 
     accuracy, and accuracy under attack: weighted means. balanced_accuracy, augmented, corrupted: means over classes of weighted
@@ -48,7 +52,6 @@ def measure(name: str, answers: Answers, weights_RN: npt.NDArray[np.generic] | N
     >>> measure("auroc", answers), measure("accuracy", answers, np.array([[1, 1, 1], [2, 1, 0]]))
     (array([0.5]), array([0.66666667, 1.        ]))
     """
-    check_name("measure", name, WEIGHTED)
     labels_N, probs_NC = answers["labels"].astype(np.int64), answers["probs"].astype(np.float64)
     weights = np.ones((1, len(labels_N))) if weights_RN is None else weights_RN.astype(np.float64)
     if name == "auroc":

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from tsynd.errors import TsyndError
 from tsynd.posterior.masks import maskable
 from tsynd.utils.network_passes import drawn, given, pair_of, trial, wide
-from tsynd.utils.network_trial import ask
+from tsynd.utils.network_trial import ask, refuse_flat
 from tsynd.utils.shape_errors import explained
 
 
@@ -43,18 +43,21 @@ def refuse_compiled(network: nn.Module) -> None:
             )
 
 
-def refuse_recomputing(network: nn.Module, images_BCHW: Tensor) -> None:
-    """Refuse a network that computes activations again in the backward pass: it would do so without masks, in another mode."""
+def refuse_unclimbable(network: nn.Module, images_BCHW: Tensor) -> None:
+    """Refuse a network whose gradient is 0, or that computes activations again in the backward pass, without the masks."""
     calls: list[str] = []
+    pair = wide(pair_of(images_BCHW)).requires_grad_()
     with trial(network), torch.enable_grad(), ExitStack() as hooks:
         for module in network.modules():
             hooks.callback(module.register_forward_pre_hook(lambda *_: calls.append("")).remove)
-        total = ask(network, wide(pair_of(images_BCHW)).requires_grad_()).sum()
+        logits = ask(network, pair)
         before = len(calls)
-        if total.requires_grad:
-            total.backward()
+        if logits.requires_grad:
+            (logits * torch.arange(1, logits.shape[1] + 1).to(logits)).sum().backward()
     if len(calls) > before:
         raise TsyndError(
             f"{type(network).__name__} computes activations again in the backward pass (torch.utils.checkpoint), where the "
             "samples of a posterior are not held: switch that off in eval mode; max_chunk of the posterior bounds memory instead"
         )
+    if pair.grad is not None:
+        refuse_flat(network, logits, pair.grad)

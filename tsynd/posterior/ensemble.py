@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
-from tsynd.posterior.compatibility import refuse_recomputing
+from tsynd.posterior.compatibility import refuse_unclimbable
 from tsynd.posterior.protocol import checked_chunk, checked_images, in_chunks
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen, owner_of
@@ -100,7 +100,7 @@ class Ensemble:
             self._examine(images_BCHW)
         if not self._climbed and torch.is_grad_enabled() and images_BCHW.requires_grad:
             for network in self.networks if self.trunk is None else ():
-                refuse_recomputing(network, images_BCHW)
+                refuse_unclimbable(network, images_BCHW)
             self._climbed = True
 
         def run(images_bCHW: Tensor, _: range) -> Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tsynd.errors import TsyndError
-from tsynd.utils.validation import check_images, check_whole
+from tsynd.utils.rules import validated
+from tsynd.utils.validation import check_images
 
 
 class Posterior(Protocol):
@@ -39,21 +40,22 @@ def checked_images(images_BCHW: Tensor) -> Tensor:
     return images_BCHW
 
 
+@validated
 def checked_chunk(max_chunk: int | None) -> int | None:
     """The limit, if it is one."""
-    if max_chunk is not None:
-        check_whole(max_chunk=max_chunk)
     if max_chunk is not None and max_chunk < 1:
         raise TsyndError(f"max_chunk, the rows that pass through a network at a time, must be >= 1 or None, got {max_chunk}")
     return max_chunk
 
 
-def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None) -> Tensor:
+def in_chunks(
+    run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, samples: int, max_chunk: int | None, *, again: bool = True
+) -> Tensor:
     """`run(images_bCHW, chosen samples)` on parts of at most `max_chunk` rows (images x samples), put together again.
 
-    All samples of an image stay in one part if they fit. When the images need a gradient, a part's activations are thrown
-    away and computed again in the backward pass (torch.utils.checkpoint), so that memory is bounded there too. One part
-    is run directly.
+    All samples of an image stay in one part if they fit. With `again`, when the images need a gradient, a part's activations
+    are thrown away and computed again in the backward pass (torch.utils.checkpoint), so that memory is bounded there too. One
+    part is run directly.
 
     >>> seen = []
     >>> def run(images, chosen):
@@ -66,7 +68,7 @@ def in_chunks(run: Callable[[Tensor, range], Tensor], images_BCHW: Tensor, sampl
     held, count = min(samples, rows), max(1, rows // samples)
     if held == samples and count >= len(images_BCHW):
         return run(images_BCHW, range(samples))
-    again = torch.is_grad_enabled() and images_BCHW.requires_grad
+    again = again and torch.is_grad_enabled() and images_BCHW.requires_grad
 
     def part(images_bCHW: Tensor, chosen: range) -> Tensor:
         if not again:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from torch import Tensor
 from torch.nn import Module
@@ -11,6 +12,7 @@ from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset, Split, load
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import seed_for
+from tsynd.utils.rules import choice, validated
 from tsynd.utils.tensor_files import read_tensors, weights_hash
 from tsynd.utils.validation import check_name
 
@@ -105,9 +107,9 @@ def path_of(name: str, arm: str = "none") -> Path:
     return FOLDER / f"{name if arm == 'none' else f'{name}_{arm}'}.safetensors"
 
 
-def check_names(name: str, arm: str) -> None:
+@validated
+def check_names(name: Annotated[str, choice("example", DATA)], arm: str) -> None:
     """Raise TsyndError for an example that does not come with the package."""
-    check_name("example", name, DATA)
     check_name("arm of an example", arm, ARMS if DATA[name][1] else ARMS[:1])
 
 

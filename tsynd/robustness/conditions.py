@@ -20,10 +20,13 @@ def resampled(labels: Tensor, generator: torch.Generator | None = None) -> Tenso
     counts_RB = torch.zeros(RESAMPLES, len(labels), dtype=torch.uint8)
     groups = [labels == label for label in labels.unique()] if labels.ndim == 1 else [torch.ones(len(labels), dtype=torch.bool)]
     for group in groups:
-        places = group.nonzero().flatten()
-        for row in counts_RB:
-            drawn = (uniform((len(places),), generator, torch.empty(0)) * len(places)).long()
-            row[places] = drawn.bincount(minlength=len(places)).to(torch.uint8)
+        places, size = group.nonzero().flatten(), int(group.sum())
+        for rows_rB in counts_RB.split(max(1, 2**22 // max(size, 1))):  # views; parts bound the memory
+            drawn_rP = (uniform((len(rows_rB), size), generator, torch.empty(0)) * size).long()
+            copies_rP = torch.zeros(drawn_rP.shape, dtype=torch.uint8).scatter_add_(
+                1, drawn_rP, torch.ones(drawn_rP.shape, dtype=torch.uint8)
+            )
+            rows_rB[:, places] = copies_rP
     return counts_RB
 
 

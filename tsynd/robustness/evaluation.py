@@ -1,6 +1,6 @@
 """All that is asked of a classifier in one call: clean, augmented, corrupted and attacked, and does it know its errors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,8 +19,9 @@ from tsynd.robustness.test_time_augmentation import test_time_augmentation
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.network_passes import Model, network_of
+from tsynd.utils.network_passes import Model, name_of, network_of
 from tsynd.utils.network_trial import logits_of, tried
+from tsynd.utils.progress import Progress, Step, silent
 from tsynd.utils.rng import generator_for
 from tsynd.utils.validation import check_name, check_range, check_several, check_tensors, check_whole
 
@@ -44,7 +45,7 @@ def evaluate(
     strong: bool = False,
     batch_size: int = 256,
     device: torch.device | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> RobustnessReport:
     """Evaluate a classifier: clean, randomly augmented, corrupted and attacked, and whether it knows its errors.
 
@@ -70,7 +71,7 @@ def evaluate(
             check the model and PGD as `checks_before` and `checks_after` do, on 100 images.
         batch_size: bounds the memory.
         device: where to compute; that of the model's parameters without one.
-        progress: called with a line for each part that begins.
+        progress: called as each part begins.
 
     Returns:
         A report with the sections `clean`, `test_time_augmentation`, `corruptions`, `attacks`, `uncertainty`, `conditions` and,
@@ -87,15 +88,17 @@ def evaluate(
     check_task(task)
     check_several(corruptions=corruptions, eps=eps)
     _check(images, labels, task, limit)
-    say = progress or (lambda line: None)
+    say = progress or silent
     device = device or _device(model, images)
+    if device.type == "meta":
+        raise TsyndError(f"{name_of(model)} is on the meta device, where weights have no values: load them to another one first")
     labels = labels.cpu()
     sizes = list(eps)
     _, first = next(batches(images, 8, device))
     with _eval_mode(model, posterior), tried(model, first, labels, gradient=strong or any(sizes)):
         if posterior is not None:
             _check_posterior(posterior, model, first, labels.ndim == 2)
-        say("clean")
+        say(Step("evaluation", text="clean"))
         logits = predict(model, images, batch_size, device).double()
         probs = logits.sigmoid() if task == "multi-label" else logits.softmax(dim=1)
         report: dict[str, Any] = {"clean": clean_metrics(probs, labels, task, seed=seed)}
@@ -110,7 +113,7 @@ def evaluate(
         rows = [asked.row("clean", "clean", 0.0, clean)]
         answers = {"labels": labels, "probs": probs, "chosen": chosen}
         answers |= {} if information is None else {"mutual_information": information}
-        say(f"test-time augmentation, {draws} draws")
+        say(Step("evaluation", text=f"test-time augmentation, {draws} draws"))
         drawn: dict[str, list[Tensor]] = {"inside": [], "outside": []}
         report["test_time_augmentation"] = test_time_augmentation(
             model,
@@ -127,7 +130,7 @@ def evaluate(
             answers[f"test_time_augmentation {name}"] = torch.stack([asked.rightly(found) for found in each]).mean(dim=0)
         report["corruptions"] = {}
         for name in corruptions:
-            say(f"corruption {name}")
+            say(Step("evaluation", text=f"corruption {name}"))
             severities = {severity: asked.corrupted(name, severity) for severity in range(1, 6)}
             of_name = [asked.row("corruptions", name, severity, each) for severity, each in severities.items()]
             answers[f"corruption {name}"] = torch.stack([asked.rightly(each[0]) for each in severities.values()]).mean(dim=0)
@@ -135,23 +138,23 @@ def evaluate(
             rows += of_name
         report["attacks"] = {"pgd": {}, "n": len(chosen), "steps": attack_steps}
         for size in sizes:
-            say(f"attack pgd, eps {size:.4f}")
+            say(Step("evaluation", text=f"attack pgd, eps {size:.4f}"))
             found = asked.attacked(by_pgd(attack_steps), "pgd", size, clean[0]) if size else clean
             rows.append(asked.row("attacks", "pgd", size, found))
             held = (found[0].argmax(dim=-1) == asked.labels) & asked.right if size else asked.right
             report["attacks"]["pgd"][f"{size:.4f}" if size else "0"] = held.double().mean().item()
             answers[f"pgd {size:.4f}"] = share_of(held)
         for name, attack in STRONG.items() if strong else ():
-            say(f"attack {name}, eps {STRONG_EPS:.4f}")
+            say(Step("evaluation", text=f"attack {name}, eps {STRONG_EPS:.4f}"))
             found = asked.attacked(attack, name, STRONG_EPS, clean[0])
             rows.append(asked.row("attacks", name, STRONG_EPS, found))
             held = (found[0].argmax(dim=-1) == asked.labels) & asked.right
             report["attacks"][name] = {f"{STRONG_EPS:.4f}": held.double().mean().item()}
             answers[f"{name} {STRONG_EPS:.4f}"] = share_of(held)
         if strong:
-            say("checks")
+            say(Step("evaluation", text="checks"))
             report["checks"] = asked.checks(attack_steps)
-        say("uncertainty")
+        say(Step("evaluation", text="uncertainty"))
         report["uncertainty"] = {"error_auroc": None if information is None else error_auroc(information, _wrong(right))}
     return RobustnessReport(report | {"conditions": rows}, answers)
 

@@ -12,7 +12,7 @@ from tsynd.targeting.synthesis import identity
 from tsynd.training import Arm, Recipe, parse_arm
 from tsynd.utils.environment import METHOD_VERSION, versions
 from tsynd.utils.rng import generator_for
-from tsynd.utils.validation import check_kind
+from tsynd.utils.rules import validated
 
 __all__ = ["describe"]
 
@@ -29,11 +29,9 @@ _WHERE = {
 }
 
 
+@validated
 def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
     """Everything that someone who is handed the set must know, ready for JSON."""
-    check_kind(Run, run=run)
-    check_kind(Synthesis, synthesis=synthesis)
-    check_kind(str, command=command)
     data, recipe, arm = run.data, run.recipe, parse_arm(run.config["arm"])
     counts = members(synthesis.labels, len(data.classes)).sum(0).tolist()[: len(data.classes)]
     columns = {

@@ -75,6 +75,8 @@ class RunConfig:
         synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
         review: an expert's decisions about these images; rejected and unreviewed ones are left out.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        crop: cut images of a folder or CSV to a square, instead of padding them.
+        ignore: names of folders and files below a folder that are passed over, with `*` for any letters.
         unlabelled: images without labels, for arms with consistency: `rest`, the training images that `per_class` leaves out,
             or a folder. None means `rest` where the arm needs some.
         changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
@@ -107,6 +109,8 @@ class RunConfig:
     classifier_weights: str | None = None
     autoencoder: str | None = None
     autoencoder_weights: str | None = None
+    crop: bool = False
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("data", "arm", "budget", "evaluate", "device"):
@@ -121,6 +125,8 @@ class RunConfig:
         for name in ("synthetic", "review", "unlabelled", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
                 raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
+        if isinstance(self.ignore, str) or not all(isinstance(name, str) for name in self.ignore):
+            raise TsyndError(f"ignore must be several names, got {self.ignore!r}")
         self._check_networks()
         if self.unlabelled is not None and not parse_arm(self.arm).consistency:
             raise TsyndError(
@@ -180,7 +186,7 @@ class RunConfig:
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
         given: dict[str, Any] = {"synthetic": self.synthetic, "review": self.review, "unlabelled": self.unlabelled}
-        given |= {"skip_unreadable": self.skip_unreadable or None}
+        given |= {"skip_unreadable": self.skip_unreadable or None, "crop": self.crop or None, "ignore": list(self.ignore) or None}
         return {
             **{name: value for name, value in asdict(self).items() if name not in (*given, *NETWORKS, "changes")},
             **{name: value for name, value in given.items() if value is not None},

@@ -1,6 +1,5 @@
 """What a run measures when its classifier is trained: on a whole split, in each subgroup, and of its synthetic images."""
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -10,14 +9,14 @@ from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, Split
 from tsynd.metrics.classification import balanced_accuracy, scores
-from tsynd.posterior import HeadDropout
 from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.runs.config import RunConfig
+from tsynd.runs.networks import evaluation_posterior
 from tsynd.targeting import Guard, Synthesis
 from tsynd.training import parse_arm
 from tsynd.utils.batching import fitting, predict
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.rng import generator_for
+from tsynd.utils.progress import Progress
 
 
 def measure(
@@ -26,7 +25,7 @@ def measure(
     classifier: Classifier,
     synthesis: Synthesis | None,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Any], RobustnessReport]:
     """The sections of `metrics.json` that describe the classifier and the synthetic images, and the report they come from.
 
@@ -35,10 +34,10 @@ def measure(
         data: where that split comes from.
         classifier: the trained one, in eval mode.
         synthesis: the bank at the end of training, None where there is none.
-        progress: called with a line for each part that begins.
+        progress: called as each part begins.
     """
     evaluation, split = config.evaluation, getattr(data, config.evaluate)
-    posterior = HeadDropout.of(classifier, config.recipe.samples, generator_for(config.seed, "evaluation masks"))
+    posterior = evaluation_posterior(classifier, config.recipe.samples, config.seed)
     with posterior.folded() as network:
         measured = evaluate(
             network,
@@ -69,7 +68,7 @@ def audit_run(
     synthesis: Synthesis,
     judge: Classifier,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Audit:
     """Audit the synthetic images of a run, with a judge of its classifier's kind (see `tsynd.runs.judge`)."""
     recipe, arm = config.recipe, parse_arm(config.arm)

@@ -14,7 +14,7 @@ from tsynd.training import Recipe, parse_arm
 from tsynd.utils.cache import cache_entry
 from tsynd.utils.environment import device_name
 from tsynd.utils.rng import seed_for
-from tsynd.utils.tensor_files import load_weights, save_network
+from tsynd.utils.tensor_files import load_network, save_network
 
 # What a training by arm `none` reads of a recipe.
 _READ = ("steps", "batch_size", "learning_rate", "weight_decay", "ema")
@@ -39,7 +39,7 @@ def judge_of(settings: dict[str, Any], data: Dataset, recipe: Recipe, device: to
     if path.exists():
         judge = classifier_for(settings, data, seed_for(settings["seed"], "judge"))
         try:
-            load_weights(path, judge)
+            load_network(path, judge)
             return judge.to(device).eval()
         except TsyndError:
             path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """The networks of a run, from its configuration: ours, or those of factories."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
 from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
 from tsynd.runs.config import RunConfig, recipe_of
 from tsynd.training import parse_arm
 from tsynd.utils.atomic_files import digest
 from tsynd.utils.factories import find_factory, is_factory
-from tsynd.utils.rng import seed_for
-from tsynd.utils.tensor_files import load_notes, load_weights, save_network
+from tsynd.utils.progress import Progress
+from tsynd.utils.rng import generator_for, seed_for
+from tsynd.utils.tensor_files import load_network, load_notes, save_network
 
 
 def classifier_for(settings: Mapping[str, Any], data: Dataset, seed: int | None = None) -> Classifier:
@@ -49,6 +51,11 @@ def autoencoder_for(settings: Mapping[str, Any], images_BCHW: Tensor, *, loading
     return build_autoencoder(images_BCHW.shape[1], images_BCHW.shape[-1], seed, kind, **numbers).to(images_BCHW.device), True
 
 
+def evaluation_posterior(classifier: Classifier, samples: int, seed: int) -> HeadDropout:
+    """Return the posterior that a run of this seed is evaluated with: its masks are the same each time."""
+    return HeadDropout.of(classifier, samples, generator_for(seed, "evaluation masks"))
+
+
 def check_sources(settings: Mapping[str, Any]) -> None:
     """Refuse a run whose factories are not as they were when it was made.
 
@@ -68,18 +75,16 @@ def trained_autoencoder(
     images_BCHW: Tensor,
     path: Path | None,
     seconds: dict[str, float],
-    say: Callable[[str, int, int, str], None],
+    progress: Progress,
 ) -> tuple[Standardised, list[float]]:
     """Train the autoencoder, or take it from an unfinished run or another that shares it."""
     recipe = config.recipe
     notes = load_notes(path, "seconds", "loss") if path else None
     autoencoder, untrained = autoencoder_for(settings, images_BCHW, loading=notes is not None)
     if path and notes is not None:
-        load_weights(path, autoencoder)
-        if not isinstance(notes["seconds"], int | float):
-            raise TsyndError(f"{path} is damaged: its seconds must be a number, got {notes['seconds']!r}")
+        load_network(path, autoencoder)
         seconds["autoencoder"] = notes["seconds"]
-        return autoencoder, losses(path, notes)
+        return autoencoder, list(notes["loss"])
     with clock(seconds, "autoencoder"):
         loss = (
             []
@@ -90,7 +95,7 @@ def trained_autoencoder(
                 steps=recipe.autoencoder_steps,
                 latent_noise=recipe.latent_noise,
                 seed=config.seed,
-                progress=lambda step, loss: say("autoencoder", step + 1, recipe.autoencoder_steps, f"loss {loss:.4f}"),
+                progress=progress,
             )
         )
     if path:
@@ -114,20 +119,3 @@ def clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[stage] += time.perf_counter() - started
-
-
-def losses(path: Path, notes: Mapping[str, Any]) -> list[float]:
-    """The loss of each step of an autoencoder, from its notes.
-
-    Raises:
-        TsyndError: naming the file, when these are no numbers.
-    """
-    found = notes.get("loss")
-    if not are_numbers(found):
-        raise TsyndError(f"{path} is damaged: its loss must be a list of numbers")
-    return list(found)  # type: ignore[arg-type]
-
-
-def are_numbers(values: Any) -> bool:
-    """Say whether this is a list of numbers."""
-    return isinstance(values, list) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

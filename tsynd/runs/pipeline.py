@@ -1,9 +1,7 @@
 """The whole of TSynD, from images to a report: load, autoencode, train with targeted images, evaluate, write."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +28,19 @@ from tsynd.synthetic.sets import given_images, origin
 from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
 from tsynd.training import parse_arm, train_classifier
-from tsynd.training.arms import steps_of
 from tsynd.training.loop import CHECKPOINT_EVERY
 from tsynd.training.state import History
 from tsynd.utils.atomic_files import write_json
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION, device_name, versions
-from tsynd.utils.tensor_files import load_notes, load_weights, save_network, weights_hash
-from tsynd.utils.validation import check_kind
+from tsynd.utils.progress import Progress, Step, silent
+from tsynd.utils.rules import validated
+from tsynd.utils.tensor_files import load_network, load_notes, save_network, weights_hash
 
 STAGES = ("load", "autoencoder", "warmup", "targeting", "training", "evaluation", "audit", "report")
 
-Progress = Callable[[str, int, int, str], None]
-"""Called with (stage, steps done, steps in all or 0 when unknown, what is going on)."""
 
-
+@validated
 def run(
     config: RunConfig,
     out: str | Path | None = None,
@@ -65,7 +61,7 @@ def run(
         out: folder for config.json, autoencoder.safetensors, classifier.safetensors, synthetic.npz, metrics.json, splits.csv,
             predictions.csv and report.html; nothing is written without one.
         force: replace another run's files in `out`.
-        progress: called as stages advance.
+        progress: called with a `tsynd.utils.progress.Step` (stage, done, total, text) as stages advance; `print` shows each.
         shared: folder of autoencoders that runs of one set, subset, seed and recipe have in common: found there, or put there.
         audited: audit the synthetic images, which trains a judge on the whole training set.
         data: a data set in memory (see `tsynd.data.from_arrays`), instead of loading `config.data`, which then only names it.
@@ -76,8 +72,6 @@ def run(
     Raises:
         TsyndError: for bad input, before anything is computed or replaced.
     """
-    check_kind(RunConfig, config=config)
-    check_kind(Dataset, optional=True, data=data)
     with ExitStack() as stack:  # it holds the folder's lock once there is something to write
         return _run(
             config,
@@ -102,21 +96,23 @@ def _run(
     stack: ExitStack,
 ) -> Run:
     """Do what `run` says."""
-    say = progress or (lambda stage, done, total, text: None)
+    say = progress or silent
     seconds = dict.fromkeys(STAGES, 0.0)
     device = find_device(config.device)
     with clock(seconds, "load"):
-        say("load", 0, 0, config.data)
+        say(Step("load", text=config.data))
         data = data or load(
             config.data,
             size=config.size,
             skip_unreadable=config.skip_unreadable,
-            progress=lambda text, done, total: say("load", done, total if done else 0, text),
+            crop=config.crop,
+            ignore=config.ignore,
+            progress=progress,
         )
         if config.size not in (None, data.size):
             raise TsyndError(f"size must be that of the data in memory, {data.size} px, got {config.size}: leave it out")
         for note in data.notes:
-            say("note", 0, 0, note)
+            say(Step("note", text=note))
         chosen = data.subset_index(config.per_class, config.seed)
     settings = config.resolved() | {"size": data.size, "data_fingerprint": fingerprint(data)}
     classifier = classifier_for(settings, data)
@@ -143,7 +139,7 @@ def _run(
     if progress and audited and config.budget != "smoke":
         classifier.to(device)
         left = estimate_seconds(config, classifier, images_BCHW, labels_B, len(getattr(data, config.evaluate)))
-        say("note", 0, 0, f"this will take about {duration(left)}, by its first steps")
+        say(Step("note", text=f"this will take about {duration(left)}, by its first steps"))
     autoencoder: Standardised | None = None
     autoencoder_loss: list[float] = []
     if parse_arm(config.arm).objective:
@@ -158,15 +154,14 @@ def _run(
     )
 
     with clock(seconds, "evaluation"):
-        metrics, report = measure(config, data, classifier, synthesis, progress=lambda text: say("evaluation", 0, 0, text))
+        metrics, report = measure(config, data, classifier, synthesis, progress=progress)
     seen = None
     elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
     if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
         with clock(seconds, "audit"):
-            say("audit", 0, 0, "judge")
+            say(Step("audit", text="judge"))
             judge = judge_of(settings, data, config.recipe, device)
-            say_audit = partial(say, "audit", 0, 0)
-            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, judge, progress=say_audit)
+            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, judge, progress=progress)
     metrics["audit"] = seen.to_json() if seen else None
     if audited and report.answers:
         split = getattr(data, config.evaluate)
@@ -179,7 +174,7 @@ def _run(
     finished.answers = report.answers
     if folder:
         with clock(seconds, "report"):
-            say("report", 0, 0, "drawing")
+            say(Step("report", text="drawing"))
             from tsynd.runs.report.page import write_report  # matplotlib takes a second to import
 
             write_report(folder / run_folder.REPORT, finished)
@@ -201,7 +196,7 @@ def _train(
     pool: UnlabelledImages | None,
     folder: Path | None,
     seconds: dict[str, float],
-    say: Progress,
+    progress: Progress,
 ) -> tuple[History, Synthesis | None]:
     """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
     recipe, arm = config.recipe, parse_arm(config.arm)
@@ -209,7 +204,7 @@ def _train(
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC) if folder else None
     complete = synthesis is not None or not (arm.objective or given)
     if folder and path and complete and (notes := load_notes(path, "history")):
-        load_weights(path, classifier)
+        load_network(path, classifier)
         history = history_of(path, notes)
     else:
         history, synthesis = train_classifier(
@@ -222,7 +217,7 @@ def _train(
             synthetic=given,
             unlabelled=None if pool is None else for_training(pool.images, images_BCHW.device),
             seed=config.seed,
-            progress=lambda step, loss: say("training", step + 1, steps_of(arm, recipe), f"loss {loss:.4f}"),
+            progress=progress,
             checkpoint=folder / run_folder.CHECKPOINT if folder else None,
             checkpoint_every=CHECKPOINT_EVERY,
         )

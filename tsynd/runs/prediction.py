@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,20 @@ from torch import Tensor
 from tsynd.classification import check_fitting
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import READABLE, fit, is_image, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import NO_IMAGES, fit, is_image, quiet_pillow, read_picture
 from tsynd.data.image_folder.listing import find_unsorted
 from tsynd.data.image_folder.remarks import passed_over
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
 from tsynd.data.loading import is_images
 from tsynd.errors import TsyndError
-from tsynd.posterior import HeadDropout
 from tsynd.runs.run import Run
 from tsynd.uncertainty import mutual_information, predictive_entropy
 from tsynd.utils.atomic_files import write_text
 from tsynd.utils.batching import batches
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import logits_of, tried
-from tsynd.utils.rng import generator_for
-from tsynd.utils.validation import check_kind
+from tsynd.utils.progress import Progress, Step, silent
+from tsynd.utils.rules import validated
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,11 @@ class Predictions:
     entropy: Tensor
 
 
+@validated
 def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     """Classify images with a run's classifier, and say how unsure it is.
 
-    The posterior's masks are drawn from the run's seed, anew at each call: the same images give the same numbers, alone or
+    The posterior is `run.posterior()`: the same images give the same numbers, alone or
     among others, and those of the run's own evaluation.
 
     Args:
@@ -59,10 +59,9 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     Raises:
         TsyndError: for images of other channels, another size or values outside [0, 1].
     """
-    check_kind(Run, run=run)
     classifier = run.classifier
     check_fitting("images", images, classifier)
-    posterior = HeadDropout.of(classifier, run.recipe.samples, generator_for(run.config["seed"], "evaluation masks"))
+    posterior = run.posterior()
     columns: list[tuple[Tensor, ...]] = []
     _, first_BCHW = next(batches(images, 8, run.device))
     with tried(classifier, first_BCHW), torch.no_grad(), frozen(classifier):
@@ -75,9 +74,7 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     return Predictions(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
 
-def write_predictions(
-    path: Path, run: Run, data: str, *, batch_size: int = 256, note: Callable[[str], None] | None = None
-) -> int:
+def write_predictions(path: Path, run: Run, data: str, *, batch_size: int = 256, progress: Progress | None = None) -> int:
     """Predict a whole data set, a folder or one image file, and write a CSV with one row an image; give back how many.
 
     Columns: `image` (the file's name in its folder; for data without files the position in the split), `split` and `group`
@@ -94,12 +91,13 @@ def write_predictions(
             are among the run's; those of an `.npz`, which names no classes, are taken for the run's numbers. Images of another
             size are resized, as in training. For the run's own data, splits are those of the run.
         batch_size: images at a time.
-        note: called with what a user should know, such as how many files are passed over.
+        progress: called at the start, and with notes, such as how many files are passed over.
 
     Raises:
         TsyndError: when there are no images, one cannot be read, or they have other channels than the run's.
     """
-    place, say = Path(data).expanduser(), note or (lambda text: None)
+    place, say = Path(data).expanduser(), progress or silent
+    say(Step("predict", text=data))
     if data == run.config["data"]:
         parts: Iterator[tuple[list[Row], Tensor]] = _from_data(run.data, run, batch_size)
     elif is_images(data) or (place.is_file() and is_image(place)):
@@ -107,7 +105,7 @@ def write_predictions(
     else:
         dataset = load(data, size=run.data.size)
         for text in dataset.notes:
-            say(text)
+            say(Step("note", text=text))
         parts = _from_data(dataset, run, batch_size)
     return _write(path, run, parts, batch_size)
 
@@ -175,22 +173,22 @@ def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...]
             yield [(name, split, group, label) for (name, group), label in zip(places, labels, strict=True)], some.images
 
 
-def _from_files(place: Path, run: Run, batch_size: int, say: Callable[[str], None]) -> Iterator[tuple[list[Row], Tensor]]:
+def _from_files(place: Path, run: Run, batch_size: int, say: Progress) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of one image file, of those that a CSV names, or of whatever lies in a folder, in the order of their names."""
-    listing = find_unsorted(place)
+    listing = find_unsorted(place, tuple(run.config.get("ignore", ())))
     items = listing.items
-    for remark in passed_over(listing.others, listing.drives, listing.root):
-        say(remark.text)
+    for remark in passed_over(listing):
+        say(Step("note", text=remark.text))
     classes = {class_key(name): number for number, name in enumerate(run.data.classes)}
     sorted_by_class = any(class_key(item.label) in classes for item in items)
     if not items:
-        raise TsyndError(f"{place} has no images (files that end in {', '.join(READABLE)})")
+        raise TsyndError(f"{place} has {NO_IMAGES}")
     for start in range(0, len(items), batch_size):
         rows: list[Row] = []
         pixels = []
         for item in items[start : start + batch_size]:
             with quiet_pillow():
-                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size)
+                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size, crop=run.config.get("crop", False))
             if len(image_CHW) > run.data.channels:
                 raise TsyndError(f"{item.file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
             pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))

@@ -13,19 +13,21 @@ from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
+from tsynd.data.loading import reading_of
 from tsynd.errors import TsyndError
+from tsynd.posterior import HeadDropout
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import NETWORKS, RunConfig, recipe_of
-from tsynd.runs.networks import are_numbers, autoencoder_for, check_sources, classifier_for, losses
+from tsynd.runs.networks import autoencoder_for, check_sources, classifier_for, evaluation_posterior
 from tsynd.synthetic.npz import load_synthesis
 from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm
 from tsynd.training.state import History
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.rules import validated
 from tsynd.utils.safe_parsing import read_json
-from tsynd.utils.tensor_files import load_notes, load_weights, weights_hash
-from tsynd.utils.validation import check_kind, check_path
+from tsynd.utils.tensor_files import load_network, load_notes, weights_hash
 
 
 @dataclass
@@ -67,6 +69,10 @@ class Run:
                 network.to(device)
         return self
 
+    def posterior(self) -> HeadDropout:
+        """Posterior samples of its classifier, drawn from its seed: the same at each call, and those of its own evaluation."""
+        return evaluation_posterior(self.classifier, self.recipe.samples, self.config["seed"])
+
     def training_images(self) -> tuple[Tensor, Tensor]:
         """The real images (N, C, H, W) that it was trained on and their labels, on the networks' device.
 
@@ -77,6 +83,7 @@ class Run:
         return for_training(chosen.images, self.device), chosen.labels.to(self.device)
 
 
+@validated
 def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     """Give back a finished run: its configuration, data, networks, synthetic images and metrics.
 
@@ -87,7 +94,6 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
             or its data have changed since.
         DataUnavailable: when its data are no longer to be found.
     """
-    check_path(folder=folder)
     folder = Path(folder)
     settings = read_json(folder / run_folder.CONFIG)
     needed = {"data", "size", "per_class", "seed", "arm", "recipe", "data_fingerprint", "method_version"}
@@ -105,13 +111,12 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
         raise TsyndError(f"the run in {folder} was {made}: run it again")
     check_sources(settings)
     metrics = read_json(folder / run_folder.METRICS)
-    check_kind(Dataset, optional=True, data=data)
-    data = data or load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
+    data = data or load(settings["data"], size=settings["size"], **reading_of(settings))
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])
     classifier = classifier_for(settings, data)
-    load_weights(folder / run_folder.CLASSIFIER, classifier)
+    load_network(folder / run_folder.CLASSIFIER, classifier)
     if metrics.get("weights_hash") != weights_hash(classifier):
         raise TsyndError(
             f"{folder / run_folder.CLASSIFIER} is not the classifier that {run_folder.METRICS} is about: run it again"
@@ -121,8 +126,8 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     loss: list[float] = []
     if parse_arm(settings["arm"]).objective:
         autoencoder, _ = autoencoder_for(settings, data.train.images[chosen[:16]], loading=True)
-        load_weights(folder / run_folder.AUTOENCODER, autoencoder)
-        loss = losses(folder / run_folder.AUTOENCODER, load_notes(folder / run_folder.AUTOENCODER, "loss") or {})
+        load_network(folder / run_folder.AUTOENCODER, autoencoder)
+        loss = list((load_notes(folder / run_folder.AUTOENCODER, "loss") or {})["loss"])
     synthesis = load_synthesis(folder / run_folder.SYNTHETIC)
     history = history_of(folder / run_folder.CLASSIFIER, notes)
     return Run(settings, data, chosen, classifier, autoencoder, synthesis, history, loss, metrics)
@@ -135,11 +140,6 @@ def history_of(path: Path, notes: Mapping[str, Any]) -> History:
         TsyndError: naming the file, when it is not a history.
     """
     found = notes.get("history")
-    seconds = found.get("seconds") if isinstance(found, dict) else None
-    if not isinstance(found, dict) or not isinstance(seconds, dict) or found.keys() != History().__dict__.keys():
+    if not isinstance(found, dict) or found.keys() != History().__dict__.keys():
         raise TsyndError(f"{path} is damaged: its history must have {', '.join(History().__dict__)}")
-    if not all(are_numbers(value) for name, value in found.items() if name != "seconds") or not are_numbers(
-        list(seconds.values())
-    ):
-        raise TsyndError(f"{path} is damaged: its history must be of numbers")
     return History(**found)

@@ -1,7 +1,7 @@
 """New targeted images from a finished run."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Annotated
 
 import torch
 
@@ -13,19 +13,22 @@ from tsynd.runs.run import Run
 from tsynd.targeting import Synthesis, concatenate
 from tsynd.training import ARMS, parse_arm
 from tsynd.training.bank import Bank
+from tsynd.utils.progress import Progress, Step
 from tsynd.utils.rng import generator_for, seed_for
-from tsynd.utils.validation import check_count, check_kind, check_seed
+from tsynd.utils.rules import validated, whole
+from tsynd.utils.validation import check_count
 
 __all__ = ["synthesize"]
 
 
+@validated
 def synthesize(
     run: Run,
-    count: int,
+    count: Annotated[int, whole(1)],
     *,
     decode: str | None = None,
     seed: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Synthesis:
     """Make targeted images from a finished run, as its arm made them in training, but with its final classifier.
 
@@ -38,7 +41,7 @@ def synthesize(
         count: how many images, at least 1.
         decode: `image` or `residual` (see `tsynd.targeting.target`); as in the run's training by default.
         seed: of all that is drawn; the run's own by default.
-        progress: called with the number of images made so far.
+        progress: called as images are made.
 
     Returns:
         A `Synthesis` of `count` images on the CPU; `sources` counts in `run.data.train`.
@@ -46,12 +49,9 @@ def synthesize(
     Raises:
         TsyndError: when the count is below 1, the seed negative or no whole number, or the run's arm searches for no images.
     """
-    check_kind(Run, run=run)
     arm, recipe, autoencoder = parse_arm(run.config["arm"]), run.recipe, run.autoencoder
     recipe = recipe if decode is None else replace(recipe, decode=decode)
     seed = run.config["seed"] if seed is None else seed
-    check_count(1, count=count)
-    check_seed(seed)
     check_count(0, seed=seed)
     if not arm.objective or autoencoder is None:
         searching = ", ".join(name for name, each in ARMS.items() if each.objective)
@@ -63,7 +63,7 @@ def synthesize(
     parts: list[Synthesis] = []
     while (done := sum(map(len, parts))) < count:
         if progress:
-            progress(done)
+            progress(Step("synthesize", done, count, "images"))
         made = bank.refresh(images_BCHW, labels_B, autoencoder, posterior, run.classifier)
         parts.append(made.to("cpu").with_sources(run.chosen))
     return concatenate(parts)[torch.arange(count)]

@@ -74,7 +74,8 @@ class Answers:
             path = self.folder / RUNS / f"{key}.npz"
             try:
                 with open_npz(path) as file:
-                    self._arrays[key] = _checked({name: file[name] for name in file.files})
+                    found = {name: file[name] for name in ("labels", "probs", "augmented", "corrupted")}
+                    self._arrays[key] = found | {name: file[name] for name in file.files if name not in found}
             except Exception as error:  # numpy raises a different one for each kind of damage
                 raise TsyndError(f"{path} cannot be read: {error}: run `tsynd study run` again") from error
         return self._arrays[key]
@@ -126,21 +127,6 @@ class Answers:
         fewest = min(one.seeds for one, _ in there)
         bootstrap, components = interval(mean, resampled_R), mean_of([one.components for one, _ in there])
         return Difference(arm, other, name, (MEAN, str(len(there))), fewest, bootstrap, components)
-
-
-def _checked(arrays: dict[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
-    """The answers of a run, if they can be measured: one row an image, labels among the classes, and finite numbers."""
-    labels, probs = arrays["labels"], arrays["probs"]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or probs.ndim != 2 or probs.shape[1] < 2 or not len(labels):
-        raise ValueError(f"labels of {labels.dtype}, {labels.shape}, and probabilities of {probs.shape}")
-    if labels.min() < 0 or labels.max() >= probs.shape[1] or not {"augmented", "corrupted"} <= arrays.keys():
-        raise ValueError(f"labels {labels.min()} to {labels.max()} of {probs.shape[1]} classes, arrays {', '.join(arrays)}")
-    for name, array in arrays.items():
-        if array.ndim != 1 + (name == "probs") or len(array) != len(labels) or array.dtype.kind not in "fiub":
-            raise ValueError(f"{name} of {array.dtype}, {array.shape}, for {len(labels)} images")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} has NaN or infinities")
-    return arrays
 
 
 def main_sizes(study: Mapping[str, Any]) -> dict[str, str]:

@@ -33,8 +33,9 @@ from tsynd.study.claims import Claim
 from tsynd.study.table import MEASURES, PRIMARIES
 from tsynd.training.recipe import OPTIONS_SINCE
 from tsynd.utils.atomic_files import digest
+from tsynd.utils.rules import validated
 from tsynd.utils.safe_parsing import from_yaml
-from tsynd.utils.validation import check_kind, check_name, check_path
+from tsynd.utils.validation import check_kind, check_name
 
 TEXTS = ("name", "question", "decision")
 STUDY_KEYS = (*TEXTS, "primaries", "budget", "size", "evaluate", "changes", "tiers", "claims", "elsewhere")
@@ -170,13 +171,13 @@ def without_later(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in recipe.items() if name not in OPTIONS_SINCE or value != OPTIONS_SINCE[name]}
 
 
+@validated
 def read_study(path: str | Path) -> Study:
     """Read and check a study file.
 
     Raises:
         TsyndError: naming the file, the key and what would have been right.
     """
-    check_path(path=path)
     path = Path(path)
     try:
         found = from_yaml(path.read_text(encoding="utf-8"))

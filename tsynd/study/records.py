@@ -21,11 +21,11 @@ from tsynd.data import Split
 from tsynd.errors import TsyndError, differences
 from tsynd.runs.run import Run
 from tsynd.study.plan import TEXTS, Planned, Study, without_later
-from tsynd.study.table import COLUMNS, MEASURES, row, withheld
+from tsynd.study.table import COLUMNS, row, withheld
 from tsynd.utils.atomic_files import write_json, write_npz, write_text
 from tsynd.utils.environment import METHOD_VERSION
+from tsynd.utils.rules import validated
 from tsynd.utils.safe_parsing import from_json, from_yaml
-from tsynd.utils.validation import check_path
 
 STUDY, RUNS, TABLE, SHARED, LOCKS = "study.yaml", "runs", "runs.csv", "shared", "locks"
 STATUSES = ("done", "failed", "missing")
@@ -67,13 +67,13 @@ def check_study(folder: Path, study: Study) -> None:
             raise TsyndError(f"--out {folder} holds a run that the study file does not name, or has changed ({named})")
 
 
+@validated
 def read_records(folder: str | Path) -> list[dict[str, Any]]:
     """All records of a study's folder, sorted by key.
 
     Raises:
         TsyndError: when one is damaged.
     """
-    check_path(folder=folder)
     return [read_record(path) for path in sorted((Path(folder) / RUNS).glob("*.json")) if not path.name.startswith(".")]
 
 
@@ -88,31 +88,9 @@ def read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise TsyndError(f"{path} cannot be read as JSON: {error}") from error
     needed = ("key", "status", "data", "size", "per_class", "arm", "seed", "metrics", "error", "method_version")
-    if not isinstance(record, dict) or any(name not in record for name in needed) or record["status"] not in STATUSES:
+    if not isinstance(record, dict) or any(name not in record for name in needed) or record["key"] != path.stem:
         raise TsyndError(f"{path} is not the record of a run: move it away, and the study runs that run again")
-    if wrong := _wrong(record, path.stem):
-        raise TsyndError(f"{path} is damaged ({wrong}): move it away, and the study runs that run again")
     return record
-
-
-def _wrong(record: Mapping[str, Any], key: str) -> str | None:
-    """What in a record cannot be, in a few words."""
-    if record["key"] != key:
-        return f"its key is {record['key']!r}"
-    for name, kind in (("data", str), ("arm", str), ("seed", int), ("per_class", int | str), ("size", int | None)):
-        if not isinstance(record[name], kind) or isinstance(record[name], bool):
-            return f"its {name} is {record[name]!r}"
-    if record["status"] != "done":
-        return None if isinstance(record["error"], str) else f"its error is {record['error']!r}"
-    try:
-        cells = row(record)
-        checks = [(check["name"], check["passed"]) for check in record["metrics"].get("checks") or ()]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        return f"its metrics lack {error}"
-    for name in (*MEASURES, "seconds"):
-        if not isinstance(cells[name], int | float | None) or cells[name] != cells[name]:  # NaN is not itself
-            return f"its {name} is {cells[name]!r}"
-    return None if all(isinstance(name, str) for name, _ in checks) else "its checks have no names"
 
 
 def finished(folder: Path, planned: Planned) -> bool:
@@ -209,16 +187,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         found = from_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TsyndError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise TsyndError(f"{path} is not a study: it must hold `key: value` pairs")
-    try:
-        for each in (each for tier in found["tiers"] for each in tier["sets"]):
-            _ = f"{each['data']:s}", each["per_class"]
-        known = bool(found["primaries"]) and set(found["primaries"]) <= set(MEASURES)
-        texts = all(isinstance(found[name], str) for name in TEXTS)
-        parts = all(isinstance(found.get(name, {}), dict) for name in ("recipe", "evaluation"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise TsyndError(f"{path} is not a study of `tsynd study run`: {error}") from error
-    if not (known and texts and parts):
-        raise TsyndError(f"{path} is not a study of `tsynd study run`: its {', '.join(TEXTS)} or primaries are damaged")
+    if not isinstance(found, dict) or not {*TEXTS, "tiers", "primaries"} <= found.keys():
+        raise TsyndError(f"{path} is not a study of `tsynd study run`: it lacks tiers, primaries or a text")
     return found

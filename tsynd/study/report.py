@@ -17,7 +17,7 @@ from tsynd.study.statistics import holm, verdict
 from tsynd.study.table import MEASURES, row
 from tsynd.utils.atomic_files import write_text
 from tsynd.utils.plotting import save
-from tsynd.utils.validation import check_path
+from tsynd.utils.rules import validated
 
 REPORT = "report"
 COMPONENTS = ("components_low", "components_high")
@@ -39,6 +39,7 @@ FIELDS = (
 )
 
 
+@validated
 def write_report(folder: str | Path) -> dict[str, str]:
     """Write `runs.csv` again, and `report/` with report.md, claims.csv, differences.csv, means.csv, checks.csv and the figures.
 
@@ -53,7 +54,6 @@ def write_report(folder: str | Path) -> dict[str, str]:
     Raises:
         TsyndError: when the folder holds no runs, or of several versions of the method.
     """
-    check_path(folder=folder)
     folder = Path(folder)
     answers = Answers(folder)
     study = read_yaml(folder / STUDY)

@@ -4,32 +4,32 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Annotated, Any
 
 from tsynd.errors import TsyndError
+from tsynd.runs.estimate import duration
 from tsynd.study.plan import Planned, Study
 from tsynd.study.records import LOCKS, RUNS, SHARED, finished, open_study, read_record, write_table, write_undone
 from tsynd.study.worker import killed, run_block, running
-from tsynd.utils.validation import check_count, check_kind, check_name, check_path
+from tsynd.utils.progress import Progress, Step
+from tsynd.utils.rules import choice, validated, whole
 
 BACKENDS = ("loky", "dask")
 POLL = 2.0  # seconds between two looks at what is done
 
-Progress = Callable[[int, int, float | None, Mapping[str, Any]], None]
-"""Called with (runs done, runs in all, seconds left or None when unknown, the record of the run that has just ended)."""
 
-
+@validated
 def run_study(
     study: Study,
     folder: str | Path,
     *,
-    jobs: int = 1,
-    backend: str = "loky",
+    jobs: Annotated[int, whole(1)] = 1,
+    backend: Annotated[str, choice("backend", BACKENDS)] = "loky",
     scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, int]:
@@ -44,7 +44,7 @@ def run_study(
         jobs: processes on this machine, one thread each; a cluster has as many as it has workers.
         backend: `loky`, processes here, or `dask`.
         scheduler: the address of a Dask scheduler, such as tcp://10.0.0.1:8786; the folder must be the same on all machines.
-        progress: called as runs end.
+        progress: called as runs end, with the runs that are done.
 
     Returns:
         How many runs are `done`, `failed` and `missing`.
@@ -53,12 +53,7 @@ def run_study(
         TsyndError: for a folder that does not fit the study; without Dask, or when its scheduler does not answer.
         OSError: when the folder cannot be written to: the same call goes on where it stopped.
     """
-    check_kind(Study, study=study)
-    check_path(folder=folder)
-    check_count(1, jobs=jobs)
-    check_kind(str, optional=True, scheduler=scheduler)
     folder, runs = Path(folder).absolute(), study.runs()
-    check_name("backend", backend, BACKENDS)
     open_study(folder, study)
     attempt = secrets.token_hex(4)
     with ExitStack() as stack:
@@ -80,12 +75,14 @@ def run_study(
     return {status: sum(record["status"] == status for record in records) for status in ("done", "failed", "missing")}
 
 
-def seconds_left(todo: Sequence[Planned], records: Sequence[Mapping[str, Any]], jobs: int = 1) -> float | None:
+@validated
+def seconds_left(
+    todo: Sequence[Planned], records: Sequence[Mapping[str, Any]], jobs: Annotated[int, whole(1)] = 1
+) -> float | None:
     """How long the runs will take on `jobs` processes, by those measured: of the same set and arm, else set, else any.
 
     None when none has been measured.
     """
-    check_count(1, jobs=jobs)
     measured = [record for record in records if record["status"] == "done" and isinstance(record.get("elapsed"), int | float)]
     if not measured:
         return None
@@ -96,6 +93,13 @@ def seconds_left(todo: Sequence[Planned], records: Sequence[Mapping[str, Any]], 
     mean = {place: fmean(values) for place, values in by.items()}
     places = [((each.config.data, each.arm), (each.config.data, None), (None, None)) for each in todo]
     return sum(next(mean[place] for place in of_run if place in mean) for of_run in places) / jobs
+
+
+def _step(done: int, total: int, left: float | None, record: Mapping[str, Any]) -> Step:
+    """What is told when a run has ended: its record, and the seconds left, where they are known."""
+    ended = f"{record['data']}, {record['per_class']} per class, seed {record['seed']}, {record['arm']}: {record['status']}"
+    why = f" ({record['error']})" if record["error"] else ""
+    return Step("study", done, total, f"{'' if left is None else f'{duration(left)} left; '}{ended}{why}")
 
 
 def _over(folder: Path, planned: Planned, attempt: str) -> bool:
@@ -172,7 +176,7 @@ def _watched(folder: Path, runs: Sequence[Planned], parallel: Any, progress: Pro
                 written[path], records[path] = time_ns, read_record(path)
                 left = [each for at, each in paths.items() if at not in records or records[at]["status"] != "done"]
                 seconds = seconds_left(left, list(records.values()), jobs)
-                progress(len(paths) - len(left), len(paths), seconds, records[path])
+                progress(_step(len(paths) - len(left), len(paths), seconds, records[path]))
 
     def watch() -> None:
         while not over.wait(POLL):

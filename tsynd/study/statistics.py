@@ -16,7 +16,6 @@ from scipy.stats import norm, t  # type: ignore[import-untyped]
 
 from tsynd.errors import TsyndError
 from tsynd.utils.rules import validated, whole
-from tsynd.utils.validation import check_kind, check_number, check_whole
 
 __all__ = ["Interval", "crossed", "holm", "interval", "verdict"]
 
@@ -97,6 +96,7 @@ def resampled_seeds(seeds: int, generator: np.random.Generator, resamples: Resam
     return found
 
 
+@validated
 def widening(seeds: int) -> float:
     """By how much the bootstrap of so few values is too narrow: sqrt(S / (S - 1)) t / z.
 
@@ -106,13 +106,13 @@ def widening(seeds: int) -> float:
     >>> round(widening(10), 3), round(widening(1000), 3)
     (1.217, 1.002)
     """
-    check_whole(seeds=seeds)
     if seeds < 2:
         raise TsyndError(f"an interval needs at least 2 seeds, got {seeds}")
     share = (1 + LEVEL) / 2
     return math.sqrt(seeds / (seeds - 1)) * float(t.ppf(share, seeds - 1) / norm.ppf(share))
 
 
+@validated
 def crossed(differences_SR: Array, counts_RS: Array) -> Array:
     """The mean difference in each crossed resample: (R,).
 
@@ -123,7 +123,6 @@ def crossed(differences_SR: Array, counts_RS: Array) -> Array:
     Raises:
         TsyndError: when the two do not fit together.
     """
-    check_kind(np.ndarray, differences_SR=differences_SR, counts_RS=counts_RS)
     shapes = differences_SR.shape, counts_RS.shape
     if len(shapes[0]) != 2 or shapes[0][::-1] != shapes[1] or not np.isfinite(differences_SR).all():
         raise TsyndError(f"differences must be finite of shape (S, R) and counts of (R, S), got {shapes[0]} and {shapes[1]}")
@@ -131,12 +130,12 @@ def crossed(differences_SR: Array, counts_RS: Array) -> Array:
     return found
 
 
+@validated
 def interval(mean: float, resampled_R: Array) -> Interval:
     """The percentile interval of resampled means, and the p-value that fits it: the level at which it would touch 0.
 
     The p-value counts the observed one as a resample, so that it is never 0 (Davison and Hinkley 1997, section 4.2).
     """
-    check_number(mean=mean)
     if not np.size(resampled_R) or not np.isfinite(resampled_R).all():
         raise TsyndError(f"resampled means must be finite, at least one, got {np.size(resampled_R)} of them")
     low, high = np.quantile(resampled_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -144,6 +143,7 @@ def interval(mean: float, resampled_R: Array) -> Interval:
     return Interval(float(mean), float(low), float(high), min(1.0, 2 * (fewer + 1) / (len(resampled_R) + 1)))
 
 
+@validated
 def two_way(means_S: Array, under_SR: Array, images: int) -> Interval:
     """The interval of a mean difference from its components of variance: seeds and test images, crossed.
 
@@ -168,7 +168,6 @@ def two_way(means_S: Array, under_SR: Array, images: int) -> Interval:
     >>> round(found.low, 3), round(found.high, 3)
     (-0.048, 0.448)
     """
-    check_kind(np.ndarray, means_S=means_S, under_SR=under_SR)
     seeds = len(means_S)
     if seeds < 2 or under_SR.ndim != 2 or len(under_SR) != seeds or under_SR.shape[1] < 2 or not np.isfinite(under_SR).all():
         raise TsyndError(
@@ -212,13 +211,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+@validated
 def verdict(low: float, high: float) -> str:
     """What an interval says of a claim that the difference is above 0: supported, not supported, or undecided.
 
     >>> verdict(0.002, 0.03), verdict(-0.02, 0.008), verdict(-0.02, 0.03)
     ('supported', 'not supported', 'undecided')
     """
-    check_number(low=low, high=high)
     if not low <= high:
         raise TsyndError(f"an interval has low <= high, got {low} and {high}")
     if low > 0:

@@ -13,7 +13,8 @@ from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
 from tsynd.utils.atomic_files import write_text
-from tsynd.utils.validation import check_kind, check_name, check_path, check_whole
+from tsynd.utils.rules import validated
+from tsynd.utils.validation import check_kind, check_name, check_whole
 
 __all__ = ["Decision", "counts", "read_review", "reviewed", "write_review"]
 
@@ -36,9 +37,9 @@ class Decision:
             raise TsyndError(f"a new label goes with relabel and with nothing else, got {self.decision} and {self.new_label}")
 
 
+@validated
 def write_review(path: str | Path, synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
     """Write decisions, by the image's position in the synthesis, whole or not at all."""
-    check_path(path=path)
     _check(synthesis, decisions)
     buffer, name = io.StringIO(), identity(synthesis)
     table = csv.writer(buffer, lineterminator="\n")
@@ -50,6 +51,7 @@ def write_review(path: str | Path, synthesis: Synthesis, decisions: Mapping[int,
     write_text(Path(path), buffer.getvalue())
 
 
+@validated
 def read_review(path: str | Path, synthesis: Synthesis, classes: int | None = None) -> dict[int, Decision]:
     """Read decisions about a synthesis; a spreadsheet may have saved the file again, with commas or semicolons.
 
@@ -62,8 +64,6 @@ def read_review(path: str | Path, synthesis: Synthesis, classes: int | None = No
         TsyndError: when it is a review of other images or a row makes no sense; the message names the row.
         DataUnavailable: when there is no such file.
     """
-    check_path(path=path)
-    check_kind(Synthesis, synthesis=synthesis)
     found: dict[int, Decision] = {}
     for where, row in _rows(Path(path), synthesis):
         if not _is_real(row):
@@ -143,10 +143,9 @@ def counts(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> dict[str,
     return {name: made.count(name) for name in DECISIONS} | {"unreviewed": len(synthesis) - len(made)}
 
 
+@validated
 def _check(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
     """Refuse what is no synthesis, and what is no decisions about its images."""
-    check_kind(Synthesis, synthesis=synthesis)
-    check_kind(Mapping, decisions=decisions)
     for index, made in decisions.items():
         check_kind(Decision, decision=made)
         check_whole(index=index)

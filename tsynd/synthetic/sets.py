@@ -11,14 +11,15 @@ from torch import Tensor
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.data.labels import names_of, numbers_of
+from tsynd.data.loading import reading_of
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.synthetic.decisions import blind_agreement, counts, read_review, reviewed
 from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis
 from tsynd.synthetic.sharing import write_sharing
 from tsynd.targeting import Synthesis
 from tsynd.utils.atomic_files import atomic_write, check_new, write_json
+from tsynd.utils.rules import validated
 from tsynd.utils.safe_parsing import read_json
-from tsynd.utils.validation import check_kind, check_path
 
 __all__ = ["read_set", "write_set"]
 
@@ -26,6 +27,7 @@ __all__ = ["read_set", "write_set"]
 _PNG = re.compile(r"\d{5,}_class-(\d+|none)(-[a-z0-9-]+)?_source-\d{5,}(-[a-z0-9-]+)?\.png")
 
 
+@validated
 def write_set(
     path: str | Path, synthesis: Synthesis, card: dict[str, Any], *, png: str | Path | None = None, force: bool = False
 ) -> None:
@@ -39,11 +41,6 @@ def write_set(
     Raises:
         TsyndError: as `check_targets`; for a card that does not say what the images were made from.
     """
-    check_path(path=path)
-    if png is not None:
-        check_path(png=png)
-    check_kind(Synthesis, synthesis=synthesis)
-    check_kind(dict, card=card)
     if not {"classes", "data"} <= card.keys():
         raise TsyndError(
             f"card must have classes and data, as `tsynd.runs.card.describe` makes it, got {', '.join(map(repr, card))}"
@@ -78,6 +75,7 @@ def check_targets(path: Path, png: Path | None = None, *, force: bool = False) -
             raise TsyndError(f"--png {png} is not empty: name a new folder, or use --force to write into it")
 
 
+@validated
 def read_set(path: str | Path) -> Synthesis:
     """Read a targeted set, or a run's `synthetic.npz`.
 
@@ -85,7 +83,6 @@ def read_set(path: str | Path) -> Synthesis:
         TsyndError: when the file is damaged or holds no synthetic images.
         DataUnavailable: when it is not there.
     """
-    check_path(path=path)
     synthesis = load_synthesis(Path(path))
     if synthesis is None:
         raise DataUnavailable(f"no such file: {path}")
@@ -108,8 +105,7 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
     if not isinstance(wanted, str):
         raise TsyndError(f"the data that {path} was made from must be named by a text, got {wanted!r}")
     try:
-        skip = settings.get("skip_unreadable", False)
-        data = load(wanted, size=settings.get("size"), download=name is not None, skip_unreadable=skip)
+        data = load(wanted, size=settings.get("size"), download=name is not None, **reading_of(settings))
     except DataUnavailable:
         if name is None:
             return None

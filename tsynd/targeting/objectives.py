@@ -89,7 +89,7 @@ class Guard:
 
     def refuses(self, log_probs_BKC: Tensor, labels_B: Tensor, floor_B: Tensor) -> Tensor:
         """Which codes may not be kept: (B,) bool; none unless `hard`."""
-        return (log_prob(log_probs_BKC, labels_B) < floor_B - 1e-6) & self.hard
+        return log_prob(log_probs_BKC, labels_B) < floor_B - 1e-6 if self.hard else torch.zeros_like(floor_B, dtype=torch.bool)
 
 
 def log_prob(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:

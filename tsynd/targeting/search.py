@@ -15,11 +15,11 @@ from tsynd.targeting.objectives import Guard, Objective, find_objective
 from tsynd.targeting.synthesis import Synthesis, describe
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_passes import drawing_nothing, network_of, trial
-from tsynd.utils.network_trial import refuse_inference_mode
+from tsynd.utils.network_trial import refuse_inference_mode, untried
 from tsynd.utils.rng import normal
 from tsynd.utils.rules import choice, instance, number, validated, whole
 from tsynd.utils.shape_errors import explained
-from tsynd.utils.validation import check_range, check_tensors
+from tsynd.utils.validation import check_range
 
 SPACES = {"latent": 0.25, "pixel": 0.02}
 """Where a search can move, with the radius that it has by default."""
@@ -204,13 +204,11 @@ class _Pixels:
         return latents_BD.unflatten(1, self.shape)
 
 
+@validated
 def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None) -> None:
-    check_tensors(images=images_BCHW, labels=labels_B)
     checked_images(images_BCHW)
     if images_BCHW.dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}")
-    if sources is not None:
-        check_tensors(sources=sources)
     if sources is not None and sources.shape != images_BCHW.shape[:1]:
         raise TsyndError(f"sources must have shape ({len(images_BCHW)},), one for each image, got {tuple(sources.shape)}")
     if labels_B.shape[:1] != images_BCHW.shape[:1]:
@@ -221,18 +219,19 @@ def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None)
 
 
 def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:
-    """The codes, and a look at whether what they decode to has the images' shape."""
+    """The codes; the first time, the autoencoder is tried: does it draw nothing, and decode to the images' shape?"""
     shape, name = tuple(images_BCHW.shape), type(codec).__name__
     with torch.no_grad(), explained(f"images of shape {shape} do not pass through {name}"):
         start_BD = torch.cat([codec.encode(part.clone()).to(part.dtype) for part in images_BCHW.split(count)])
         if start_BD.ndim != 2:
             raise TsyndError(f"{name}.encode must give codes (B, D), got shape {tuple(start_BD.shape)}")
-        with trial(*network_of(codec)):
-            drawing_nothing(codec.encode, images_BCHW[:count].clone())
-            drawing_nothing(codec.decode, start_BD[:1].clone())
-        decoded = codec.decode(start_BD[:1].clone())
-    if decoded.shape[1:] != images_BCHW.shape[1:]:
-        raise TsyndError(f"{name} decodes images of shape {tuple(decoded.shape[1:])}, but was given {shape[1:]}: both must agree")
+        if untried(id(codec), shape[1:]):  # a training searches again and again
+            with trial(*network_of(codec)):
+                drawing_nothing(codec.encode, images_BCHW[:count].clone())
+                decoded = drawing_nothing(codec.decode, start_BD[:1].clone())
+            if decoded.shape[1:] != images_BCHW.shape[1:]:
+                found = tuple(decoded.shape[1:])
+                raise TsyndError(f"{name} decodes images of shape {found}, but was given {shape[1:]}: both must agree")
     return start_BD
 
 

@@ -12,6 +12,7 @@ from tsynd.posterior import Posterior
 from tsynd.posterior.protocol import check_posterior
 from tsynd.targeting.objectives import Objective, bind, find_objective, log_prob
 from tsynd.uncertainty import mutual_information
+from tsynd.utils.rules import validated
 from tsynd.utils.validation import check_kind, check_tensors
 
 
@@ -111,12 +112,12 @@ def describe(
     }
 
 
+@validated
 def remeasure(synthesis: Synthesis, posterior: Posterior) -> Synthesis:
     """The same synthesis, measured anew on its images as they are now and on the posterior's present samples.
 
     The objective becomes mutual information.
     """
-    check_kind(Synthesis, synthesis=synthesis)
     check_posterior(posterior)
     before_BCHW, after_BCHW, score = synthesis.reconstructions, synthesis.images, find_objective("mutual_information")
     with torch.no_grad():

@@ -6,6 +6,7 @@ from typing import Any
 
 from tsynd.errors import TsyndError
 from tsynd.training.recipe import Recipe
+from tsynd.utils.rules import validated
 from tsynd.utils.validation import check_kind, check_name
 
 
@@ -187,12 +188,11 @@ def parse_arm(name: str) -> Arm:
     return Arm(objective=objectives[0] if objectives else None, **flags)  # type: ignore[arg-type]  # bool each
 
 
+@validated
 def steps_of(arm: Arm, recipe: Recipe) -> int:
     """How many optimiser steps an arm takes: the recipe's, but for `none-matched`, and none in closed form.
 
     >>> steps_of(parse_arm("guarded"), Recipe()), steps_of(parse_arm("none-matched"), Recipe())
     (600, 840)
     """
-    check_kind(Arm, arm=arm)
-    check_kind(Recipe, recipe=recipe)
     return 0 if arm.ridge else round(recipe.steps * recipe.matched_steps) if arm.matched else recipe.steps

@@ -17,13 +17,14 @@ from tsynd.robustness.attacks.gradient import fgsm
 from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, remeasure, target
 from tsynd.training.arms import Arm
 from tsynd.training.recipe import Recipe
-from tsynd.training.source_sampling import choose_sources
+from tsynd.training.source_sampling import better_half, choose_sources
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import generator_for
-from tsynd.utils.validation import check_number, check_tensors, check_whole
+from tsynd.utils.rules import validated
 
 
+@validated
 def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness: float) -> Tensor:
     """Labels as distributions, the more even the less certain the classifier is of the image.
 
@@ -40,9 +41,6 @@ def soft_targets(labels_B: Tensor, information_B: Tensor, classes: int, softness
     tensor([[1.0000, 0.0000],
             [0.7500, 0.2500]])
     """
-    check_tensors(labels=labels_B, information=information_B)
-    check_whole(classes=classes)
-    check_number(softness=softness)
     if not information_B.is_floating_point():
         raise TsyndError(f"information must be floating-point, got {information_B.dtype}")
     if labels_B.ndim not in (1, 2) or labels_B.shape[:1] != information_B.shape or labels_B.dtype != torch.int64:
@@ -94,7 +92,7 @@ class Bank:
             images_BCHW,
             labels_B,
             classifier,
-            count=recipe.refresh_count,
+            count=recipe.refresh_count * (1 if recipe.keep == "all" else 2),
             samples=recipe.samples,
             generator=self.generator,
         )
@@ -121,6 +119,8 @@ class Bank:
                 new = replace(new, images=fgsm(classifier, new.images, new.labels, eps=recipe.pixel_eps))
         if self.arm.pixel or self.arm.sham:
             new = remeasure(new, HeadDropout.of(classifier, recipe.samples, self.measuring))
+        if recipe.keep != "all":
+            new = new[better_half(recipe.keep, new.images, images_BCHW, classifier, self.generator)]
         parts = [*self.parts, new]
         while sum(map(len, parts[1:])) >= recipe.capacity:
             parts.pop(0)

@@ -8,33 +8,33 @@ from typing import Any
 from torch import Tensor
 
 from tsynd.errors import TsyndError, differences
+from tsynd.utils.rules import validated
 from tsynd.utils.tensor_files import read_tensors, tensors_hash, write_tensors
-from tsynd.utils.validation import check_kind, check_path
+from tsynd.utils.validation import check_kind
 
 Tree = dict[str, Any]
 """A tree of dicts, lists, tensors and JSON values."""
 
 
+@validated
 def save_checkpoint(path: str | Path, state: Tree, belongs: dict[str, Any]) -> None:
     """Write a state as safetensors (its tensors) with JSON in the header (the rest), replacing an earlier one.
 
     belongs: what the state belongs to, JSON values by name: `load_checkpoint` compares them. Tuples come back as lists.
     """
-    check_path(path=path)
     check_kind(dict, state=state, belongs=belongs)
     tensors: dict[str, Tensor] = {}
     tree = _without_tensors(state, "", tensors)
     write_tensors(Path(path), tensors, {"belongs": belongs, "tree": tree, "seal": _seal(belongs, tree, tensors)})
 
 
+@validated
 def load_checkpoint(path: str | Path, belongs: dict[str, Any]) -> Tree:
     """Read what `save_checkpoint` wrote; tensors are on the CPU.
 
     Raises:
         TsyndError: when the file is damaged, in a single bit even, or belongs to another training.
     """
-    check_path(path=path)
-    check_kind(dict, belongs=belongs)
     tensors, notes = read_tensors(Path(path), "checkpoint")
     if notes.get("seal") != _seal(notes.get("belongs"), notes.get("tree"), tensors):
         raise TsyndError(f"{path} is damaged: its content does not fit its checksum; delete it to train from the start")

@@ -1,11 +1,11 @@
 """The training loop, one for every arm."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +27,15 @@ from tsynd.training.validation import check_synthetic, check_training_set, check
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import tried
+from tsynd.utils.progress import Progress, Step
 from tsynd.utils.rng import seed_for, seeded
+from tsynd.utils.rules import validated, whole
 from tsynd.utils.tensor_files import tensors_hash, weights_hash
-from tsynd.utils.validation import check_count, check_seed
 
 CHECKPOINT_EVERY = 100  # steps: writing takes some .6 % of a training on one core
 
 
+@validated
 def train_classifier(
     classifier: Classifier,
     images_BCHW: Tensor,
@@ -45,9 +47,9 @@ def train_classifier(
     synthetic: Synthesis | None = None,
     unlabelled: Tensor | None = None,
     seed: int = 0,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = CHECKPOINT_EVERY,
+    checkpoint_every: Annotated[int, whole(1)] = CHECKPOINT_EVERY,
 ) -> tuple[History, Synthesis | None]:
     """Train a classifier by one arm's recipe: AdamW, one-cycle schedule, light augmentation, and images from the bank.
 
@@ -64,7 +66,7 @@ def train_classifier(
             each batch is drawn from them. For arms without a search of their own.
         unlabelled: (U, C, H, W) images without labels, in [0, 1] or of 8 bits, on the classifier's device: for arms with
             `consistency`. The sources of the searches of such an arm count among these.
-        progress: called with (step, loss) after each step. What it raises stops the training and passes through.
+        progress: called after each step. What it raises stops the training and passes through.
         checkpoint: a file that the state is written to, whole or not at all, every `checkpoint_every` steps. When it exists,
             training goes on from it, on a CPU to the same bits as without a stop. Who calls deletes it when all is done.
 
@@ -81,8 +83,6 @@ def train_classifier(
     check_unlabelled(classifier, arm, recipe, unlabelled)
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
-    check_seed(seed)
-    check_count(1, checkpoint_every=checkpoint_every)
     file = Path(checkpoint) if checkpoint is not None else None
     belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic, unlabelled) if file else {}
     saved = load_checkpoint(file, belongs) if file and file.exists() else None
@@ -116,7 +116,7 @@ def train_classifier(
             if file and (step + 1) % checkpoint_every == 0 and step + 1 < state.steps:
                 save_checkpoint(file, state.dump(), belongs)
             if progress:
-                progress(step, loss)
+                progress(Step("training", step + 1, state.steps, f"loss {loss:.4f}"))
         if state.averaged is not None:
             classifier.load_state_dict(state.averaged.module.state_dict())
     return state.history, state.bank.content()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from tsynd.errors import TsyndError
 from tsynd.targeting.search import DECODINGS
-from tsynd.training.source_sampling import SOURCES
+from tsynd.training.source_sampling import KEPT, SOURCES
 from tsynd.utils.rules import FLAG, check_fields, choice, number, whole
 
 # What the fields of a recipe may be.
@@ -39,6 +39,7 @@ OPTIONS_SINCE: dict[str, Any] = {
     "strong_augmentation": "trivialaugment",
     "consistency_images": "unlabelled",
     "class_weights": False,
+    "keep": "all",
 }
 """Options that came after results of this method version: at these values a run is the one that it was without them."""
 
@@ -61,10 +62,12 @@ class Recipe:
     the same batches, each at the full price; the first one is the result. `autoencoder_images` are those that the autoencoder
     trains on: the `subset` that the classifier has, `all` of the training set, or the subset and the `unlabelled` images.
     `source_augmentation` is what an image gets before a search starts from it: the `light` augmentation that all arms share, or
-    `trivialaugment` after it. `decode` and `displacement` are those of `tsynd.targeting.target`; displacement 0 leaves each
-    image as it was found. `class_weights` lets each class of the training set count alike in the loss, however many images it
-    has. `latent_channels`, `autoencoder_width` (a multiple of 16) and `autoencoder_depth` are settings of
-    `tsynd.autoencoding.ConvAutoencoder`; the first one sets how many numbers a code has.
+    `trivialaugment` after it. `keep` says which images enter the bank: `all` that are found, or half of twice as many, the
+    `dense` or the `diverse` ones (see `tsynd.training.source_sampling.better_half`). `decode` and `displacement` are those of
+    `tsynd.targeting.target`; displacement 0 leaves each image as it was found. `class_weights` lets each class of the
+    training set count alike in the loss, however many images it has. `latent_channels`, `autoencoder_width` (a multiple of
+    16) and `autoencoder_depth` are settings of `tsynd.autoencoding.ConvAutoencoder`; the first one sets how many numbers a
+    code has.
 
     Of the second loss, on images without labels: `unlabelled_count` of them are used, 0 for all; `consistency_images` says
     whether the loss is on these or on the training images without their labels. `unlabelled_batch` images take part in a step,
@@ -128,6 +131,7 @@ class Recipe:
     strong_augmentation: Annotated[str, choice("strong_augmentation", ("trivialaugment", "randaugment"))] = "trivialaugment"
     consistency_images: Annotated[str, choice("consistency_images", ("unlabelled", "training"))] = "unlabelled"
     class_weights: Annotated[bool, FLAG] = False
+    keep: Annotated[str, choice("keep", KEPT)] = "all"
 
     @property
     def autoencoder_settings(self) -> dict[str, int]:

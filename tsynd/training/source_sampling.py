@@ -1,4 +1,6 @@
-"""Which real images a search starts from."""
+"""Which real images a search starts from, and which of the found ones are kept."""
+
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -11,22 +13,25 @@ from tsynd.training.submodular import greedy_cover, similarities
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import predict
 from tsynd.utils.eval_mode import frozen
-from tsynd.utils.validation import check_count, check_name, check_tensors
+from tsynd.utils.rules import choice, validated, whole
 
 SOURCES = ("uniform", "balanced", "uncertain", "hard", "facility_location", "submodular_mutual_information")
+KEPT = ("all", "dense", "diverse")
+NEIGHBOURS = 5
 POOL = 1024  # images that are scored for one choice at most, so that its cost does not grow with the training set
 
 
+@validated
 def choose_sources(
-    sources: str,
+    sources: Annotated[str, choice("choice of sources", SOURCES)],
     images_BCHW: Tensor,
     labels_B: Tensor,
     classifier: Classifier,
     *,
-    count: int,
-    samples: int,
+    count: Annotated[int, whole(1)],
+    samples: Annotated[int, whole(2)],
     generator: torch.Generator,
-    batch_size: int = 256,
+    batch_size: Annotated[int, whole(1)] = 256,
 ) -> Tensor:
     """Draw the images that a search starts from, with replacement.
 
@@ -51,13 +56,9 @@ def choose_sources(
     Returns:
         (count,) int64 indices on the images' device.
     """
-    check_name("choice of sources", sources, SOURCES)
-    check_tensors(images=images_BCHW, labels=labels_B)
     if images_BCHW.ndim != 4 or labels_B.shape[:1] != images_BCHW.shape[:1]:
         found = f"{tuple(images_BCHW.shape)} and {tuple(labels_B.shape)}"
         raise TsyndError(f"images must be (B, C, H, W) with a label each, got shapes {found}")
-    check_count(1, count=count, batch_size=batch_size)
-    check_count(2, samples=samples)
     device, size = images_BCHW.device, len(images_BCHW)
     if sources == "uniform":
         return torch.randint(size, (count,), generator=generator).to(device)
@@ -86,3 +87,42 @@ def choose_sources(
     even, total = torch.full_like(scores, 1 / len(scores)), scores.sum()
     weights = (even + scores / total) / 2 if total > 0 else even
     return pool[torch.multinomial(weights, count, replacement=True, generator=generator).to(device)]
+
+
+@validated
+def better_half(
+    keep: Annotated[str, choice("choice of what to keep", KEPT[1:])],
+    found_BCHW: Tensor,
+    real_NCHW: Tensor,
+    classifier: Classifier,
+    generator: torch.Generator,
+    batch_size: Annotated[int, whole(1)] = 256,
+) -> Tensor:
+    """Choose half of the found images, by the cosine similarity of the classifier's features.
+
+    *dense*: those that lie closest to real images, by the mean similarity to the five nearest ones: a search may end where no
+    real image is. *diverse*: those that between them represent all that were found (facility location): searches that end in one
+    place count once.
+
+    Args:
+        keep: `dense` or `diverse`.
+        found_BCHW, real_NCHW: what the search found, and the training set, in [0, 1]. Of a set larger than `POOL`, that many
+            images, drawn evenly, take part.
+        classifier: gives the features, in eval mode; it comes back as it was.
+        generator: what is drawn from, on the CPU.
+        batch_size: images that are looked at a time, which bounds memory.
+
+    Returns:
+        (B // 2,) int64 indices, in ascending order, on the images' device.
+    """
+    count, device = max(1, len(found_BCHW) // 2), found_BCHW.device
+    with frozen(classifier):
+        found_BD = predict(classifier.trunk, found_BCHW, batch_size)
+        if keep == "diverse":
+            alike_BB = similarities(found_BD).cpu()
+            return greedy_cover(alike_BB, torch.zeros(len(found_BD)), count, generator).sort().values.to(device)
+        pool = torch.randperm(len(real_NCHW), generator=generator)[:POOL].to(real_NCHW.device)
+        real_ND = predict(classifier.trunk, real_NCHW[pool], batch_size)
+    alike_BN = similarities(torch.cat([found_BD, real_ND]))[: len(found_BD), len(found_BD) :]
+    density_B = alike_BN.topk(min(NEIGHBOURS, alike_BN.shape[1]), dim=1).values.mean(dim=1)
+    return density_B.topk(count).indices.sort().values

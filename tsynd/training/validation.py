@@ -8,10 +8,11 @@ from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
 from tsynd.training.arms import Arm
 from tsynd.training.recipe import Recipe
+from tsynd.utils.rules import validated
 from tsynd.utils.shape_errors import check_precision
-from tsynd.utils.validation import check_kind, check_tensors
 
 
+@validated
 def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> None:
     """Refuse images and labels that do not fit the classifier or each other.
 
@@ -19,9 +20,7 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
         TsyndError: for images that are neither floating-point numbers in [0, 1] nor uint8, of other channels or size, or none;
             labels of another shape or type, or outside the classes; and for either on another device.
     """
-    check_kind(Classifier, classifier=classifier)
     expected_device = classifier.mean.device
-    check_tensors(images_BCHW=images_BCHW, labels_B=labels_B)
     for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
         if tensor.device != expected_device:
             raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
@@ -54,6 +53,7 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
         raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
 
 
+@validated
 def check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelled: Tensor | None) -> None:
     """Refuse images without labels that do not fit the classifier, that the arm lacks, or that it has no use for.
 
@@ -66,7 +66,6 @@ def check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelle
         return
     if not arm.consistency:
         raise TsyndError("this arm has no use for images without labels: add consistency to it, or leave unlabelled= out")
-    check_tensors(unlabelled=unlabelled)
     if unlabelled.device != classifier.mean.device:
         raise TsyndError(f"unlabelled must be on the classifier's device, {classifier.mean.device}, got {unlabelled.device}")
     check_fitting("unlabelled", unlabelled, classifier)

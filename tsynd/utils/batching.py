@@ -63,7 +63,7 @@ LARGE = 2 * 10**9
 
 def as_float(images: Tensor) -> Tensor:
     """Images in [0, 1]: those of 8 bits are divided by 255, others are as they are."""
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
 def for_training(images: Tensor, device: torch.device | None) -> Tensor:

@@ -5,16 +5,14 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tsynd.errors import DataUnavailable
 from tsynd.utils.atomic_files import atomic_write
 from tsynd.utils.locks import alone
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is going on, bytes that are done (0 at first), and bytes in all (0 when unknown)."""
+from tsynd.utils.progress import Progress, Step, silent
 
 # Bytes that are read at a time.
 CHUNK = 1 << 16
@@ -62,10 +60,10 @@ def download(
         DataUnavailable: when no address had the file; it says why, for each. When the folder cannot be written to, or is
             too small.
     """
-    patience, say = patience or PATIENCE, progress or (lambda text, done, total: None)
+    patience, say = patience or PATIENCE, progress or silent
     lock, waiting = target.with_name(f".{target.name}.lock"), f"waiting for another process that downloads {target.name}"
     try:
-        with alone(lock, waiting=lambda: say(waiting, 0, 0)):
+        with alone(lock, waiting=lambda: say(Step("load", text=waiting))):
             if not (target.is_file() and checksum(target) == md5):
                 _in_rounds(list(addresses), target, md5, say, patience)
     except OSError as error:
@@ -108,7 +106,7 @@ def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, pati
                 failures[address], again = _reason(error, patience)
                 if not again:
                     addresses.remove(address)
-                say(f"{address}: {failures[address]}", 0, 0)
+                say(Step("load", text=f"{address}: {failures[address]}"))
         if not addresses:
             break
         if turn + 1 < patience.rounds:
@@ -125,14 +123,14 @@ def _copy(address: str, path: Path, say: Progress, patience: RetryPolicy) -> Non
         response.raise_for_status()
         done, total = 0, int(response.headers.get("Content-Length", 0))
         text = f"downloading {address} ({megabytes(total) if total else 'size not stated'})"
-        say(text, done, total)
+        say(Step("load", done, total, text))
         if total > shutil.disk_usage(path.parent).free:
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, {megabytes(total)} are needed")
         with path.open("wb") as file:
             for block in response.iter_content(CHUNK):
                 file.write(block)
                 done += len(block)
-                say(text, min(done, total), total)
+                say(Step("load", min(done, total), total, text))
 
 
 def _reason(error: OSError, patience: RetryPolicy) -> tuple[str, bool]:

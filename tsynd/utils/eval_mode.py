@@ -6,6 +6,9 @@ from itertools import chain
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
+
+from tsynd.errors import TsyndError
 
 
 @contextmanager
@@ -24,6 +27,8 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     """
     training = [module for network in networks for module in network.modules() if module.training]
     learning = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
+    if any(map(is_lazy, learning)):
+        refuse_lazy(*networks)
     learning = [parameter for parameter in learning if not parameter.is_inference()]  # torch lets nobody set the flag of these
     try:
         if training:  # else there is nothing to do: a search freezes again and again
@@ -37,6 +42,19 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
             module.training = True
         for parameter in learning:
             parameter.requires_grad_(True)
+
+
+def refuse_lazy(*networks: nn.Module) -> None:
+    """Refuse a network whose lazy layers have seen no input: it has no weights yet.
+
+    Raises:
+        TsyndError: it names the layers' weights.
+    """
+    for network in networks:
+        if lazy := [name for name, weight in network.named_parameters() if is_lazy(weight)]:
+            raise TsyndError(
+                f"{type(network).__name__} has no weights yet: pass images through it once, for {', '.join(lazy[:3])}"
+            )
 
 
 def owner_of(function: object) -> object:

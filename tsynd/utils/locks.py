@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def alone(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def alone(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """Hold the lock file `path`, and wait while another process or thread holds it.
 
     Args:

@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from tsynd.errors import TsyndError
-from tsynd.utils.eval_mode import owner_of, weights_type
-from tsynd.utils.network_passes import Model, finite, given, name_of, network_of, pair_of, steady, trial, wide
+from tsynd.utils.eval_mode import owner_of, refuse_lazy, weights_type
+from tsynd.utils.network_passes import Model, finite, given, name_of, network_of, pair_of, same, steady, trial, wide
 from tsynd.utils.shape_errors import explained
 from tsynd.utils.validation import check_labels
 
-_TRIED: ContextVar[frozenset[tuple[int, bool]]] = ContextVar("networks that the public function around this one has tried")
+_TRIED: ContextVar[set[tuple[object, ...]]] = ContextVar("what the public function around this one has tried")
 # What may stand between the operation that made the numbers and the output: changes of shape and type, factors, summands.
 _PASSING = "View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze ToCopy Clone Cat Stack Slice Select Index T Alias Transpose "
 _PASSING += "Permute Expand Unbind Split Mul Div Add Sub"
@@ -66,37 +67,50 @@ def tried(
         TsyndError: for weights or logits that are not finite, logits of another shape, probabilities, a network that is random
             or depends on the batch, one that cuts the gradient, and inference mode where a gradient is needed.
     """
-    before = _TRIED.get(frozenset())
+    before = _TRIED.get(set())
+    new = (id(model), gradient) not in before
+    if new:
+        check_weights(*network_of(model))
     if gradient:
         refuse_inference_mode(*network_of(model))
-    if (id(model), gradient) not in before:
-        check_weights(*network_of(model))
+    if new:
         with trial(*network_of(model)):
             pair = pair_of(wide(images[:1]))
             random = lenient or bool(getattr(model, "draws_anew", False))
             logits = ask(model, pair) if random else steady(model, pair)
             check_logits(model, logits, 2, labels)
+            logits_of(model, wide(images))  # one of them may be black, and have no deviation to be divided by
             if not lenient:
                 refuse_probabilities(model, wide(images[:8]), labels is not None and labels.ndim == 2)
             if gradient and not lenient:
                 _check_gradient(model, pair)
-    token = _TRIED.set(before | {(id(model), gradient), (id(model), False)})
+    token = _TRIED.set({*before, (id(model), gradient), (id(model), False)})
     try:
         yield
     finally:
         _TRIED.reset(token)
 
 
+def untried(*what: object) -> bool:
+    """Whether something is to be tried: always outside of a block of `tried`, and once inside of one."""
+    before = _TRIED.get(set())
+    new = what not in before
+    before.add(what)
+    return new
+
+
 def refuse_inference_mode(*networks: nn.Module) -> None:
     """Refuse a gradient in inference mode, or of weights that were made in it: torch cannot compute any."""
-    made = any(each.is_inference() for network in networks for each in (*network.parameters(), *network.buffers()))
+    tensors = (each for network in networks for each in (*network.parameters(), *network.buffers()))
+    made = any(each.is_inference() for each in tensors if not is_lazy(each))
     if made or torch.is_inference_mode_enabled():
         where = "of weights that were made in" if made else "inside"
         raise TsyndError(f"a gradient is needed, and {where} torch.inference_mode there is none: do this outside of it")
 
 
 def check_weights(*networks: nn.Module) -> None:
-    """Refuse weights that are NaN or infinite: with them, whatever decides for the first class looks robust."""
+    """Refuse weights that are NaN or infinite, with which whatever decides for the first class looks robust; or not there yet."""
+    refuse_lazy(*networks)
     for network in networks:
         if wrong := [name for name, weight in network.named_parameters() if not weight.is_meta and not finite(weight)]:
             raise TsyndError(f"{type(network).__name__} has weights that are NaN or infinite: {', '.join(wrong[:3])}")
@@ -161,6 +175,8 @@ def probabilities_in(outputs_BC: Tensor, several: bool) -> str | None:
         return "probabilities (rows that sum to one)"
     if inside and (last in _CLOSED.split() or (several and last not in _OPEN.split())):
         return "probabilities (between 0 and 1)"
+    if last in ("Softmax", "Sigmoid") and bool((values >= 0).all()):
+        return "probabilities times a factor (percent?)"
     return "logarithms of probabilities" if several and last in ("LogSigmoid", "LogSoftmax") else None
 
 
@@ -194,3 +210,13 @@ def _check_gradient(model: Model, pair: Tensor) -> None:
         )
     if not finite(found):
         raise TsyndError(f"the gradient of {name} is NaN or infinite, so an attack or a search would stand still and look held")
+    refuse_flat(model, logits, found)
+
+
+def refuse_flat(model: Model, logits_BC: Tensor, gradient_BCHW: Tensor) -> None:
+    """Refuse a gradient that is 0 for images of which the network says different things: it is lost on the way, not absent."""
+    if not gradient_BCHW.is_meta and not bool(gradient_BCHW.any()) and not same(logits_BC[:1], logits_BC[1:]):
+        raise TsyndError(
+            f"the gradient of {name_of(model)} is 0 everywhere, although it tells images apart (its forward rounds, or takes a "
+            "sign or a threshold), so an attack or a search would stand still and look held; random_squares needs no gradient"
+        )

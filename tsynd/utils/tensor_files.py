@@ -81,7 +81,7 @@ def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
     return notes
 
 
-def load_weights(path: Path, network: nn.Module) -> None:
+def load_network(path: Path, network: nn.Module) -> None:
     """Load the weights of `path` into a network of the same architecture.
 
     Raises:

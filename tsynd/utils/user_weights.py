@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tsynd.errors import DataUnavailable, TsyndError
-from tsynd.utils.validation import check_kind, check_path
+from tsynd.utils.eval_mode import refuse_lazy
+from tsynd.utils.rules import validated
+from tsynd.utils.validation import check_kind
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -23,6 +25,7 @@ WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 COUNTER = "num_batches_tracked"  # of batch norm: absent in files of old versions, and used only where momentum is None
 
 
+@validated
 def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     """Load a file's weights into a network of yours, in place, and give it back in eval mode.
 
@@ -53,12 +56,18 @@ def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     tsynd.errors.TsyndError: ... weight is (3, 2) in the file, (4, 2) in the network
     """
     check_kind(nn.Module, network=network)
-    check_path(path=path)
+    refuse_lazy(network)
     file = Path(fspath(path)).expanduser()
     wanted = network.state_dict()
     given = _renamed(_named(_read(file), file), wanted)
     places = {name: (each.device, each.data_ptr(), each.shape, each.stride()) for name, each in wanted.items() if each.numel()}
-    held = {places.get(name) for name in given}
+    held: dict[Any, str] = {}
+    for name in given:
+        one = held.setdefault(places.get(name, name), name)
+        if given[one].shape == given[name].shape and not torch.equal(given[one], given[name]):
+            raise TsyndError(
+                f"{file} does not fit {type(network).__name__}: {one} and {name} are one tensor there, and differ here"
+            )
     findings = {
         "missing in the file": [
             name for name in wanted if name not in given and not name.endswith(COUNTER) and places.get(name, 0) not in held
@@ -82,6 +91,8 @@ def _ordinary(tensor: Tensor, wanted: Tensor, weight: bool) -> bool:
     """Whether a tensor is dense, on a device, of the numbers that are wanted, without NaN, and finite where it is a weight."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex() > wanted.is_complex():
         return False
+    if weight and wanted.is_floating_point() > tensor.is_floating_point():
+        return False  # whole numbers: quantised, and their scale is not here
     found = tensor.to(wanted.dtype)  # a number may overflow there
     return not bool(found.isnan().any()) and not (weight and bool(found.isinf().any()))  # masks hold infinities
 

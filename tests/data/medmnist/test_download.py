@@ -16,6 +16,7 @@ from tsynd.data.medmnist import download, memory_map
 from tsynd.data.medmnist.registry import REGISTRY, SIZES
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.utils import downloads
+from tsynd.utils.progress import Step
 
 
 @pytest.fixture
@@ -46,15 +47,15 @@ def unavailable(folder: Path, download: bool = True) -> str:
 
 
 def test_downloaded_once(server: Server, tmp_path: Path) -> None:
-    calls: list[tuple[str, int, int]] = []
-    made = load("breastmnist", progress=lambda *call: calls.append(call))
+    calls: list[Step] = []
+    made = load("breastmnist", progress=calls.append)
     assert (made.name, made.classes, len(made.train)) == ("breastmnist", ("malignant", "normal, benign"), 8)
     assert [path.name for path in (tmp_path / "home" / ".medmnist").glob("[!.]*")] == ["breastmnist.npz"]
-    assert {text for text, _, _ in calls} == {f"downloading {server.address('ok')}/breastmnist.npz (0.0 MB)"}
-    assert calls[0][1] == 0
-    assert calls[-1][1] == calls[-1][2] > 0
-    again: list[tuple[str, int, int]] = []
-    load("breastmnist", progress=lambda *call: again.append(call))
+    assert {step.text for step in calls} == {f"downloading {server.address('ok')}/breastmnist.npz (0.0 MB)"}
+    assert calls[0].done == 0
+    assert calls[-1].done == calls[-1].total > 0
+    again: list[Step] = []
+    load("breastmnist", progress=again.append)
     assert again == []
 
 
@@ -63,7 +64,7 @@ def test_the_mirror_comes_first_then_the_published_record(
 ) -> None:
     lines: list[str] = []
     monkeypatch.setenv("TSYND_MIRROR", server.address("missing") + "/")
-    load("breastmnist", root=tmp_path / "one", progress=lambda text, done, total: lines.append(text))
+    load("breastmnist", root=tmp_path / "one", progress=lambda step: lines.append(step.text))
     assert lines[0] == f"{server.address('missing')}/breastmnist.npz: HTTP 404"
     assert lines[1].startswith(f"downloading {server.address('ok')}")
     monkeypatch.setenv("TSYND_MIRROR", server.address("ok"))
@@ -152,7 +153,7 @@ def test_a_large_set_is_unpacked_once_and_then_needs_no_file(
     monkeypatch.setattr(memory_map, "LARGE", 1000)
     monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
     lines: list[str] = []
-    made = load("breastmnist", progress=lambda text, done, total: lines.append(text))
+    made = load("breastmnist", progress=lambda step: lines.append(step.text))
     assert lines[0].startswith("unpacking")
     (tmp_path / "home" / ".medmnist" / "breastmnist.npz").unlink()
     again = load("breastmnist", download=False)

@@ -11,6 +11,7 @@ from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.data.medmnist import memory_map
 from tsynd.errors import TsyndError
+from tsynd.utils.progress import Step
 
 Arrays = dict[str, np.ndarray]
 
@@ -51,17 +52,17 @@ def test_mapped_is_equal(
 
 def test_it_is_unpacked_once_and_a_write_stays_private(cache: Path, tmp_path: Path, six: Arrays) -> None:
     np.savez(tmp_path / "large.npz", allow_pickle=False, **six)
-    said: list[tuple[str, int, int]] = []
-    first = load(tmp_path / "large.npz", progress=lambda *call: said.append(call))
+    said: list[Step] = []
+    first = load(tmp_path / "large.npz", progress=said.append)
     total = sum(six[f"{split}_images"].nbytes for split in ("train", "val", "test"))
-    assert said[0][1] == 0
-    assert said[-1][1] == total
-    assert said[0][0].startswith(f"unpacking {tmp_path / 'large.npz'} into {cache}, once (0.0 MB")
+    assert said[0].done == 0
+    assert said[-1].done == total
+    assert said[0].text.startswith(f"unpacking {tmp_path / 'large.npz'} into {cache}, once (0.0 MB")
     expected = first.train.images.clone()
     first.train.images.zero_()
-    again: list[object] = []
+    again: list[Step] = []
     (tmp_path / "large.npz").rename(tmp_path / "renamed.npz")
-    second = load(tmp_path / "renamed.npz", progress=lambda *call: again.append(call))
+    second = load(tmp_path / "renamed.npz", progress=again.append)
     assert again == []
     assert torch.equal(second.train.images, expected)
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "renamed.npz"}

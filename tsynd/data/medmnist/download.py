@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from tsynd.data.dataset import Dataset
 from tsynd.data.medmnist.memory_map import is_unpacked, unpacked_folder
@@ -9,8 +10,9 @@ from tsynd.data.medmnist.npz import read_splits
 from tsynd.data.medmnist.registry import ADDRESSES, MEDMNIST_V2, REGISTRY, Facts
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.utils import downloads
-from tsynd.utils.downloads import Progress, checksum
-from tsynd.utils.validation import check_name
+from tsynd.utils.downloads import checksum
+from tsynd.utils.progress import Progress
+from tsynd.utils.rules import choice, validated
 
 
 def load_medmnist(
@@ -42,13 +44,13 @@ def load_medmnist(
     )
 
 
-def find_facts(name: str, size: int = 28) -> Facts:
+@validated
+def find_facts(name: Annotated[str, choice("MedMNIST set", REGISTRY)], size: int = 28) -> Facts:
     """The row of a set.
 
     Raises:
         TsyndError: when there is no such set, or it is not published at this size.
     """
-    check_name("MedMNIST set", name, REGISTRY)
     facts = REGISTRY[name]
     if size not in facts.md5:
         raise TsyndError(f"{name} is published at {', '.join(map(str, facts.md5))} px: size must be one of these, got {size}")

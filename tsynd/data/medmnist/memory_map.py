@@ -15,9 +15,10 @@ import numpy as np
 
 from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError
-from tsynd.utils.cache import cache_folder
-from tsynd.utils.downloads import Progress, megabytes
+from tsynd.utils.cache import cache_folder, new_array
+from tsynd.utils.downloads import megabytes
 from tsynd.utils.locks import alone
+from tsynd.utils.progress import Progress, Step, silent
 
 # Files with more bytes of images than this are mapped; smaller ones are read into memory.
 LARGE = 2 * 10**9
@@ -56,7 +57,7 @@ def mapped(path: Path, md5: str, check: Check, progress: Progress | None = None)
         path: the `.npz`; not touched when it is unpacked already.
         md5: its checksum.
         check: called with name, type and shape of each array of images before it is unpacked.
-        progress: called with what is going on, bytes that are unpacked, and bytes in all.
+        progress: called with the bytes that are unpacked.
 
     Raises:
         TsyndError: when the cache cannot be written to.
@@ -67,7 +68,7 @@ def mapped(path: Path, md5: str, check: Check, progress: Progress | None = None)
         try:
             with alone(folder.parent / f".{md5}.lock"):
                 if not is_unpacked(md5):
-                    _unpack(path, folder, check, progress or (lambda text, done, total: None))
+                    _unpack(path, folder, check, progress or silent)
         except OSError as error:
             if error.errno is None:  # of the file, not of the disk
                 raise
@@ -92,14 +93,14 @@ def _unpack(path: Path, folder: Path, check: Check, say: Progress) -> None:
         with zipfile.ZipFile(path) as file:
             total = sum(file.getinfo(f"{split}_images.npy").file_size for split in SPLITS)
             text, done = f"unpacking {path} into {folder.parent}, once ({megabytes(total)})", 0
-            say(text, done, total)
+            say(Step("load", done, total, text))
             for split in SPLITS:
                 with file.open(f"{split}_labels.npy") as member:
                     np.save(temporary / f"{split}_labels.npy", np.lib.format.read_array(member, allow_pickle=False))
                 with file.open(f"{split}_images.npy") as member:
                     for count in _unpack_images(f"{path}: {split}_images", member, temporary / f"{split}_images.npy", check):
                         done += count
-                        say(text, done, total)
+                        say(Step("load", done, total, text))
         if folder.exists():  # not all of it
             shutil.rmtree(folder)
         temporary.rename(folder)
@@ -118,7 +119,7 @@ def _unpack_images(name: str, member: IO[bytes], target: Path, check: Check) -> 
     row = int(np.prod(shape[1:]))
     channels_last = (*shape[1:], 1) if len(shape) == 3 else shape[1:]
     height, width, channels = channels_last
-    out = np.lib.format.open_memmap(target, "w+", np.uint8, (shape[0], channels, height, width))
+    out = new_array(target, (shape[0], channels, height, width))
     for start in range(0, shape[0], step := max(1, BLOCK // row)):
         count = min(step, shape[0] - start)
         block = np.frombuffer(_read(member, count * row), np.uint8).reshape(count, *channels_last)

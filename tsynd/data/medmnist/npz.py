@@ -9,11 +9,14 @@ from torch.nn import functional as F
 
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
 from tsynd.data.medmnist.memory_map import is_large, is_unpacked, mapped
+from tsynd.data.remarks import array_remarks
 from tsynd.errors import DataUnavailable, TsyndError
-from tsynd.utils.downloads import Progress, checksum
+from tsynd.utils.downloads import checksum
+from tsynd.utils.progress import Progress
 from tsynd.utils.safe_parsing import open_npz
 
 UNKNOWN_LICENCE = "not stated"
+NAMES = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
 
 
 def read_npz(path: Path, size: int | None = None, progress: Progress | None = None) -> Dataset:
@@ -32,17 +35,15 @@ def read_npz(path: Path, size: int | None = None, progress: Progress | None = No
     """
     splits = read_splits(path, size, progress=progress)
     labels = splits["train"].labels
-    notes: tuple[str, ...] = ()
     if labels.ndim == 2:
         classes, task = tuple(str(label) for label in range(labels.shape[1])), "multi-label"
-        if labels.shape[1] > 1 and all(bool((split.labels.sum(dim=-1) == 1).all()) for split in splits.values()):
-            notes = ("every image has exactly one of several labels: if they are one-hot classes, write labels (N,), by argmax",)
     else:
         present = labels.unique()
         if not torch.equal(present, torch.arange(len(present))):
             found = ", ".join(str(label) for label in present[:10].tolist())
             raise TsyndError(f"{path}: train_labels must be 0, 1, … without a gap, found {found}{', …' * (len(present) > 10)}")
         classes, task = tuple(map(str, present.tolist())), "binary" if len(present) == 2 else "multi-class"
+    notes = (*_left_out(path), *(text for _, text in array_remarks(splits)))
     return Dataset(
         path.stem, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path), notes=notes
     )
@@ -79,14 +80,13 @@ def resize(images_BCHW: Tensor, size: int) -> Tensor:
 
 def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict[str, np.ndarray]:
     """The six arrays, checked; images are (N, C, H, W)."""
-    names = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
     if md5 and is_unpacked(md5):
         return mapped(path, md5, _check_images)
     if not path.is_file():
         raise DataUnavailable(f"no such file: {path}")
     try:
         with open_npz(path) as file:
-            missing = [name for name in names if name not in file.files]
+            missing = [name for name in NAMES if name not in file.files]
             if missing:
                 raise TsyndError(f"{path} lacks {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}")
             if "source_index" in file.files:
@@ -95,7 +95,7 @@ def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict
                 )
             if is_large(path):
                 return mapped(path, md5 or checksum(path), _check_images, progress)
-            return {name: _channels_first(f"{path}: {name}", file[name]) for name in names}
+            return {name: _channels_first(f"{path}: {name}", file[name]) for name in NAMES}
     except TsyndError:
         raise
     except Exception as error:  # zipfile, zlib, numpy and Python's own parser raise a different one for each kind of damage
@@ -104,6 +104,14 @@ def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict
                 f"{path} is no .npz, or holds Python objects (a pickle), which are never opened: save plain uint8 arrays"
             ) from error
         raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
+
+
+def _left_out(path: Path) -> list[str]:
+    """A note on arrays that are not read, and may be the patients."""
+    with open_npz(path) as file:
+        others = sorted(set(file.files) - set(NAMES))
+    text = "not read: images of one patient may be in train and in test; tsynd.data.from_arrays takes groups"
+    return [f"{path.name} has also {', '.join(others)}, {text}"] if others else []
 
 
 def _channels_first(name: str, array: np.ndarray) -> np.ndarray:

@@ -1,13 +1,15 @@
 """The factors of a phantom: what they are, how they are drawn, and which values make sense."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import normal, uniform
-from tsynd.utils.validation import check_kind, check_name, check_whole
+from tsynd.utils.rules import validated, whole
+from tsynd.utils.validation import check_name
 
 # The outline's Fourier orders: 2 to 9 lobes; lower orders would be size and position, which are factors of their own.
 LOBES = torch.arange(2, 10)
@@ -58,7 +60,8 @@ class Factors:
         return Factors(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
 
-def sample_factors(count: int, generator: torch.Generator | None = None, **given: float | Tensor) -> Factors:
+@validated
+def sample_factors(count: Annotated[int, whole(0)], generator: torch.Generator | None = None, **given: float | Tensor) -> Factors:
     """Draw the factors of `count` lesions, each factor independently of the others, on the CPU.
 
     Args:
@@ -72,9 +75,6 @@ def sample_factors(count: int, generator: torch.Generator | None = None, **given
     >>> sample_factors(2, torch.Generator().manual_seed(0), aspect=1.2).aspect
     tensor([1.2000, 1.2000])
     """
-    check_whole(count=count)
-    if count < 0:
-        raise TsyndError(f"count must be >= 0, got {count}")
     check_generator(generator)
     like = torch.empty(0)
     unit = uniform((7, count), generator, like)
@@ -97,9 +97,9 @@ def sample_factors(count: int, generator: torch.Generator | None = None, **given
     return chosen
 
 
+@validated
 def check_factors(factors: Factors) -> None:
     """Raise a TsyndError unless every factor lies within `LIMITS` (tensors on the meta device hold nothing to check)."""
-    check_kind(Factors, factors=factors)
     for name, (low, high) in LIMITS.items():
         values = getattr(factors, name).detach()
         if values.device.type == "meta":

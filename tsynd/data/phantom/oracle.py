@@ -1,6 +1,5 @@
 """The oracle: a network that recovers the factors of a phantom from its image, and so its true class."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,8 +10,9 @@ from tsynd.classification.networks import Residual
 from tsynd.data.phantom.factors import LOBES, Factors, sample_factors
 from tsynd.data.phantom.rendering import render, smooth
 from tsynd.errors import TsyndError
+from tsynd.utils.progress import Progress, Step
 from tsynd.utils.rng import generator_for, seed_for, seeded, uniform
-from tsynd.utils.tensor_files import load_notes, load_weights, weights_hash
+from tsynd.utils.tensor_files import load_network, load_notes, weights_hash
 
 SIZE = 28
 ORACLE = Path(__file__).with_name("oracle.safetensors")
@@ -36,14 +36,14 @@ def train_oracle(
     batch_size: int = 64,
     learning_rate: float = 3e-3,
     seed: int = 0,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> "Oracle":
     """Train an oracle on phantoms that are drawn anew for every step, half of them blurred, by mean squared error.
 
     Args:
         steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
         seed: of the initialisation and of all phantoms.
-        progress: called with (step, loss) after each step; the loss is in variances of the factors.
+        progress: called after each step; the loss is in variances of the factors.
     """
     with seeded(seed_for(seed, "initialise oracle")):
         oracle = Oracle()
@@ -63,7 +63,7 @@ def train_oracle(
         optimiser.step()
         schedule.step()
         if progress:
-            progress(step, loss.item())
+            progress(Step("oracle", step + 1, steps, f"loss {loss.item():.4f}"))
     return oracle.eval()
 
 
@@ -136,7 +136,7 @@ def oracle() -> Oracle:
     """
     with seeded(0):  # layers initialise from torch's global state, which is not ours to change
         network = Oracle()
-    load_weights(ORACLE, network)
+    load_network(ORACLE, network)
     if (load_notes(ORACLE) or {}).get("hash") != weights_hash(network):
         raise TsyndError(
             f"{ORACLE} is damaged: its weights are not those that it was written with; make artefacts makes it again"

@@ -13,7 +13,6 @@ from tsynd.data.phantom.rule import CLASSES, SUBGROUPS, borderline, check_classe
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import generator_for, uniform
 from tsynd.utils.rules import SEED, validated, whole
-from tsynd.utils.validation import check_kind
 
 OPTIONS: dict[str, Any] = {"seed": 0, "count": 2000, "classes": 2, "withheld": None, "kept": 0.0}
 VAL_PER_CLASS, TEST_PER_CLASS = 200, 500
@@ -82,13 +81,13 @@ def phantom(
     return Dataset(name, train, val, test, CLASSES[classes], task, "CC BY 4.0", source="tsynd.data.phantom")
 
 
+@validated
 def withheld_in(name: str) -> str | None:
     """The subgroup that a data set of phantoms of this name withholds; None for none, and for other data.
 
     >>> withheld_in("phantom:seed=1,withheld=faint"), withheld_in("phantom")
     ('faint', None)
     """
-    check_kind(str, name=name)
     kind, _, options = name.partition(":")
     return dict(option.split("=") for option in options.split(",")).get("withheld") if kind == "phantom" and options else None
 

@@ -14,7 +14,7 @@ from tsynd.data.dataset import SMALLEST
 from tsynd.data.phantom.factors import LOBES, Factors, check_factors, check_generator
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import normal, uniform
-from tsynd.utils.validation import check_whole
+from tsynd.utils.rules import validated
 
 # Decibels from black to white, the level of black below the tissue's, and the power of the receiver's noise.
 DYNAMIC_RANGE = 57.0
@@ -65,8 +65,8 @@ def render(factors: Factors, size: int, generator: torch.Generator | None = None
     return F.avg_pool2d(_echo(level, generator).unsqueeze(1), detail)
 
 
+@validated
 def _check(factors: Factors, size: int, generator: torch.Generator | None) -> None:
-    check_whole(size=size)
     if size < SMALLEST:
         raise TsyndError(f"phantoms must be at least {SMALLEST} px, got size {size}")
     check_factors(factors)

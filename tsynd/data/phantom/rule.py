@@ -1,11 +1,13 @@
 """The truth of a phantom: the rule from factors to class, and named subgroups that can be withheld from training."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from tsynd.data.phantom.factors import Factors
 from tsynd.errors import TsyndError
-from tsynd.utils.validation import check_kind, check_name
+from tsynd.utils.rules import choice, validated
 
 # Classes by their number, from the least to the most malignant; after the BI-RADS categories 2 to 5.
 CLASSES = {
@@ -27,13 +29,13 @@ SUBGROUPS: dict[str, dict[str, tuple[float, float]]] = {
 }
 
 
+@validated
 def malignancy(factors: Factors) -> Tensor:
     """The score that decides the class, after the BI-RADS signs of malignancy; shape (B,), higher is more malignant.
 
     Irregular margin, taller than wide and posterior shadow count alike, each in standard deviations of its own
     distribution; size, contrast, position and gain say nothing.
     """
-    check_kind(Factors, factors=factors)
     irregular = (factors.irregularity - 0.5) / 0.289
     tall = (factors.aspect.log() + 0.2) / 0.318
     shadowing = (factors.shadow - 5) / 8.66
@@ -61,14 +63,13 @@ def borderline(factors: Factors, classes: int = 2) -> Tensor:
     return ~(torch.stack(distances).amin(0) > BORDERLINE[classes])
 
 
-def subgroup(factors: Factors, name: str) -> Tensor:
+@validated
+def subgroup(factors: Factors, name: Annotated[str, choice("phantom subgroup", SUBGROUPS)]) -> Tensor:
     """Which lesions belong to one of the `SUBGROUPS`; (B,) bool.
 
     Raises:
         TsyndError: the subgroup is unknown; the nearest known one is named.
     """
-    check_kind(Factors, factors=factors)
-    check_name("phantom subgroup", name, SUBGROUPS)
     inside = [
         (getattr(factors, factor) > low) & (getattr(factors, factor) < high) for factor, (low, high) in SUBGROUPS[name].items()
     ]

@@ -1,0 +1,110 @@
+"""What the third round chose, by the rule in studies/round-3.yaml, which was written before its runs.
+
+    python studies/round_3_report.py results/round-3
+
+Writes `choice.json` and `choice.md` into the folder, from its `runs.csv`: the means of each setting, which candidates keep to the
+margins, what is chosen, and the paired difference from the reference with a t-interval over the seeds.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from shared import interval, spread
+
+from tsynd.study.markdown import NAMES
+from tsynd.utils.atomic_files import write_json, write_text
+
+PGD = "pgd_2_255"
+MEASURES = ("auroc", "balanced_accuracy", "augmented", PGD, "nll", "seconds")
+ALIKE = 0.005  # under PGD: then the setting without a search, and of two the cheaper one
+BASELINE = "mixup+trivialaugment"
+LABELLED = {
+    "candidates": (BASELINE, "refined", "refined-residual"),
+    "reference": (BASELINE,),
+    "margins": {"auroc": 0.01, "balanced_accuracy": 0.01, "augmented": 0.02},
+}
+UNLABELLED = {
+    "candidates": ("consistency", "aligned", "aligned-tsynd", "aligned-random", "lvat"),
+    "reference": ("consistency", "aligned"),
+    "margins": {"auroc": 0.01, "balanced_accuracy": 0.01},
+}
+SEARCHES = ("aligned-tsynd", "aligned-random", "lvat")
+
+
+def complete(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the seeds for which every arm is done on every set."""
+    done = runs[runs["status"] == "done"]
+    cells = done.groupby("seed")[["arm", "data"]].apply(lambda part: len(part.drop_duplicates()))
+    whole = done["arm"].nunique() * done["data"].nunique()
+    return done[done["seed"].isin(cells[cells == whole].index)]
+
+
+def choose(means: pd.DataFrame, candidates: Sequence[str], reference: Sequence[str], margins: dict[str, float]) -> dict[str, Any]:
+    """The setting chosen among the candidates, and those that keep to the margins below the best reference of each measure."""
+    floors = {name: means.loc[list(reference), name].max() - margin for name, margin in margins.items()}
+    kept = [arm for arm in candidates if all(means.loc[arm, name] >= floor for name, floor in floors.items())]
+    best = max(means.loc[arm, PGD] for arm in kept)
+    close = [arm for arm in kept if best - means.loc[arm, PGD] <= ALIKE]
+    plain = [arm for arm in close if arm not in SEARCHES] if tuple(candidates) == UNLABELLED["candidates"] else []
+    chosen = min(plain or close, key=lambda arm: means.loc[arm, "seconds"]) if len(close) > 1 else close[0]
+    return {"kept": kept, "chosen": chosen}
+
+
+def differences(runs: pd.DataFrame, arm: str, other: str) -> dict[str, dict[str, float]]:
+    """The paired difference of two settings in each measure: mean over the sets, then an interval over the seeds."""
+    means = runs.groupby(["seed", "arm"])[list(MEASURES[:4])].mean()
+    paired = means.xs(arm, level="arm") - means.xs(other, level="arm")
+    return {name: interval(list(paired[name])) for name in paired}
+
+
+def table(means: pd.DataFrame, found: dict[str, Any]) -> str:
+    """Markdown: a row a setting, the chosen ones in bold."""
+    chosen = {found["labelled"]["chosen"], found["unlabelled"]["chosen"]}
+    kept = {*found["labelled"]["kept"], *found["unlabelled"]["kept"]}
+    rows = [
+        "| setting | " + " | ".join(NAMES[name] for name in MEASURES[:-1]) + " | seconds | keeps to the margins |",
+        "|:--|" + "--:|" * len(MEASURES) + ":--|",
+    ]
+    for arm in means.index:
+        name = f"**`{arm}`**" if arm in chosen else f"`{arm}`"
+        values = [*(f"{means.loc[arm, each]:.3f}" for each in MEASURES[:-1]), f"{means.loc[arm, 'seconds']:.0f}"]
+        rows.append(f"| {name} | " + " | ".join(values) + f" | {'yes' if arm in kept else 'no'} |")
+    rows += ["", "| comparison | " + " | ".join(NAMES[name] for name in MEASURES[:4]) + " |", "|:--|" + "--:|" * 4]
+    for name, parts in found["differences"].items():
+        rows.append(f"| {name} | " + " | ".join(spread(part) for part in parts.values()) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def main() -> int:
+    """Read the round and write what it chose."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="of the round")
+    folder = parser.parse_args().folder
+    runs = complete(pd.read_csv(folder / "runs.csv"))
+    means = runs.groupby(["arm", "data"])[list(MEASURES)].mean().groupby("arm").mean()
+    order = dict.fromkeys((*LABELLED["candidates"], *UNLABELLED["candidates"]))
+    means = means.loc[[arm for arm in order if arm in means.index]]
+    found: dict[str, Any] = {
+        "sets": sorted(runs["data"].unique()),
+        "seeds": sorted(map(int, runs["seed"].unique())),
+        "means": json.loads(means.round(4).to_json(orient="index")),
+        "labelled": choose(means, **LABELLED),  # type: ignore[arg-type]
+        "unlabelled": choose(means, **UNLABELLED),  # type: ignore[arg-type]
+    }
+    pairs = [
+        ("refined", BASELINE), ("refined-residual", BASELINE), ("refined-residual", "refined"), ("consistency", BASELINE),
+        ("aligned", "consistency"), ("aligned-tsynd", "aligned"), ("aligned-tsynd", "aligned-random"), ("lvat", "aligned"),
+    ]  # fmt: skip
+    found["differences"] = {f"`{arm}` − `{other}`": differences(runs, arm, other) for arm, other in pairs}
+    write_json(folder / "choice.json", found)
+    write_text(folder / "choice.md", table(means, found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
