@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import tsynd
 from tests.bad.calls import IMAGES, LABELS, PROBS, QUICK, attacked, autoencoder, classifier, data
-from tsynd import audit, robustness, study, targeting, teaching
+from tsynd import audit, pretrained, robustness, study, targeting, teaching
 from tsynd.autoencoding import VAE, AnyAutoencoder, ConvAutoencoder, build_autoencoder
 from tsynd.classification import as_targets, build_classifier, classification_losses, normalise_to
 from tsynd.data import phantom, quality
@@ -126,6 +126,7 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "classification.normalise_to": (
         lambda **now: normalise_to(build_classifier(1, 16, 2, seed=0), **now), {"images_BCHW": IMAGES}
     ),
+    "pretrained.breastmnist": (pretrained.breastmnist, {"arm": "none"}),
     "posterior.HeadDropout of objects": (HeadDropout.from_model, {"model": classifier(), "split": "head", "samples": 3}),
     "posterior.FullDropout of objects": (FullDropout, {"model": classifier(), "samples": 3}),
     "posterior.Ensemble": (lambda **now: Ensemble(**now)(IMAGES), {"members": members(), "max_chunk": 2}),
@@ -194,7 +195,7 @@ OBJECTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 if find_spec("captum"):
     OBJECTS["attribution.attribute"] = (
         lambda **now: attribution.attribute(classifier(), **now),
-        {"images_BCHW": IMAGES, "method": "grad_cam", "classes_B": LABELS},
+        {"images_BCHW": IMAGES, "method": "grad_cam", "classes": LABELS},
     )
     OBJECTS["attribution.attribute with a baseline"] = (
         lambda **now: attribution.attribute(classifier(), IMAGES, **now), {"baseline": 0.5}

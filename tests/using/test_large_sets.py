@@ -9,7 +9,7 @@ import tsynd
 from tsynd.audit import auditing, measures
 from tsynd.data.medmnist import memory_map
 from tsynd.runs.config import RunConfig
-from tsynd.utils import tensor_files
+from tsynd.utils import batching
 from tsynd.utils.atomic_files import write_npz
 
 pytestmark = pytest.mark.deep
@@ -27,7 +27,7 @@ def test_a_mapped_set_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.Mon
     small = tsynd.run(config)
     monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(memory_map, "LARGE", 1000)
-    monkeypatch.setattr(tensor_files, "LARGE", 1000)
+    monkeypatch.setattr(batching, "LARGE", 1000)
     monkeypatch.setattr(measures, "DISTANCES", 50)  # two rows at a time
     large = tsynd.run(config, tmp_path / "run")
     assert large.config["data_fingerprint"] == small.config["data_fingerprint"]

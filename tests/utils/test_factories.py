@@ -83,6 +83,7 @@ def test_what_is_not_there_is_refused(spec: str, message: str) -> None:
         ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
         ("def made(channels): pass", r"failed, called with \(1, 28\): TypeError: made\(\) takes 1 positional argument but 2"),
         ("def made(*given):\n    raise ValueError('one\\ntwo')", "ValueError: one$"),
+        ("def made(*given):\n    raise SystemExit(3)", r"failed, called with \(1, 28\): SystemExit: 3"),
         ("def made(", "is not a Python file that can be read"),
     ],
 )

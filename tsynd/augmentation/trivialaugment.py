@@ -44,7 +44,7 @@ def trivial_augment(images_BCHW: Tensor, generator: torch.Generator | None = Non
     >>> one.shape, torch.equal(one, same)
     (torch.Size([4, 1, 28, 28]), True)
     """
-    if not len(images_BCHW):  # a mask may choose none
+    if images_BCHW.shape[:1] == (0,):  # a mask may choose none
         return images_BCHW.clone()
     check_images(images_BCHW, in_range=images_BCHW.device.type == "cpu")  # other devices would have to be waited for
     names = operations(images_BCHW.shape[1])

@@ -77,6 +77,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every image by name.")] = False,
     write: Annotated[Path | None, typer.Option(help="A .csv to write: without copies, with groups, ready for --data.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --write if it is there.")] = False,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A folder or file to pass over: masks.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing: the exit code says it.")] = False,
 ) -> int:
     """Look for what spoils a data set: unreadable images, duplicates, leaks. Exit code 0: clean, 1: findings, 2: cannot look."""
@@ -87,7 +88,7 @@ def check(
     if write:
         check_new(write, ".csv", force, option="--write")
     with reporter(quiet or as_json) as progress:
-        found = check_data(path, write=write, progress=progress)
+        found = check_data(path, write=write, ignore=ignore or (), progress=progress)
     if as_json and not quiet:
         typer.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:

@@ -42,6 +42,8 @@ def run(
         typer.Option(help="Images without labels: rest (of the training split), or a folder. For arms with consistency."),
     ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")] = False,
+    crop: Annotated[bool, typer.Option("--crop", help="Cut images to a square, instead of padding them.")] = False,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A folder or file to pass over: masks.")] = None,
     classifier: Annotated[
         str | None,
         typer.Option(help="compact, resnet18, efficientnet-lite0, or your own: FILE.py:factory, package.module:factory."),
@@ -70,7 +72,7 @@ def run(
     changes = _changes(set_ or [])
     config = RunConfig(
         data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes,
-        classifier, head, classifier_weights, autoencoder, autoencoder_weights,
+        classifier, head, classifier_weights, autoencoder, autoencoder_weights, crop, tuple(ignore or ()),
     )  # fmt: skip
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)

@@ -1,6 +1,5 @@
 """Labels in words: which texts name one class, in which order classes stand, and the class or the labels of an image."""
 
-import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ NONE = "none"
 
 def composed(name: str) -> str:
     """A name as most systems write it: macOS takes its accents apart. Bytes that are no UTF-8 are spelled out."""
-    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+    return unicodedata.normalize("NFC", name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def class_key(text: str) -> str:

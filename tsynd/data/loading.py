@@ -1,6 +1,7 @@
 """One door for every data set: by name, by folder, by file."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ def load(
     download: bool = True,
     *,
     skip_unreadable: bool = False,
+    crop: bool = False,
+    ignore: Sequence[str] = (),
     progress: Progress | None = None,
     **phantom_options: Any,
 ) -> Dataset:
@@ -45,6 +48,8 @@ def load(
             environment variable TSYND_DATA and `~/.medmnist`.
         download: False never touches the network.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        crop: cut images of a folder or CSV that are not square to the square in their middle, instead of padding them.
+        ignore: names of folders and files below a folder that are passed over, with `*` for any letters, such as "masks".
         progress: called with the bytes of a file that are downloaded or unpacked; with the images of a folder or CSV that
             are decoded.
         phantom_options: for `phantom` only: the same options as in its name.
@@ -57,8 +62,9 @@ def load(
     'phantom:seed=1,count=20'
     """
     text = os.fspath(name)
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-        raise TsyndError(f"size must be a whole number of pixels, got {size!r}")
+    chosen = names_to_ignore(ignore)
+    if (crop or chosen) and not is_images(text):
+        raise TsyndError(f"crop and ignore are for folders and CSVs of images, and {text!r} is none")
     if text == "phantom" or text.startswith("phantom:"):
         return phantom(size=DEFAULT_SIZE if size is None else size, **_options(text, phantom_options))
     if phantom_options:
@@ -67,7 +73,8 @@ def load(
         return load_medmnist(text, DEFAULT_SIZE if size is None else size, root, download, progress)
     path = Path(text).expanduser()
     if is_images(text):
-        return read_folder(path, DEFAULT_SIZE if size is None else size, skip_unreadable=skip_unreadable, progress=progress)
+        side = DEFAULT_SIZE if size is None else size
+        return read_folder(path, side, skip_unreadable=skip_unreadable, crop=crop, ignore=chosen, progress=progress)
     if path.is_file():
         if path.suffix.lower() != ".npz":
             raise TsyndError(f"a data file must be an .npz in MedMNIST layout, or a .csv of paths and labels, got {text}")
@@ -75,6 +82,23 @@ def load(
     if path.suffix or path.name != text:
         raise DataUnavailable(f"no such file or folder: {text}")
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
+
+
+def names_to_ignore(ignore: Any) -> tuple[str, ...]:
+    """The names of folders and files that are passed over, of which one may be given as a text.
+
+    >>> names_to_ignore("masks"), names_to_ignore(["masks", "*_seg.png"])
+    (('masks',), ('masks', '*_seg.png'))
+    """
+    given = (ignore,) if isinstance(ignore, str) else ignore
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) and name for name in given):
+        raise TsyndError(f"ignore must be names of folders or files, such as ['masks'], got {ignore!r}")
+    return tuple(given)
+
+
+def reading_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run's configuration says that files become images: what `load` takes beside the name and the size."""
+    return {name: config[name] for name in ("skip_unreadable", "crop", "ignore") if config.get(name)}
 
 
 def is_name(name: str) -> bool:

@@ -1,6 +1,7 @@
 """Is a data set fit to train on? What there is, and what is wrong with it, image by image; nothing is printed here."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from tsynd.data.dataset import SPLITS, Dataset
 from tsynd.data.deduplication import ImageSummary, clean_table, copied, suggested_groups
 from tsynd.data.duplicates import clusters, exactly, near_pairs, nearly
 from tsynd.data.image_folder.decode_cache import in_parallel
-from tsynd.data.image_folder.image_file import Picture, header_of, read_picture
+from tsynd.data.image_folder.image_file import ENDINGS_OF, Picture, header_of, read_picture
 from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.image_folder.remarks import remarks
-from tsynd.data.loading import is_images, load
+from tsynd.data.loading import is_images, load, names_to_ignore
 from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
 from tsynd.utils.atomic_files import write_text
@@ -23,8 +24,6 @@ from tsynd.utils.progress import Progress, within
 from tsynd.utils.validation import check_path
 
 __all__ = ["QualityReport", "check"]
-
-ENDINGS_OF = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "GIF": (".gif",), "TIFF": (".tif", ".tiff")}
 
 
 @dataclass
@@ -56,7 +55,7 @@ class QualityReport:
         return {**vars(self), "findings": found}
 
 
-def check(data: str, *, write: Path | None = None, progress: Progress | None = None) -> QualityReport:
+def check(data: str, *, write: Path | None = None, ignore: Sequence[str] = (), progress: Progress | None = None) -> QualityReport:
     """Look at every image of a folder, a CSV, an `.npz` or a data set by name.
 
     Found are: unreadable images, names that say another format, constant images, exact and near duplicates (within a split,
@@ -66,6 +65,7 @@ def check(data: str, *, write: Path | None = None, progress: Progress | None = N
     Args:
         data: as `tsynd.load` takes it.
         write: a CSV to write: a folder or CSV without its copies, with groups; see `clean_table`.
+        ignore: names of folders and files below a folder that are passed over, as in `tsynd.load`.
         progress: called with the number of images that have been looked at.
 
     Raises:
@@ -73,7 +73,9 @@ def check(data: str, *, write: Path | None = None, progress: Progress | None = N
     """
     check_path(data=data)
     if is_images(data):
-        return _check_files(data, find_images(Path(data).expanduser()), write, within("check", progress))
+        return _check_files(data, find_images(Path(data).expanduser(), names_to_ignore(ignore)), write, within("check", progress))
+    if names_to_ignore(ignore):
+        raise TsyndError(f"ignore is for folders of images, and {data} is none")
     if write:
         raise TsyndError(f"a clean table names image files, and {data} is none: give a folder or a CSV")
     dataset = load(data, progress=within("check", progress))
@@ -133,6 +135,10 @@ def _check_files(data: str, listing: Listing, write: Path | None, progress: Prog
         if guessed := suggested_groups([item.name for item in items]):
             many = f"{len(set(guessed))} groups, such as {guessed[0]!r}"
             made.notes.append(f"names look like patients with several images ({many}): --write FILE.csv makes groups of them")
+    sides = [tuple(map(int, one.size.split(" x "))) for one in looks]
+    if oblong := [1 - min(each) / max(each) for each in sides if len(set(each)) > 1]:
+        text = f"{len(oblong)} image(s) are not square: padded by repeating the edge, up to {max(oblong):.0%} of an image"
+        made.notes.append(f"{text}; tsynd run --crop cuts as much away instead")
     if len(listing.given) < len(SPLITS):
         made.notes.append(f"{', '.join(split for split in SPLITS if split not in listing.given)}: as tsynd divides them")
     made.copies = copied(looks)

@@ -8,13 +8,14 @@ import torch
 
 from tsynd.autoencoding.networks import KINDS
 from tsynd.classification.build import check_architecture
+from tsynd.data.loading import names_to_ignore
 from tsynd.errors import TsyndError, unknown
 from tsynd.training import Recipe, parse_arm
 from tsynd.training.arms import recipe_for
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.factories import FORMS, file_hash, find_factory, is_factory
 from tsynd.utils.rules import FLAG, check_fields, whole
-from tsynd.utils.validation import check_name, check_whole
+from tsynd.utils.validation import check_kind, check_name, check_whole
 
 NETWORKS = ("classifier", "head", "classifier_weights", "autoencoder", "autoencoder_weights")
 """The settings of a run that name its networks."""
@@ -78,6 +79,8 @@ class RunConfig:
         synthetic: a file of synthetic images that batches are mixed with, in place of a search; for arms without one.
         review: an expert's decisions about these images; rejected and unreviewed ones are left out.
         skip_unreadable: leave out images of a folder or CSV that cannot be read, in place of an error.
+        crop: cut images of a folder or CSV to a square, instead of padding them.
+        ignore: names of folders and files below a folder that are passed over, with `*` for any letters.
         unlabelled: images without labels, for arms with consistency: `rest`, the training images that `per_class` leaves out,
             or a folder. None means `rest` where the arm needs some.
         changes: numbers of the budget's recipe or evaluation that are others in this run, by name: `{"radius": 0.1}`.
@@ -110,6 +113,8 @@ class RunConfig:
     classifier_weights: str | None = None
     autoencoder: str | None = None
     autoencoder_weights: str | None = None
+    crop: bool = False
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("data", "arm", "budget", "evaluate", "device"):
@@ -124,6 +129,8 @@ class RunConfig:
         for name in ("synthetic", "review", "unlabelled", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
                 raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
+        check_kind(bool, skip_unreadable=self.skip_unreadable, crop=self.crop)
+        object.__setattr__(self, "ignore", names_to_ignore(self.ignore))
         self._check_networks()
         if self.unlabelled is not None and not parse_arm(self.arm).consistency:
             raise TsyndError(
@@ -183,7 +190,7 @@ class RunConfig:
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
         given: dict[str, Any] = {"synthetic": self.synthetic, "review": self.review, "unlabelled": self.unlabelled}
-        given |= {"skip_unreadable": self.skip_unreadable or None}
+        given |= {"skip_unreadable": self.skip_unreadable or None, "crop": self.crop or None, "ignore": list(self.ignore) or None}
         return {
             **{name: value for name, value in asdict(self).items() if name not in (*given, *NETWORKS, "changes")},
             **{name: value for name, value in given.items() if value is not None},

@@ -105,6 +105,8 @@ def _run(
             config.data,
             size=config.size,
             skip_unreadable=config.skip_unreadable,
+            crop=config.crop,
+            ignore=config.ignore,
             progress=progress,
         )
         if config.size not in (None, data.size):

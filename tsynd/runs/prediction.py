@@ -14,7 +14,7 @@ from torch import Tensor
 from tsynd.classification import check_fitting
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import READABLE, fit, is_image, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import NO_IMAGES, fit, is_image, quiet_pillow, read_picture
 from tsynd.data.image_folder.listing import find_unsorted
 from tsynd.data.image_folder.remarks import passed_over
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
@@ -175,20 +175,20 @@ def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...]
 
 def _from_files(place: Path, run: Run, batch_size: int, say: Progress) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of one image file, of those that a CSV names, or of whatever lies in a folder, in the order of their names."""
-    listing = find_unsorted(place)
+    listing = find_unsorted(place, tuple(run.config.get("ignore", ())))
     items = listing.items
-    for remark in passed_over(listing.others, listing.drives, listing.root):
+    for remark in passed_over(listing):
         say(Step("note", text=remark.text))
     classes = {class_key(name): number for number, name in enumerate(run.data.classes)}
     sorted_by_class = any(class_key(item.label) in classes for item in items)
     if not items:
-        raise TsyndError(f"{place} has no images (files that end in {', '.join(READABLE)})")
+        raise TsyndError(f"{place} has {NO_IMAGES}")
     for start in range(0, len(items), batch_size):
         rows: list[Row] = []
         pixels = []
         for item in items[start : start + batch_size]:
             with quiet_pillow():
-                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size)
+                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size, crop=run.config.get("crop", False))
             if len(image_CHW) > run.data.channels:
                 raise TsyndError(f"{item.file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
             pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))

@@ -13,6 +13,7 @@ from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
+from tsynd.data.loading import reading_of
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.runs import folder as run_folder
@@ -110,7 +111,7 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
         raise TsyndError(f"the run in {folder} was {made}: run it again")
     check_sources(settings)
     metrics = read_json(folder / run_folder.METRICS)
-    data = data or load(settings["data"], size=settings["size"], skip_unreadable=settings.get("skip_unreadable", False))
+    data = data or load(settings["data"], size=settings["size"], **reading_of(settings))
     if fingerprint(data) != settings["data_fingerprint"]:
         raise TsyndError(f"{settings['data']} has changed since the run in {folder}: its fingerprint is {fingerprint(data)} now")
     chosen = data.subset_index(settings["per_class"], settings["seed"])

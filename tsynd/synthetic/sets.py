@@ -11,6 +11,7 @@ from torch import Tensor
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.data.labels import names_of, numbers_of
+from tsynd.data.loading import reading_of
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.synthetic.decisions import blind_agreement, counts, read_review, reviewed
 from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis
@@ -104,8 +105,7 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
     if not isinstance(wanted, str):
         raise TsyndError(f"the data that {path} was made from must be named by a text, got {wanted!r}")
     try:
-        skip = settings.get("skip_unreadable", False)
-        data = load(wanted, size=settings.get("size"), download=name is not None, skip_unreadable=skip)
+        data = load(wanted, size=settings.get("size"), download=name is not None, **reading_of(settings))
     except DataUnavailable:
         if name is None:
             return None

@@ -56,7 +56,7 @@ class Factory:
                 return function(*values)
             except (TsyndError, MemoryError):
                 raise
-            except Exception as error:  # whatever somebody else's code raises
+            except (Exception, SystemExit) as error:  # whatever somebody else's code raises
                 given = ", ".join(map(repr, values))
                 reason = next(iter(str(error).splitlines()), "")
                 raise TsyndError(f"{self.spec} failed, called with ({given}): {type(error).__name__}: {reason}") from error

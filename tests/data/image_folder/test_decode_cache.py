@@ -1,6 +1,8 @@
 """Decoding many images: the cache holds what one would read, notices changes, and is never beside the images."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,22 @@ def test_a_cache_that_cannot_be_written_or_is_damaged(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "file"))
     assert (decode(files, 16).images == wanted).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot reserve room on a disk")
+def test_a_disk_that_is_full_costs_the_cache_and_not_the_process(
+    files: list[Path], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = decode(files, 16).images.copy()
+    shutil.rmtree(own_cache)
+
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    found = decode(files, 16).images
+    assert np.array_equal(found, expected) and not isinstance(found, np.memmap)
+    assert not [file for file in own_cache.rglob("*") if file.is_file()]
 
 
 def test_unreadable_images_are_skipped_only_on_demand(files: list[Path], tmp_path: Path) -> None:

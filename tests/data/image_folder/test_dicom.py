@@ -1,6 +1,7 @@
 """DICOM and NIfTI: pixels as a viewer shows them, patients as groups, and refusals that say what to do and nothing private."""
 
 import csv
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,17 @@ def test_a_slice_of_a_volume_lies_as_radiologists_look_at_it(tmp_path: Path) -> 
     (tmp_path / "bad.nii.gz").write_bytes(b"nothing")
     with pytest.raises(TsyndError, match="is damaged, or is no NIfTI file"):
         read_picture(tmp_path / "bad.nii.gz")
+
+
+def test_volumes_that_swap_their_names_swap_their_slices(tmp_path: Path) -> None:
+    for name, grey in (("a.nii", 0), ("b.nii", 100)):
+        image = nibabel.Nifti1Image(np.full((20, 20, 2), grey, np.float32), np.eye(4))
+        image.header["cal_max"] = 100
+        nibabel.save(image, tmp_path / name)
+        os.utime(tmp_path / name, (1_600_000_000,) * 2)
+    assert read_picture(tmp_path / "a.nii#0").pixels.max() == 0
+    (tmp_path / "a.nii").rename(tmp_path / "x"), (tmp_path / "b.nii").rename(tmp_path / "a.nii")
+    assert read_picture(tmp_path / "a.nii#0").pixels.max() == 65535
 
 
 def test_slices_named_by_a_csv_stay_together(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import os
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from tsynd.data.image_folder.listing import find_images
 from tsynd.data.image_folder.reading import assign_splits
 from tsynd.data.labels import class_key, same_classes
 from tsynd.data.quality import check
+from tsynd.errors import TsyndError
 from tsynd.runs.prediction import _from_data, _from_files
 
 RANDOM = np.random.default_rng(0)
@@ -91,6 +94,16 @@ def test_images_of_one_base_name_are_not_one_image(tmp_path: Path, views: list[s
     assert len(data.val) == 2 * round(1.5 * len(views)) and len(data.train) == 30 * len(views) - len(data.val)
 
 
+def test_a_row_for_a_file_that_another_row_names_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(24):
+        image(tmp_path / f"{number}.png")
+    rows = [[f"{number}.png", "ab"[number % 2]] for number in range(24)]
+    table(tmp_path, [*rows, [str(tmp_path / "3.png"), "a"]])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TsyndError, match=r"line 26 names .*3\.png again, which line 5 has"):
+        tsynd.load("t.csv")
+
+
 def test_files_that_swap_their_names_swap_their_pixels(tmp_path: Path) -> None:
     for number in range(12):
         for grey, name in ((20, "a"), (200, "b")):
@@ -127,6 +140,13 @@ def test_one_rule_for_what_names_a_class() -> None:
         assert class_key(one) == class_key(other), (one, other)
     for one, other in (("1", "1.5"), ("a", "A"), ("a b", "ab"), ("1", "1a"), ("²", "2")):
         assert class_key(one) != class_key(other), (one, other)
+
+
+def test_a_locale_without_accents_reads_the_same_names() -> None:
+    code = "from tsynd.data.labels import composed; print(ascii(composed('k\\xe4') + composed('\\udcc3\\udca4')))"
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "OMP_NUM_THREADS": "1"}
+    found = subprocess.run([sys.executable, "-c", code], env={**os.environ, **bare}, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == r"'k\xe4\xe4'"
 
 
 LABELS: dict[str, tuple[list[str], tuple[str, ...], str]] = {
@@ -168,12 +188,12 @@ def _said(words: str, data: tsynd.data.Dataset, path: Path) -> None:
 def test_files_with_other_endings_are_said_to_be_passed_over(tmp_path: Path) -> None:
     folder(tmp_path, ["a", "b"])
     for number in range(6):
-        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a" / f"{number}.webp")
+        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a" / f"{number}.ppm")
         (tmp_path / "b" / f"{number}.mha").write_bytes(b"x")
     (tmp_path / "readme.txt").write_text("a text beside the images is none of them")
     data = tsynd.load(tmp_path)
     assert total(data) == 24
-    _said(r"12 file\(s\) passed over, since their ending is not read: \.(webp|mha) \(6\), \.(webp|mha) \(6\)", data, tmp_path)
+    _said(r"12 file\(s\) passed over, since their ending is not read: \.(ppm|mha) \(6\), \.(ppm|mha) \(6\)", data, tmp_path)
 
 
 def test_images_without_a_class_are_said_to_be_passed_over(tmp_path: Path) -> None:
@@ -184,7 +204,7 @@ def test_images_without_a_class_are_said_to_be_passed_over(tmp_path: Path) -> No
 
 def test_predict_says_what_it_passes_over(tmp_path: Path) -> None:
     folder(tmp_path, ["a", "b"], count=1)
-    (tmp_path / "a" / "x.webp").write_bytes(b"x")
+    (tmp_path / "a" / "x.mha").write_bytes(b"x")
     image(tmp_path / "a" / "@eaDir" / "00.png")
     said: list[str] = []
     assert (
@@ -218,6 +238,37 @@ def test_masks_among_the_images(tmp_path: Path, name: str) -> None:
     folder(tmp_path, ["a", "b"])
     image(tmp_path / "a" / name)
     _said(r"1 image\(s\) are called as masks or thumbnails of others, such as a/", tsynd.load(tmp_path), tmp_path)
+
+
+def test_folders_and_files_that_the_user_ignores(tmp_path: Path) -> None:
+    folder(tmp_path, ["cat", "dog", "dog/masks", "thumbnails"])
+    image(tmp_path / "cat" / "00_seg.png")
+    data = tsynd.load(tmp_path, ignore=["masks", "thumb*", "*_seg.png"])
+    assert data.classes == ("cat", "dog") and total(data) == 24
+    assert len(check(str(tmp_path), ignore=["masks", "thumb*", "*_seg.png"]).counts["train"]) == 2
+    assert total(tsynd.load(tmp_path, ignore="masks")) == 24 + 1 + 12
+    with pytest.raises(TsyndError, match=r"ignore 'mask' names nothing below"):
+        tsynd.load(tmp_path, ignore=["mask"])
+    with pytest.raises(TsyndError, match=r"crop and ignore are for folders and CSVs of images, and 'phantom' is none"):
+        tsynd.load("phantom", ignore=["masks"])
+    rows = [[f"cat/{number:02d}.png", "ab"[number % 2]] for number in range(12)]
+    with pytest.raises(TsyndError, match=r"ignore 'masks' is for folders"):
+        tsynd.load(table(tmp_path, rows), ignore=["masks"])
+
+
+def test_cropped_images_are_others_and_both_are_cached(tmp_path: Path) -> None:
+    for name, grey in (("a", 30), ("b", 90)):
+        for number in range(12):
+            file = tmp_path / name / f"{number:02d}.png"
+            file.parent.mkdir(exist_ok=True)
+            pixels = np.full((20, 60), grey + number, np.uint8)
+            pixels[:, 20:40] = 200
+            Image.fromarray(pixels).save(file)
+    for _ in range(2):
+        padded, cropped = tsynd.load(tmp_path), tsynd.load(tmp_path, crop=True)
+        assert int(cropped.train.images.min()) > 150 and int(padded.train.images.min()) < 110
+    assert "24 image(s) are not square: resized in proportion, and cut" in " ".join(cropped.notes)
+    assert "padded by repeating the edge, up to 67% of an image; tsynd run --crop" in " ".join(check(str(tmp_path)).notes)
 
 
 @pytest.mark.parametrize("column", ["patient_id", "PatientID", "subject", "Case", "participant id", "MRN"])
@@ -283,7 +334,7 @@ def test_a_tiff_is_turned_however_it_is_packed(tmp_path: Path, orientation: int,
 
 def trained(classes: tuple[str, ...], size: int = 20) -> Any:
     """What of a run the readers of new images look at."""
-    return SimpleNamespace(data=SimpleNamespace(classes=classes, size=size, channels=1, multi_label=False))
+    return SimpleNamespace(config={}, data=SimpleNamespace(classes=classes, size=size, channels=1, multi_label=False))
 
 
 def labels_of(root: Path, classes: tuple[str, ...]) -> dict[str, int | None]:

@@ -64,7 +64,18 @@ def test_padded_not_distorted(shape: tuple[int, int]) -> None:
     assert abs(int(rows) - int(columns)) <= 2
 
 
-@pytest.mark.parametrize("ending", ["gif", "tif", "png"])
+@pytest.mark.parametrize("shape", [(40, 20), (20, 40), (18, 41), (8, 600)])
+def test_cropped_in_the_middle(shape: tuple[int, int]) -> None:
+    high, wide = shape
+    pixels = np.zeros(shape, dtype=np.uint8)
+    pixels[high // 2 - 4 : high // 2 + 4, wide // 2 - 4 : wide // 2 + 4] = 255
+    image = fit(Picture(pixels, 8, "L", "PNG"), 64, crop=True)[0]
+    rows, columns = (image > 127).any(1).sum(), (image > 127).any(0).sum()
+    assert image.shape == (64, 64) and abs(int(rows) - int(columns)) <= 3
+    assert abs(int(rows) - 8 * 64 / min(shape)) <= 2  # the shorter side fills the square
+
+
+@pytest.mark.parametrize("ending", ["gif", "tif", "png", "webp"])
 def test_animated(tmp_path: Path, ending: str) -> None:
     frames = [Image.new("L", (20, 20), value) for value in (0, 255)]
     frames[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=frames[1:])

@@ -1,6 +1,5 @@
 """Many image files become one array: in parallel, once, in bounded memory, kept in the cache until a file changes."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ import numpy as np
 
 from tsynd.data.image_folder.image_file import fit, numbered, quiet_pillow, read_picture
 from tsynd.errors import TsyndError
-from tsynd.utils.cache import cache_entry
+from tsynd.utils.cache import cache_entry, file_state, new_array
 from tsynd.utils.progress import Progress, Step
 
 Result = TypeVar("Result")
@@ -47,10 +46,10 @@ class Decoded:
     largest: float = 0.0
 
 
-def decode(files: list[Path], size: int, progress: Progress | None = None) -> Decoded:
+def decode(files: list[Path], size: int, progress: Progress | None = None, *, crop: bool = False) -> Decoded:
     """Read images, from the cache if no file has changed since it was filled, else in parallel on all cores.
 
-    What decides is each file's path and content (see `_facts`), the size in pixels and the version of the decoder.
+    What decides is each file's path and content (see `file_state`), the size in pixels and the version of the decoder.
     Of one list of files and one size the cache keeps the last state. Its array is mapped: memory is taken for what is used.
     If the cache cannot be written, the array is in memory, and is made again next time.
 
@@ -58,28 +57,29 @@ def decode(files: list[Path], size: int, progress: Progress | None = None) -> De
         files: the images; one that cannot be read is in `failures`, and raises nothing.
         size: height and width in pixels.
         progress: called with the number of images that are done.
+        crop: cut images to a square, instead of padding them.
     """
-    entry = cache_entry("images", [size, [os.path.abspath(file) for file in files]])
-    state = cache_entry("states", [DECODER_VERSION, [_facts(file) for file in files]]).name
+    entry = cache_entry("images", [size, *(["crop"] if crop else []), [os.path.abspath(file) for file in files]])
+    state = cache_entry("states", [DECODER_VERSION, [file_state(numbered(file)[0]) for file in files]]).name
     if (found := _cached(entry / state, len(files), size)) is not None:
         return found
     try:
         entry.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=entry, prefix=".new"))
     except OSError:
-        return _decode(files, size, None, progress)
+        return _decode(files, size, None, progress, crop)
     try:
-        _keep(_decode(files, size, new, progress), new)
+        _keep(_decode(files, size, new, progress, crop), new)
         for old in entry.iterdir():
             if old != new and not old.name.startswith("."):
                 shutil.rmtree(old, ignore_errors=True)
         new.rename(entry / state)
     except OSError:
         if not (entry / state).is_dir():  # a full disk, say: not another process that was quicker
-            return _decode(files, size, None, progress)
+            return _decode(files, size, None, progress, crop)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    return _cached(entry / state, len(files), size) or _decode(files, size, None, progress)
+    return _cached(entry / state, len(files), size) or _decode(files, size, None, progress, crop)
 
 
 def in_parallel(
@@ -99,7 +99,7 @@ def in_parallel(
                     progress(Step("load", done, len(files), text))
 
 
-def _decode(files: list[Path], size: int, folder: Path | None, progress: Progress | None) -> Decoded:
+def _decode(files: list[Path], size: int, folder: Path | None, progress: Progress | None, crop: bool) -> Decoded:
     """Decode into an array that is made once, or twice if there is colour: in a file of the folder, or in memory."""
     decoded = Decoded(_array(folder, (len(files), 1, size, size)))
 
@@ -110,7 +110,7 @@ def _decode(files: list[Path], size: int, folder: Path | None, progress: Progres
             return str(error)
         high, wide = picture.pixels.shape[:2]
         largest = None if picture.bits == 8 else float(picture.pixels.max()) / ((1 << picture.bits) - 1)
-        return fit(picture, size), high != wide, largest
+        return fit(picture, size, crop=crop), high != wide, largest
 
     if progress:
         progress(Step("load", 0, len(files), f"decoding {len(files)} images"))
@@ -134,7 +134,7 @@ def _array(folder: Path | None, shape: tuple[int, ...]) -> np.ndarray:
     if folder is None or 0 in shape:
         return np.empty(shape, dtype=np.uint8)
     (folder / PIXELS).unlink(missing_ok=True)
-    return np.lib.format.open_memmap(folder / PIXELS, mode="w+", dtype=np.uint8, shape=shape)
+    return new_array(folder / PIXELS, shape)
 
 
 def _keep(decoded: Decoded, folder: Path) -> None:
@@ -155,18 +155,3 @@ def _cached(folder: Path, count: int, size: int) -> Decoded | None:
         return Decoded(images, **notes) if whole else None
     except Exception:  # numpy and json fail in many ways on what is damaged
         return None
-
-
-def _facts(file: Path) -> list[int | str]:
-    """What tells whether a file's content has changed.
-
-    Where a system keeps the time of every change of a file, its name and its rights, that and the number of the file tell it:
-    times of change are set by programs (unzip, cp -p), this one is not. Windows keeps none, so there the content is hashed.
-    """
-    try:
-        file = numbered(file)[0]
-        found = file.stat()
-        content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest() if os.name == "nt" else ""
-    except OSError:
-        return []
-    return [found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size, found.st_mtime_ns, found.st_mode, content]

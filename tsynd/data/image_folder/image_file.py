@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,19 @@ from tsynd.data.image_folder.dicom import is_dicom, read_dicom
 from tsynd.data.image_folder.nifti import NIFTI_ENDINGS, is_nifti, read_nifti
 from tsynd.errors import TsyndError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
-# As messages name them.
-READABLE = (*ENDINGS, ".dcm", *NIFTI_ENDINGS)
+ENDINGS_OF = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jfif"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+ENDINGS = tuple(chain(*ENDINGS_OF.values()))
+# As messages say it.
+NO_IMAGES = f"no images (files that end in {', '.join((*ENDINGS, '.dcm', *NIFTI_ENDINGS))})"
 # Only these decoders are tried, whatever a file is called.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF")
+FORMATS = tuple(ENDINGS_OF)
 # Smaller pictures show nothing; they are mostly accidents.
 SMALLEST_SIDE = 8
 WHITE_IS_ZERO, BITS_PER_SAMPLE, PHOTOMETRIC = 0, 258, 262
@@ -108,11 +117,12 @@ def read_picture(file: Path, size: int | None = None) -> Picture:
     return Picture((1 << bits) - 1 - pixels if inverted else pixels, bits, mode, "JPEG" if kind == "MPO" else kind)
 
 
-def fit(picture: Picture, size: int) -> np.ndarray:
+def fit(picture: Picture, size: int, *, crop: bool = False) -> np.ndarray:
     """Scale to 8 bits, resize and pad to a square without distortion: uint8 of (1, size, size), or (3, size, size).
 
     The longer side becomes `size` (bicubic, antialiased), the shorter one in proportion, rounded to a pixel; then the edge is
-    repeated on both sides alike. Values of 12 or 16 bits are divided by the largest value that so many bits can hold, not
+    repeated on both sides alike. With `crop` the shorter side becomes `size`, and the longer one is cut on both sides alike.
+    Values of 12 or 16 bits are divided by the largest value that so many bits can hold, not
     by the largest of the image or set: an image looks the same whatever stands beside it.
 
     >>> fit(Picture(np.full((20, 40), 65535, dtype=np.uint16), 16, "I;16", "PNG"), 28).max()
@@ -121,10 +131,13 @@ def fit(picture: Picture, size: int) -> np.ndarray:
     pixels = picture.pixels
     high, wide = pixels.shape[:2]
     image = Image.fromarray(pixels if picture.bits == 8 else pixels * np.float32(255 / ((1 << picture.bits) - 1)))
-    shrunk = [max(1, round(side * size / max(high, wide))) for side in (wide, high)]
+    fitted = min(high, wide) if crop else max(high, wide)
+    shrunk = [max(1, round(side * size / fitted)) for side in (wide, high)]
     square = np.asarray(image.resize((shrunk[0], shrunk[1]), Image.Resampling.BICUBIC))
     if square.dtype != np.uint8:
         square = np.rint(square).clip(0, 255).astype(np.uint8)
+    top, left = (max(0, side - size) // 2 for side in square.shape[:2])
+    square = square[top : top + size, left : left + size]
     if (missing := [size - square.shape[0], size - square.shape[1]]) != [0, 0]:
         margins = [(gap // 2, gap - gap // 2) for gap in missing]
         square = np.pad(square, [*margins, (0, 0)][: square.ndim], mode="edge")

@@ -4,18 +4,20 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 from tsynd.data.dataset import SPLITS
 from tsynd.data.image_folder.dicom import dicom_group, is_dicom
-from tsynd.data.image_folder.image_file import READABLE, is_image, numbered
+from tsynd.data.image_folder.image_file import NO_IMAGES, is_image, numbered
 from tsynd.data.image_folder.table import BETWEEN, SPLIT_NAMES, read_table
 from tsynd.data.labels import NONE, class_key, class_names, composed, in_order
 from tsynd.errors import TsyndError
 
 # Where Hugging Face keeps the labels of a folder of images.
 METADATA = "metadata.csv"
-# What systems leave in folders. Names that begin with a dot are passed over too.
+# What systems leave in folders.
 LITTER = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found", "system volume information", "dicomdir")
 # Folders of network drives, with thumbnails and what was deleted: their names begin so.
 DRIVES = ("@", "#recycle", "#snapshot", "$recycle")
@@ -50,7 +52,7 @@ class Listing:
     """The images of a folder or table in a fixed order, what is wrong with them, and the files that were passed over.
 
     `spellings` counts the labels as they are written, `columns` are those of a table, and `drives` the folders that network
-    drives have put among the images.
+    drives have put among the images. `ignore` are patterns of names that the user wants to be passed over, `ignored` what was.
     """
 
     root: Path
@@ -60,8 +62,10 @@ class Listing:
     others: list[Path] = field(default_factory=list)
     spellings: Counter[str] = field(default_factory=Counter)
     columns: tuple[str, ...] = ()
-    drives: list[Path] = field(default_factory=list)
+    drives: set[Path] = field(default_factory=set)
     several: bool = False
+    ignore: tuple[str, ...] = ()
+    ignored: set[Path] = field(default_factory=set)
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -74,7 +78,7 @@ class Listing:
         return any(item.group is not None for item in self.items)
 
 
-def find_images(path: Path) -> Listing:
+def find_images(path: Path, ignore: tuple[str, ...] = ()) -> Listing:
     """List the images of a folder or of a CSV.
 
     A folder holds one folder for each class, or `train`, `val` and `test` (also `training`, `valid`, `validation`,
@@ -86,11 +90,19 @@ def find_images(path: Path) -> Listing:
     labels of an image are joined by `|`, or have a column each: see `read_table`, also for folds (`table.csv#0`). A folder with
     a `metadata.csv`, the layout `imagefolder` of Hugging Face, is read as such a table.
 
+    Args:
+        path: the folder, or the CSV.
+        ignore: names of folders and files below it that are passed over, with `*` for any letters: `("masks", "*_seg.png")`.
+
     Raises:
         TsyndError: nothing can be listed. What can be listed but not be trained on is in `problems`.
     """
     path, fold = numbered(path)
-    listing = _table(path, fold=fold) if path.is_file() else _folder(path)
+    if ignore and path.is_file():
+        raise TsyndError(f"ignore {ignore[0]!r} is for folders, and {path} names its images itself: leave it out")
+    listing = _table(path, fold=fold) if path.is_file() else _folder(Listing(path, ignore=ignore))
+    if ignore and not listing.ignored:
+        raise TsyndError(f"ignore {', '.join(map(repr, ignore))} names nothing below {path}")
     _add_groups(listing, path)
     listing.spellings = Counter(part for item in listing.items for part in _labels(listing, item) if part != NONE)
     names = class_names(listing.spellings)
@@ -98,14 +110,13 @@ def find_images(path: Path) -> Listing:
     listing.items = [replace(item, label=BETWEEN.join(each)) for item, each in zip(listing.items, own, strict=True)]
     listing.classes = in_order(names.values())
     if len(listing.classes) == 1 and not listing.several:
-        text = f"{path} must have at least two classes, found only {listing.classes[0]!r}"
-        inside = listing.root / listing.classes[0]
-        hint = f": is it {inside} that you mean?" if path.is_dir() and not listing.given and _looks_like_data(inside) else ""
-        listing.problems.append(Problem("one class", text + hint))
+        text, inside = f"{path} must have at least two classes, found only {listing.classes[0]!r}", path / listing.classes[0]
+        if path.is_dir() and not listing.given and sum(entry.is_dir() for entry in _visible(inside)) > 1:
+            text += f": is it {inside} that you mean?"
+        listing.problems.append(Problem("one class", text))
     for split in () if listing.several else listing.given:
-        here = {item.label for item in listing.items if item.split == split}
-        if lacking := [name for name in listing.classes if name not in here]:
-            text = f"{path}: {split} has no image of class {', '.join(map(repr, lacking))}"
+        if lacking := set(listing.classes) - {item.label for item in listing.items if item.split == split}:
+            text = f"{path}: {split} has no image of class {', '.join(map(repr, in_order(lacking)))}"
             listing.problems.append(Problem("missing class", text))
     if listing.given and not {"train", "test"} <= set(listing.given):
         missing = "test" if "train" in listing.given else "train"
@@ -113,7 +124,7 @@ def find_images(path: Path) -> Listing:
     return listing
 
 
-def find_unsorted(path: Path) -> Listing:
+def find_unsorted(path: Path, ignore: tuple[str, ...] = ()) -> Listing:
     """List images that need no class: one file, those that a CSV names, or all below a folder, in the order of their names.
 
     In a folder the first folder below a split, if there is one, may be a class, and the next one a group. Labels may be empty.
@@ -124,8 +135,8 @@ def find_unsorted(path: Path) -> Listing:
         if listing.problems:
             raise TsyndError(listing.problems[0].text)
     else:
-        listing = Listing(path)
-        for file in [path] if path.is_file() else walk(path, drives=listing.drives):
+        listing = Listing(path, ignore=ignore)
+        for file in [path] if path.is_file() else walk(path, listing):
             if not is_image(file):
                 listing.others.append(file)
             else:
@@ -137,30 +148,30 @@ def find_unsorted(path: Path) -> Listing:
     return listing
 
 
-def walk(folder: Path, above: tuple[Path, ...] = (), drives: list[Path] | None = None) -> Iterator[Path]:
+def walk(folder: Path, listing: Listing | None = None, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Every file below a folder, in the order of the names, hidden ones and litter left out; no link leads round in circles."""
     real = folder.resolve()
     if real not in above:
-        for entry in _visible(folder, drives):
-            yield from walk(entry, (*above, real), drives) if entry.is_dir() else [entry]
+        for entry in _visible(folder, listing):
+            yield from walk(entry, listing, (*above, real)) if entry.is_dir() else [entry]
 
 
-def split_folders(path: Path) -> dict[str, Path]:
+def split_folders(path: Path, listing: Listing | None = None) -> dict[str, Path]:
     """The folders of a set that are called as splits, by the split."""
-    folders = [entry for entry in _visible(path) if entry.is_dir()]
+    folders = [entry for entry in _visible(path, listing) if entry.is_dir()]
     return {SPLIT_NAMES[folder.name.lower()]: folder for folder in folders if folder.name.lower() in SPLIT_NAMES}
 
 
-def _folder(path: Path) -> Listing:
-    listing = Listing(path)
-    folders = [entry for entry in _visible(path, listing.drives) if entry.is_dir()]
-    named = split_folders(path)
+def _folder(listing: Listing) -> Listing:
+    path = listing.root
+    folders = [entry for entry in _visible(path, listing) if entry.is_dir()]
+    named = split_folders(path, listing)
     if len(named) not in (0, len(folders)):
         others = ", ".join(sorted({folder.name for folder in folders} - {folder.name for folder in named.values()}))
         raise TsyndError(f"{path} has split folders ({', '.join(named)}) beside others ({others}): use one kind")
-    listing.others += [entry for entry in _visible(path) if not entry.is_dir()]
+    listing.others += [entry for entry in _visible(path, listing) if not entry.is_dir()]
     for split, above in sorted(named.items(), key=lambda pair: SPLITS.index(pair[0])) if named else [(None, path)]:
-        inside = _visible(above, listing.drives if split else None)
+        inside = _visible(above, listing)
         if (above / METADATA).is_file() and any(is_image(entry) for entry in inside if not entry.is_dir()):
             _from_metadata(listing, above, split)
             continue
@@ -168,8 +179,7 @@ def _folder(path: Path) -> Listing:
         for folder in [entry for entry in inside if entry.is_dir()]:
             _class(listing, folder, split)
     if not listing.items:
-        loose = any(map(is_image, listing.others))
-        found = "images without a class" if loose else f"no images (files that end in {', '.join(READABLE)})"
+        found = "images without a class" if any(map(is_image, listing.others)) else NO_IMAGES
         raise TsyndError(f"{path} must have a folder of images for each class, at least two, found {found}")
     return listing
 
@@ -192,14 +202,14 @@ def _add_groups(listing: Listing, path: Path) -> None:
         listing.items[place] = replace(item, group=group or item.group)
     if path.is_dir() and (long := [names for names in series.values() if len(names) > 1]):
         text = f"{path}: {sum(map(len, long))} files are slices of {len(long)} series, such as {long[0][0]} and {long[0][1]}"
-        names = tuple(name for each in long for name in each)
+        names = tuple(chain(*long))
         listing.problems.append(Problem("series", f"{text}: name the slices that you want in a CSV", names))
 
 
 def _class(listing: Listing, folder: Path, split: str | None) -> None:
     """Add the images of one class folder."""
     before = len(listing.items)
-    for file in walk(folder, (listing.root.resolve(),), listing.drives):
+    for file in walk(folder, listing, (listing.root.resolve(),)):
         inner = file.relative_to(folder).parts[:-1]
         if inner and split is None and inner[0].lower() in SPLIT_NAMES:
             raise TsyndError(f"{folder} has the split {inner[0]!r} in it: splits come first, as in {inner[0]}/{folder.name}")
@@ -209,8 +219,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
         name, key = file.relative_to(listing.root).as_posix(), composed(file.relative_to(folder.parent).as_posix())
         listing.items.append(Item(file, name, key, composed(folder.name), class_key(inner[0]) if inner else None, split))
     if len(listing.items) == before:
-        text = f"{folder} has no images (files that end in {', '.join(READABLE)})"
-        listing.problems.append(Problem("empty class", text))
+        listing.problems.append(Problem("empty class", f"{folder} has {NO_IMAGES}"))
 
 
 def _from_metadata(listing: Listing, folder: Path, split: str | None) -> None:
@@ -231,7 +240,7 @@ def _labels(listing: Listing, item: Item) -> list[str]:
 def _table(path: Path, labelled: bool = True, fold: int | None = None) -> Listing:
     table = read_table(path, labelled=labelled, fold=fold)
     listing, rows = Listing(path.parent, columns=table.columns, several=table.several), table.rows
-    lines: dict[Path, int] = {}
+    lines: dict[str, int] = {}
     has_split = any(row["split"] for _, row in rows)
     for line, row in rows:
         where = f"{path}, line {line}"
@@ -242,11 +251,11 @@ def _table(path: Path, labelled: bool = True, fold: int | None = None) -> Listin
         elif split and split not in SPLIT_NAMES:
             text = f"{where}: split must be train, val or test, got {row['split']!r}"
             listing.problems.append(Problem("unknown split", text, (name,)))
-        elif (file := _file(path.parent, name)) in lines:
-            text = f"{where} names {name} again, which line {lines[file]} has: an image has one row"
+        elif (place := os.path.abspath(file := _file(path.parent, name))) in lines:
+            text = f"{where} names {name} again, which line {lines[place]} has: an image has one row"
             listing.problems.append(Problem("duplicate row", text, (name,)))
         else:
-            lines[file] = line
+            lines[place] = line
             if not _is_file(numbered(file)[0]):
                 listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
             else:
@@ -282,14 +291,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _visible(folder: Path, drives: list[Path] | None = None) -> list[Path]:
-    """What a person sees in a folder, by name; folders of network drives are added to the list."""
-    shown = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in LITTER]
-    of_drive = [entry for entry in shown if entry.name.lower().startswith(DRIVES) and entry.is_dir()]
-    if drives is not None:
-        drives += of_drive
-    return sorted((entry for entry in shown if entry not in of_drive), key=lambda entry: composed(entry.name))
-
-
-def _looks_like_data(folder: Path) -> bool:
-    return sum(entry.is_dir() for entry in _visible(folder)) > 1
+def _visible(folder: Path, listing: Listing | None = None) -> list[Path]:
+    """What a person sees in a folder, by name; the listing is told of folders of network drives, and of what it ignores."""
+    listing = listing or Listing(folder)
+    shown = {entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in LITTER}
+    listing.ignored |= {entry for entry in shown if any(fnmatch(composed(entry.name), pattern) for pattern in listing.ignore)}
+    listing.drives |= {entry for entry in shown - listing.ignored if entry.name.lower().startswith(DRIVES) and entry.is_dir()}
+    return sorted(shown - listing.ignored - listing.drives, key=lambda entry: composed(entry.name))

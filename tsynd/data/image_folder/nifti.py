@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tsynd.errors import TsyndError
+from tsynd.utils.cache import file_state
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 MISSING = "is a NIfTI file, and nibabel is not installed to read it: pip install 'tsynd[dicom]'"
@@ -40,7 +41,7 @@ def read_nifti(file: Path, number: int | None = None) -> np.ndarray:
     except ModuleNotFoundError as error:
         raise TsyndError(f"{file} {MISSING}") from error
     try:
-        volume, low, high = _volume(file, file.stat().st_mtime_ns)
+        volume, low, high = _volume(file, file_state(file))
     except TsyndError:
         raise
     except Exception as error:  # nibabel, gzip and zlib each fail in their own ways
@@ -56,8 +57,8 @@ def read_nifti(file: Path, number: int | None = None) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)  # slices of one volume follow each other
-def _volume(file: Path, changed: int) -> tuple[np.ndarray, float, float]:
-    """A volume (right, front, up) with what becomes black and white; `changed` is the file's time."""
+def _volume(file: Path, state: tuple[int | str, ...]) -> tuple[np.ndarray, float, float]:
+    """A volume (right, front, up) with what becomes black and white; `state` tells whether the file has changed."""
     import nibabel
 
     image: Any = nibabel.load(file)

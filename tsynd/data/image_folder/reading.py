@@ -22,7 +22,15 @@ SHARES = {"test": 0.2, "val": 0.1}
 DARK = 0.25
 
 
-def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, progress: Progress | None = None) -> Dataset:
+def read_folder(
+    path: Path,
+    size: int = 28,
+    *,
+    skip_unreadable: bool = False,
+    crop: bool = False,
+    ignore: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Dataset:
     """Read a data set of image files.
 
     For the layouts see `tsynd.data.image_folder.listing.find_images`, for the kinds of images
@@ -36,6 +44,8 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
         path: a folder or a CSV.
         size: height and width of the images in pixels.
         skip_unreadable: leave out images that cannot be read, in place of an error.
+        crop: cut what is not square to a square, instead of padding it.
+        ignore: names of folders and files below `path` that are passed over, with `*` for any letters.
         progress: called with the number of images that are decoded.
 
     Raises:
@@ -43,7 +53,7 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
     """
     if size < SMALLEST:
         raise TsyndError(f"size must be at least {SMALLEST} px, got {size}")
-    listing = find_images(path)
+    listing = find_images(path, ignore)
     if listing.problems:
         raise TsyndError(listing.problems[0].text + _more(len(listing.problems) - 1, "problem(s)", path))
     split_of = assign_splits(listing)
@@ -51,7 +61,7 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
     pairs = sorted(
         zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels.get(pair[0].label, 0))
     )
-    decoded = decode([item.file for item, _ in pairs], size, progress)
+    decoded = decode([item.file for item, _ in pairs], size, progress, crop=crop)
     if decoded.failures and not skip_unreadable:
         first = decoded.failures[min(decoded.failures)]
         raise TsyndError(first + _more(len(decoded.failures) - 1, "unreadable image(s)", path))
@@ -64,7 +74,7 @@ def read_folder(path: Path, size: int = 28, *, skip_unreadable: bool = False, pr
     splits = _splits(pairs, listing, torch.from_numpy(decoded.images))
     task = "multi-label" if listing.several else "binary" if len(listing.classes) == 2 else "multi-class"
     name = path.stem if path.is_file() else path.resolve().name
-    notes = (*_notes(listing, decoded, lost), *(text for kind, text in array_remarks(splits) if kind in ("dark", "copies")))
+    notes = (*_notes(listing, decoded, lost, crop), *(text for kind, text in array_remarks(splits) if kind in ("dark", "copies")))
     made = (splits["train"], splits["val"], splits["test"], listing.classes)
     groups = tuple(_group_names(pairs))
     return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes, group_names=groups)
@@ -129,7 +139,7 @@ def _group_names(pairs: list[tuple[Item, str]]) -> list[str]:
     return sorted({item.group for item, _ in pairs if item.group is not None})
 
 
-def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
+def _notes(listing: Listing, decoded: Decoded, lost: list[str], crop: bool) -> list[str]:
     """What a user should know of images that can be trained on."""
     notes = [remark.text for remark in remarks(listing)]
     if crossing := crossing_groups(listing.items, [item.split or "train" for item in listing.items]) if listing.given else {}:
@@ -145,7 +155,8 @@ def _notes(listing: Listing, decoded: Decoded, lost: list[str]) -> list[str]:
         names = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
         notes.append(f"{len(lost)} image(s) left out, since they cannot be read: {names}")
     if decoded.oblong:
-        notes.append(f"{decoded.oblong} image(s) are not square: resized in proportion, and padded by repeating the edge")
+        how = "cut to the square in their middle" if crop else "padded by repeating the edge"
+        notes.append(f"{decoded.oblong} image(s) are not square: resized in proportion, and {how}")
     if decoded.deep and decoded.largest < DARK:
         notes.append(
             f"{decoded.deep} image(s) of 16 bits reach {decoded.largest:.1%} of the range at most, and come out dark: "

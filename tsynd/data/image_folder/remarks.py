@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from tsynd.data.image_folder.image_file import is_image
 from tsynd.data.image_folder.listing import Listing, Problem
@@ -19,12 +18,12 @@ DRAWN = r"masks?|seg|segmentations?|ground[ _-]?truth|gt|annotations?|overlays?|
 
 def remarks(listing: Listing) -> list[Problem]:
     """What `load` says in a note and `data check` as a finding, and nothing is refused for."""
-    given = passed_over(listing.others, listing.drives, listing.root)
-    return [*given, *_spellings(listing), *_drawn(listing), *_patients(listing)]
+    return [*passed_over(listing), *_spellings(listing), *_drawn(listing), *_patients(listing)]
 
 
-def passed_over(others: list[Path], drives: list[Path], root: Path) -> Iterator[Problem]:
+def passed_over(listing: Listing) -> Iterator[Problem]:
     """Files that are no texts and are not read: images without a class, other endings, and folders of network drives."""
+    others, drives, root = listing.others, listing.drives, listing.root
     loose = tuple(file.relative_to(root).as_posix() for file in others if is_image(file))
     if loose:
         text = f"{len(loose)} image(s) beside the folders of the classes passed over, such as {loose[0]}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tsynd.data.dataset import Dataset
-from tsynd.data.image_folder.image_file import READABLE, fit, is_image, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import NO_IMAGES, fit, is_image, quiet_pillow, read_picture
 from tsynd.data.image_folder.listing import walk
 from tsynd.data.splits import shuffled
 from tsynd.errors import TsyndError
@@ -65,7 +65,7 @@ def unlabelled_images(source: str, data: Dataset, chosen: Tensor, *, count: int 
         raise TsyndError(f"unlabelled must be 'rest' or a folder of images, got {source!r}: no such folder")
     files = [file for file in walk(folder) if is_image(file)]
     if not files:
-        raise TsyndError(f"{folder} has no images (files that end in {', '.join(READABLE)})")
+        raise TsyndError(f"{folder} has {NO_IMAGES}")
     some = [files[place] for place in _drawn(torch.arange(len(files)), count, seed).tolist()]
     with quiet_pillow():
         images = [_fitted(file, data.channels, data.size) for file in some]

@@ -15,7 +15,7 @@ import numpy as np
 
 from tsynd.data.dataset import SPLITS
 from tsynd.errors import TsyndError
-from tsynd.utils.cache import cache_folder
+from tsynd.utils.cache import cache_folder, new_array
 from tsynd.utils.downloads import megabytes
 from tsynd.utils.locks import alone
 from tsynd.utils.progress import Progress, Step, silent
@@ -119,7 +119,7 @@ def _unpack_images(name: str, member: IO[bytes], target: Path, check: Check) -> 
     row = int(np.prod(shape[1:]))
     channels_last = (*shape[1:], 1) if len(shape) == 3 else shape[1:]
     height, width, channels = channels_last
-    out = np.lib.format.open_memmap(target, "w+", np.uint8, (shape[0], channels, height, width))
+    out = new_array(target, (shape[0], channels, height, width))
     for start in range(0, shape[0], step := max(1, BLOCK // row)):
         count = min(step, shape[0] - start)
         block = np.frombuffer(_read(member, count * row), np.uint8).reshape(count, *channels_last)

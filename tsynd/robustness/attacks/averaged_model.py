@@ -6,6 +6,7 @@ find (Athalye et al., ICML 2018, arXiv 1802.00420, section 4). The average is a 
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from tsynd.uncertainty import log_probabilities
 from tsynd.utils.network_passes import trial
 from tsynd.utils.network_trial import ask, is_multi_label, refuse_probabilities
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_count, check_kind, check_tensors
+from tsynd.utils.rules import validated, whole
+from tsynd.utils.validation import check_images
 
 
 def averaged_model(posterior: Posterior) -> nn.Module:
@@ -40,7 +42,10 @@ def averaged_model(posterior: Posterior) -> nn.Module:
     return _Averaged(posterior)
 
 
-def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | None = None) -> Callable[[Tensor], Tensor]:
+@validated
+def eot_model(
+    model: nn.Module, draws: Annotated[int, whole(1)] = 20, generator: torch.Generator | None = None
+) -> Callable[[Tensor], Tensor]:
     """The average over fresh draws in each call (expectation over transformation, EOT), for a model that cannot be held fixed.
 
     Each call runs the model `draws` times, so an attack costs `draws` times as much, and its judgement stays noisy: where a
@@ -61,15 +66,11 @@ def eot_model(model: nn.Module, draws: int = 20, generator: torch.Generator | No
     >>> eot_model(noisy, draws=5)(torch.rand(3, 1, 8, 8)).shape
     torch.Size([3, 2])
     """
-    check_kind(nn.Module, model=model)
-    check_count(1, draws=draws)
     if any(isinstance(module, _BatchNorm) and module.training for module in model.modules()):
         raise TsyndError("batch norm is in training mode, so every call would change it: only what is random may be, as dropout")
 
     def average(images: Tensor) -> Tensor:
-        check_tensors(images=images)
-        if not images.is_floating_point():
-            raise TsyndError(f"images must be float in [0, 1], got {images.dtype}")
+        check_images(images, in_range=False)
         several = is_multi_label(model)
         if not average.tried:  # type: ignore[attr-defined]
             with trial(model):

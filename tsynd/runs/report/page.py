@@ -43,6 +43,8 @@ def command(config: dict[str, Any], out: Path) -> str:
     words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
     words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
+    words += ["--crop"] if config.get("crop") else []
+    words += [word for name in config.get("ignore", ()) for word in ("--ignore", name)]
     words += [word for name, value in changes(config).items() for word in ("--set", f"{name}={json.dumps(value)}")]
     return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
 

@@ -1,4 +1,4 @@
-"""Figures of the chapter on uncertainty: committees and their votes, the split, the number of samples, and what is not marked."""
+"""Figures of the chapter on uncertainty: posterior samples and what they say, the split, their number, and what is not marked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +14,12 @@ from tsynd.uncertainty import expected_entropy, mutual_information, predictive_e
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
 
 AGREE, DISAGREE, GREY = COLOURS[5], COLOURS[1], "#BBBBBB"
-FEW = 10  # a committee of so few members is drawn member by member
+FEW = 10  # so few posterior samples are drawn one by one
 
 
 @taught
 def votes(images_BCHW: Tensor, log_probs_BKC: Tensor, called: str = "p(malignant)") -> Figure:
-    """Some images, and beside each what the members of its committee say of class 1; below, the split of the uncertainty."""
+    """Some images, and beside each what the posterior samples say of class 1; above, the split of the uncertainty."""
     count = len(images_BCHW)
     figure = Picture(figsize=(WIDTH, 2.2 * count))
     axes = figure.subplots(count, 2, width_ratios=(1, 2), squeeze=False)
@@ -60,7 +60,7 @@ def dropout(masks_KU: Tensor) -> Figure:
 
 @taught
 def bars(cases: Mapping[str, tuple[float, float, float]]) -> Figure:
-    """The split for several committees, a bar each, from (total, aleatoric, epistemic) in nats."""
+    """The split for several sets of samples, a bar each, from (total, aleatoric, epistemic) in nats."""
     figure = Picture(figsize=(WIDTH, 0.42 * len(cases) + 1.3))
     axis = figure.subplots()
     _split(axis, list(cases), list(cases.values()))
@@ -72,11 +72,11 @@ def bars(cases: Mapping[str, tuple[float, float, float]]) -> Figure:
 @taught
 def disagreement(spread: float) -> Figure:
     """Draw eight samples whose average is 0.5: half of them say 0.5 + spread, the others 0.5 - spread. A frame of a slider."""
-    members_K = torch.tensor([0.5 - spread, 0.5 + spread], dtype=torch.float64).repeat(4)
-    log_probs_BKC = torch.stack([1 - members_K, members_K], dim=1).log()[None]
+    samples_K = torch.tensor([0.5 - spread, 0.5 + spread], dtype=torch.float64).repeat(4)
+    log_probs_BKC = torch.stack([1 - samples_K, samples_K], dim=1).log()[None]
     figure = Picture(figsize=(WIDTH, 4.6))
     strip, split = figure.subplots(2, 1, height_ratios=(1.3, 1))
-    strip.bar(range(1, 9), members_K.numpy(), color=GREY)
+    strip.bar(range(1, 9), samples_K.numpy(), color=GREY)
     strip.axhline(0.5, color="black", linewidth=1, linestyle="--")
     strip.set(ylim=(0, 1.05), xlabel="sample", ylabel="p(malignant)", title="what each sample says", xticks=range(1, 9))
     _split(split, [""], [tuple(float(f(log_probs_BKC)) for f in (predictive_entropy, expected_entropy, mutual_information))])
@@ -88,7 +88,7 @@ def disagreement(spread: float) -> Figure:
 
 @taught
 def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ()) -> Figure:
-    """Mutual information against entropy, a point an image, a panel a committee; marked images carry a letter."""
+    """Mutual information against entropy, a point for each image, a panel for each posterior; marked images carry a letter."""
     rows = -(-len(log_probs) // 2)
     figure = Picture(figsize=(WIDTH, 2.3 * rows + 0.4))
     panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).flat
@@ -109,10 +109,10 @@ def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ())
 
 @taught
 def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: Mapping[str, Tensor]) -> Figure:
-    """How far committees of so many samples are off: in the value, image by image, and in the direction. A frame of a slider.
+    """How far so many samples are off: in the value, image by image, and in the direction. A frame of a slider.
 
     Args:
-        estimates_SB: mutual information of B images by S committees. reference_B: by a large one.
+        estimates_SB: mutual information of B images by S draws of samples. reference_B: by many samples.
         cosines: by the posterior's name, cosines of gradients to their reference, any shape.
     """
     figure = Picture(figsize=(WIDTH, 5.8))
@@ -178,10 +178,10 @@ def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
 
 @taught
 def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Figure:
-    """Pictures of no lesion, and under each what the committees say: p(malignant) and mutual information.
+    """Pictures of no lesion, and under each what two posteriors say: p(malignant) and mutual information.
 
     Args:
-        images: (C, H, W) by name. log_probs: by the committee's name, (B, K, C) of these images.
+        images: (C, H, W) by name. log_probs: by the posterior's name, (B, K, C) of these images.
     """
     columns = min(2, len(images))
     rows = -(-len(images) // columns)
@@ -201,7 +201,7 @@ def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Fi
 
 
 def _votes(axis: Axes, malignant_K: Tensor) -> None:
-    """A few members as sticks, many as a histogram; their average as a dashed line."""
+    """A few samples as sticks, many as a histogram; their average as a dashed line."""
     if len(malignant_K) <= FEW:
         axis.stem(malignant_K.numpy(), np.ones(len(malignant_K)), basefmt=" ")
         axis.set(ylim=(0, 1.3))
@@ -212,7 +212,7 @@ def _votes(axis: Axes, malignant_K: Tensor) -> None:
 
 
 def _split(axis: Axes, names: Sequence[str], values: Sequence[tuple[float, ...]]) -> None:
-    """Stacked horizontal bars: what the members agree on, and what they do not."""
+    """Stacked horizontal bars: what the samples agree on, and what they do not."""
     places = np.arange(len(names))[::-1]
     agreed, disputed = [max(each[1], 0) for each in values], [max(each[2], 0) for each in values]
     axis.barh(places, agreed, color=AGREE, label="aleatoric")
