@@ -76,7 +76,7 @@ test-gpu: $(READY) ## the tests that need a GPU (marker gpu)
 	$(BIN)/pytest -m gpu -rs
 
 bench: $(READY) ## speed and memory against floors and peers, into results/, on a machine that does nothing else
-	for script in $(filter-out benchmarks/bench_gpu.py,$(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/bench_gpu.py benchmarks/bench_run.py,$(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$script || exit 1; done
 
 bench-gpu: $(READY) ## the same on an accelerator, against the CPU and peers, into results/bench-gpu; refused without one
 	$(BIN)/python benchmarks/bench_gpu.py
