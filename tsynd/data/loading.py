@@ -62,8 +62,6 @@ def load(
     'phantom:seed=1,count=20'
     """
     text = os.fspath(name)
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-        raise TsyndError(f"size must be a whole number of pixels, got {size!r}")
     if (crop or ignore) and not is_images(text):
         raise TsyndError(f"crop and ignore are for folders and CSVs of images, and {text!r} is none")
     if text == "phantom" or text.startswith("phantom:"):
