@@ -39,6 +39,8 @@ def test_files_keep_their_size_without_one(tmp_path: Path, six: dict[str, np.nda
         ("phantom", {"size": 8}, "phantoms must be at least 16 px, got size 8"),
         ("phantom", {"size": 0}, "size must be >= 1, got 0"),
         ("phantom", {"size": 28.5}, "size must be a whole number, got 28.5"),
+        ("phantom", {"crop": True}, "crop and ignore are for folders and CSVs of images, and 'phantom' is none"),
+        ("phantom", {"ignore": 3}, r"ignore must be names of folders or files, such as \['masks'\], got 3"),
         ("breastmnist", {"count": 3}, "options count are for phantoms only, got them with 'breastmnist'"),
     ],
 )

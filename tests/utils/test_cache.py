@@ -1,10 +1,12 @@
 """Where the cache is, and what makes an entry another one."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tsynd.utils.cache import cache_entry, cache_folder
+from tsynd.utils import cache
+from tsynd.utils.cache import cache_entry, cache_folder, file_state
 
 
 def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +24,14 @@ def test_an_entry_depends_on_kind_and_key() -> None:
     assert cache_entry("a", {"x": 1, "y": 2}) == cache_entry("a", {"y": 2, "x": 1})
     others = {cache_entry("a", {"x": 1, "y": 2}), cache_entry("b", {"x": 1, "y": 2}), cache_entry("a", {"x": 1, "y": 3})}
     assert len(others) == 3
+
+
+def test_where_no_time_of_change_is_kept_the_content_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"one")
+    plain = file_state(file)
+    monkeypatch.setattr(cache, "os", SimpleNamespace(name="nt"))
+    first = file_state(file)
+    file.write_bytes(b"two")
+    assert first[:-1] == plain[:-1] and first[-1] != file_state(file)[-1] != ""
+    assert file_state(tmp_path / "gone") == ()

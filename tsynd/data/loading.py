@@ -62,7 +62,8 @@ def load(
     'phantom:seed=1,count=20'
     """
     text = os.fspath(name)
-    if (crop or ignore) and not is_images(text):
+    chosen = names_to_ignore(ignore)
+    if (crop or chosen) and not is_images(text):
         raise TsyndError(f"crop and ignore are for folders and CSVs of images, and {text!r} is none")
     if text == "phantom" or text.startswith("phantom:"):
         return phantom(size=DEFAULT_SIZE if size is None else size, **_options(text, phantom_options))
@@ -73,7 +74,6 @@ def load(
     path = Path(text).expanduser()
     if is_images(text):
         side = DEFAULT_SIZE if size is None else size
-        chosen = (ignore,) if isinstance(ignore, str) else tuple(ignore)
         return read_folder(path, side, skip_unreadable=skip_unreadable, crop=crop, ignore=chosen, progress=progress)
     if path.is_file():
         if path.suffix.lower() != ".npz":
@@ -82,6 +82,18 @@ def load(
     if path.suffix or path.name != text:
         raise DataUnavailable(f"no such file or folder: {text}")
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
+
+
+def names_to_ignore(ignore: Any) -> tuple[str, ...]:
+    """The names of folders and files that are passed over, of which one may be given as a text.
+
+    >>> names_to_ignore("masks"), names_to_ignore(["masks", "*_seg.png"])
+    (('masks',), ('masks', '*_seg.png'))
+    """
+    given = (ignore,) if isinstance(ignore, str) else ignore
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) and name for name in given):
+        raise TsyndError(f"ignore must be names of folders or files, such as ['masks'], got {ignore!r}")
+    return tuple(given)
 
 
 def reading_of(config: Mapping[str, Any]) -> dict[str, Any]:

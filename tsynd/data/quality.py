@@ -12,11 +12,11 @@ from tsynd.data.dataset import SPLITS, Dataset
 from tsynd.data.deduplication import ImageSummary, clean_table, copied, suggested_groups
 from tsynd.data.duplicates import clusters, exactly, near_pairs, nearly
 from tsynd.data.image_folder.decode_cache import in_parallel
-from tsynd.data.image_folder.image_file import Picture, header_of, read_picture
+from tsynd.data.image_folder.image_file import ENDINGS_OF, Picture, header_of, read_picture
 from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.image_folder.remarks import remarks
-from tsynd.data.loading import is_images, load
+from tsynd.data.loading import is_images, load, names_to_ignore
 from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
 from tsynd.utils.atomic_files import write_text
@@ -24,8 +24,6 @@ from tsynd.utils.progress import Progress, within
 from tsynd.utils.validation import check_path
 
 __all__ = ["QualityReport", "check"]
-
-ENDINGS_OF = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "GIF": (".gif",), "TIFF": (".tif", ".tiff")}
 
 
 @dataclass
@@ -75,8 +73,8 @@ def check(data: str, *, write: Path | None = None, ignore: Sequence[str] = (), p
     """
     check_path(data=data)
     if is_images(data):
-        return _check_files(data, find_images(Path(data).expanduser(), tuple(ignore)), write, within("check", progress))
-    if ignore:
+        return _check_files(data, find_images(Path(data).expanduser(), names_to_ignore(ignore)), write, within("check", progress))
+    if names_to_ignore(ignore):
         raise TsyndError(f"ignore is for folders of images, and {data} is none")
     if write:
         raise TsyndError(f"a clean table names image files, and {data} is none: give a folder or a CSV")

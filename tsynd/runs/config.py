@@ -8,13 +8,14 @@ import torch
 
 from tsynd.autoencoding.networks import KINDS
 from tsynd.classification.build import check_architecture
+from tsynd.data.loading import names_to_ignore
 from tsynd.errors import TsyndError, unknown
 from tsynd.training import Recipe, parse_arm
 from tsynd.training.arms import recipe_for
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.factories import FORMS, file_hash, find_factory, is_factory
 from tsynd.utils.rules import FLAG, check_fields, whole
-from tsynd.utils.validation import check_name, check_whole
+from tsynd.utils.validation import check_kind, check_name, check_whole
 
 NETWORKS = ("classifier", "head", "classifier_weights", "autoencoder", "autoencoder_weights")
 """The settings of a run that name its networks."""
@@ -125,8 +126,8 @@ class RunConfig:
         for name in ("synthetic", "review", "unlabelled", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
                 raise TsyndError(f"{name} must be the name of a file, got {getattr(self, name)!r}")
-        if isinstance(self.ignore, str) or not all(isinstance(name, str) for name in self.ignore):
-            raise TsyndError(f"ignore must be several names, got {self.ignore!r}")
+        check_kind(bool, skip_unreadable=self.skip_unreadable, crop=self.crop)
+        object.__setattr__(self, "ignore", names_to_ignore(self.ignore))
         self._check_networks()
         if self.unlabelled is not None and not parse_arm(self.arm).consistency:
             raise TsyndError(

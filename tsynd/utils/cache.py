@@ -39,7 +39,7 @@ def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
     Raises:
         OSError: when the disk is full. Without the room, writing to a page would kill the process instead.
     """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, file.seek(0, os.SEEK_END))

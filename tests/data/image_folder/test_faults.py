@@ -188,12 +188,12 @@ def _said(words: str, data: tsynd.data.Dataset, path: Path) -> None:
 def test_files_with_other_endings_are_said_to_be_passed_over(tmp_path: Path) -> None:
     folder(tmp_path, ["a", "b"])
     for number in range(6):
-        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a" / f"{number}.webp")
+        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a" / f"{number}.ppm")
         (tmp_path / "b" / f"{number}.mha").write_bytes(b"x")
     (tmp_path / "readme.txt").write_text("a text beside the images is none of them")
     data = tsynd.load(tmp_path)
     assert total(data) == 24
-    _said(r"12 file\(s\) passed over, since their ending is not read: \.(webp|mha) \(6\), \.(webp|mha) \(6\)", data, tmp_path)
+    _said(r"12 file\(s\) passed over, since their ending is not read: \.(ppm|mha) \(6\), \.(ppm|mha) \(6\)", data, tmp_path)
 
 
 def test_images_without_a_class_are_said_to_be_passed_over(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_images_without_a_class_are_said_to_be_passed_over(tmp_path: Path) -> No
 
 def test_predict_says_what_it_passes_over(tmp_path: Path) -> None:
     folder(tmp_path, ["a", "b"], count=1)
-    (tmp_path / "a" / "x.webp").write_bytes(b"x")
+    (tmp_path / "a" / "x.mha").write_bytes(b"x")
     image(tmp_path / "a" / "@eaDir" / "00.png")
     said: list[str] = []
     assert (

@@ -75,7 +75,7 @@ def test_cropped_in_the_middle(shape: tuple[int, int]) -> None:
     assert abs(int(rows) - 8 * 64 / min(shape)) <= 2  # the shorter side fills the square
 
 
-@pytest.mark.parametrize("ending", ["gif", "tif", "png"])
+@pytest.mark.parametrize("ending", ["gif", "tif", "png", "webp"])
 def test_animated(tmp_path: Path, ending: str) -> None:
     frames = [Image.new("L", (20, 20), value) for value in (0, 255)]
     frames[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=frames[1:])

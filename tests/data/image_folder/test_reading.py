@@ -88,7 +88,7 @@ def test_what_is_passed_over(tmp_path: Path) -> None:
     assert len(load(tmp_path).train) == 2
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "JPEG", "bmp", "tif", "tiff"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "JPEG", "jfif", "webp", "bmp", "tif", "tiff"])
 def test_endings(tmp_path: Path, ending: str) -> None:
     assert len(load(fill(tmp_path, {"a": 3, "b": 3}, ending)).train) == 2
 

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,19 @@ from tsynd.data.image_folder.dicom import is_dicom, read_dicom
 from tsynd.data.image_folder.nifti import NIFTI_ENDINGS, is_nifti, read_nifti
 from tsynd.errors import TsyndError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
+ENDINGS_OF = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jfif"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+ENDINGS = tuple(chain(*ENDINGS_OF.values()))
 # As messages say it.
 NO_IMAGES = f"no images (files that end in {', '.join((*ENDINGS, '.dcm', *NIFTI_ENDINGS))})"
 # Only these decoders are tried, whatever a file is called.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF")
+FORMATS = tuple(ENDINGS_OF)
 # Smaller pictures show nothing; they are mostly accidents.
 SMALLEST_SIDE = 8
 WHITE_IS_ZERO, BITS_PER_SAMPLE, PHOTOMETRIC = 0, 258, 262
