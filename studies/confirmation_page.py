@@ -36,12 +36,13 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         for each in plan["hypotheses"]
     ]
     methods = [
-        f"| `{name}` | `{each['arm']}` | {', '.join(f'`{key}: {value}`' for key, value in each['changes'].items())} |"
+        f"| `{name}` | `{each['arm']}` | {_settings(each) or 'none'} |"
         for name, each in plan["arms"].items()
-        if "changes" in each
+        if each["arm"] != name
     ]
     tiers = "; ".join(f"{each['size']} pixels, {each['per_class']} images" for each in plan["tiers"])
-    changed = [f"Amended on {each['date']}: {each['reason']}" for each in plan["amendments"]] or ["It has not been amended."]
+    changed = [f"It was amended on {each['date']}. {' '.join(each['reason'].split())}" for each in plan["amendments"]]
+    changed = changed or ["It has not been amended."]
     return [
         *("---", "tsynd:", "  numbers:", '    "0.05": "a level, chosen and not measured"'),
         *('    "4.3": "an estimate before the runs"', '    "1.5": "an estimate before the runs"', "---"),
@@ -51,7 +52,6 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         f"On {plan['registered']}, before anybody here had seen them, we wrote into `studies/confirmation.yaml` which hypotheses "
         "we would test, how each would be decided, and what would refute it. Such a plan is *registered*: once the data have "
         "been seen, it may not change. " + " ".join(changed),
-        *("", "**Still open.** " + " ".join(plan["pending"].split())),
         *("", "## What is tested", ""),
         "Each row is one hypothesis. The page of [results](results.md) defines the measures. A measure of *safety* says what the "
         "method may not lose.",
@@ -71,6 +71,10 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         *("**What it can see.** " + " ".join(plan["power"].split()), ""),
         *("**What is cut if time is short.** " + " ".join(plan["cut"].split()), ":::", ""),
     ]
+
+
+def _settings(arm: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{key}: {value}`" for key, value in arm.get("changes", {}).items())
 
 
 def waiting(plan: Mapping[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
     python studies/round_3_report.py results/round-3
 
-Writes `choice.json` and `choice.md` into the folder, from its `runs.csv`: the means of each setting, which candidates keep to the
-margins, what is chosen, and the paired difference from the reference with a t-interval over the seeds.
+Writes `choice.json`, `choice.md` and `sets.md` into the folder, from its `runs.csv`: the means of each setting, which
+candidates keep to the margins, what is chosen, paired differences with a t-interval over the seeds, and the means on each set.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from tsynd.utils.atomic_files import write_json, write_text
 
 PGD = "pgd_2_255"
 MEASURES = ("auroc", "balanced_accuracy", "augmented", PGD, "nll", "seconds")
-ALIKE = 0.005  # under PGD: then the setting without a search, and of two the cheaper one
+ALIKE = 0.005  # under PGD, of images without labels: then the setting without a search, and of two the cheaper one
 BASELINE = "mixup+trivialaugment"
 LABELLED = {
     "candidates": (BASELINE, "refined", "refined-residual"),
@@ -48,11 +48,11 @@ def choose(means: pd.DataFrame, candidates: Sequence[str], reference: Sequence[s
     """The setting chosen among the candidates, and those that keep to the margins below the best reference of each measure."""
     floors = {name: means.loc[list(reference), name].max() - margin for name, margin in margins.items()}
     kept = [arm for arm in candidates if all(means.loc[arm, name] >= floor for name, floor in floors.items())]
-    best = max(means.loc[arm, PGD] for arm in kept)
-    close = [arm for arm in kept if best - means.loc[arm, PGD] <= ALIKE]
-    plain = [arm for arm in close if arm not in SEARCHES] if tuple(candidates) == UNLABELLED["candidates"] else []
-    chosen = min(plain or close, key=lambda arm: means.loc[arm, "seconds"]) if len(close) > 1 else close[0]
-    return {"kept": kept, "chosen": chosen}
+    best = max(kept, key=lambda arm: means.loc[arm, PGD])
+    if tuple(candidates) == UNLABELLED["candidates"]:
+        close = [arm for arm in kept if means.loc[best, PGD] - means.loc[arm, PGD] <= ALIKE]
+        best = min([arm for arm in close if arm not in SEARCHES] or close, key=lambda arm: means.loc[arm, "seconds"])
+    return {"kept": kept, "chosen": best}
 
 
 def differences(runs: pd.DataFrame, arm: str, other: str) -> dict[str, dict[str, float]]:
@@ -60,6 +60,20 @@ def differences(runs: pd.DataFrame, arm: str, other: str) -> dict[str, dict[str,
     means = runs.groupby(["seed", "arm"])[list(MEASURES[:4])].mean()
     paired = means.xs(arm, level="arm") - means.xs(other, level="arm")
     return {name: interval(list(paired[name])) for name in paired}
+
+
+def by_set(runs: pd.DataFrame, order: Sequence[str]) -> str:
+    """Markdown: the means of each setting on each set."""
+    means = runs.groupby(["data", "arm"])[list(MEASURES[:-1])].mean()
+    rows = [
+        "| data | setting | " + " | ".join(NAMES[name] for name in MEASURES[:-1]) + " |",
+        "|:--|:--|" + "--:|" * (len(MEASURES) - 1),
+    ]
+    for data in sorted(runs["data"].unique()):
+        for arm in order:
+            cells = [f"{means.loc[(data, arm), name]:.3f}" for name in MEASURES[:-1]]
+            rows.append(f"| {data} | `{arm}` | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def table(means: pd.DataFrame, found: dict[str, Any]) -> str:
@@ -103,6 +117,7 @@ def main() -> int:
     found["differences"] = {f"`{arm}` − `{other}`": differences(runs, arm, other) for arm, other in pairs}
     write_json(folder / "choice.json", found)
     write_text(folder / "choice.md", table(means, found))
+    write_text(folder / "sets.md", by_set(runs, list(means.index)))
     return 0
 
 

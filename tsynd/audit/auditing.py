@@ -24,8 +24,8 @@ from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import tried
 from tsynd.utils.progress import Progress, Step, silent
 from tsynd.utils.rng import generator_for, seed_for
-from tsynd.utils.rules import choice, validated, whole
-from tsynd.utils.validation import check_kind, check_range
+from tsynd.utils.rules import choice, instance, validated, whole
+from tsynd.utils.validation import check_range
 
 # What is measured, in words; a measure that says nothing of a group is left out there.
 MEASURES = {
@@ -113,7 +113,7 @@ def audit(
     data: Dataset,
     *,
     chosen: Tensor | None = None,
-    judge: Classifier | None = None,
+    judge: Annotated[Classifier, instance(nn.Module, optional=True)] | None = None,
     recipe: Recipe | None = None,
     build: Callable[[int], Classifier] | None = None,
     split: str = "test",
@@ -150,7 +150,6 @@ def audit(
     Raises:
         TsyndError: for an empty synthesis, or one that does not belong to the data.
     """
-    check_kind(nn.Module, optional=True, judge=judge)
     if autoencoder is not None:
         check_verbs(autoencoder)
     _check(synthesis, data, split)
