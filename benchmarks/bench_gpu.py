@@ -14,6 +14,7 @@ device. Without an accelerator nothing is measured and nothing is written, unles
 
 import argparse
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -72,7 +73,7 @@ def measured(size: int, batch: int, steps: int, count: int, device: torch.device
         there, here = part(size, batch, steps, device), part(size, batch, steps, cpu)
         variants: dict[str, Call] = {f"accelerator, {kind}": finished(call, device) for kind, call in there.items()}
         variants["one core of the CPU"] = here["default"]
-        seconds = turns(variants, count)
+        seconds = turns(variants, count, clock=time.perf_counter)
         default = seconds["accelerator, default"]
         result[name] = {kind: round(value / default, 3) for kind, value in seconds.items()} | {"seconds": round(default, 4)}
         result[name]["synchronisations"] = synchronisations(there["default"], device)
