@@ -253,7 +253,7 @@ def test_a_network_that_uses_its_layers_in_another_way_is_not_folded(share: floa
             super().__init__()
             self.layers = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
             nn.init.constant_(self.layers[0].weight, 0.1)  # type: ignore[arg-type]  # every image excites every channel
-            self.layers[1].running_mean.fill_(2.0)  # type: ignore[operator]
+            self.layers[1].running_mean.fill_(-2.0)  # type: ignore[operator]
             self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 2))
 
         def forward(self, x: Tensor) -> Tensor:

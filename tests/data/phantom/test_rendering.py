@@ -1,8 +1,6 @@
 """Drawing: the factors can be seen in the image and climbed, and what cannot be drawn is refused."""
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -111,7 +109,10 @@ def test_impossible_factors_are_not_drawn() -> None:
 
 
 def test_a_generator_on_another_device_is_refused() -> None:
-    elsewhere: Any = SimpleNamespace(device=torch.device("cuda:0"))
+    class Elsewhere(torch.Generator):
+        device = torch.device("cuda:0")
+
+    elsewhere = Elsewhere()
     for draw in (lambda: sample_factors(2, elsewhere), lambda: render(sample_factors(2), 28, elsewhere)):
         with pytest.raises(TsyndError, match="from a generator on the CPU, got one on cuda:0"):
             draw()
