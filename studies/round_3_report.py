@@ -1,6 +1,7 @@
-"""What the third round chose, by the rule in studies/round-3.yaml, which was written before its runs.
+"""What the third round chose, by the rule in studies/round-3.yaml, and what fresh seeds say of it (round-3-confirm.yaml).
 
     python studies/round_3_report.py results/round-3
+    python studies/round_3_report.py results/round-3-confirm
 
 Writes `choice.json`, `choice.md` and `sets.md` into the folder, from its `runs.csv`: the means of each setting, which
 candidates keep to the margins, what is chosen, paired differences with a t-interval over the seeds, and the means on each set.
@@ -29,11 +30,17 @@ LABELLED = {
     "margins": {"auroc": 0.01, "balanced_accuracy": 0.01, "augmented": 0.02},
 }
 UNLABELLED = {
-    "candidates": ("consistency", "aligned", "aligned-tsynd", "aligned-random", "lvat"),
+    "candidates": ("consistency", "aligned", "aligned-tsynd", "aligned-random", "lvat", "consistency-tsynd"),
     "reference": ("consistency", "aligned"),
     "margins": {"auroc": 0.01, "balanced_accuracy": 0.01},
 }
-SEARCHES = ("aligned-tsynd", "aligned-random", "lvat")
+SEARCHES = ("aligned-tsynd", "aligned-random", "lvat", "consistency-tsynd")
+CONTROL = "consistency-random"  # of the fresh seeds, and no candidate
+PAIRS = (
+    ("refined", BASELINE), ("refined-residual", BASELINE), ("refined-residual", "refined"), ("consistency", BASELINE),
+    ("aligned", "consistency"), ("aligned-tsynd", "aligned"), ("aligned-tsynd", "aligned-random"), ("lvat", "aligned"),
+    ("consistency-tsynd", "consistency"), ("consistency-tsynd", CONTROL),
+)  # fmt: skip
 
 
 def complete(runs: pd.DataFrame) -> pd.DataFrame:
@@ -46,10 +53,12 @@ def complete(runs: pd.DataFrame) -> pd.DataFrame:
 
 def choose(means: pd.DataFrame, candidates: Sequence[str], reference: Sequence[str], margins: dict[str, float]) -> dict[str, Any]:
     """The setting chosen among the candidates, and those that keep to the margins below the best reference of each measure."""
-    floors = {name: means.loc[list(reference), name].max() - margin for name, margin in margins.items()}
+    candidates, reference = ([arm for arm in arms if arm in means.index] for arms in (candidates, reference))
+    unlabelled = BASELINE not in candidates
+    floors = {name: means.loc[reference, name].max() - margin for name, margin in margins.items()}
     kept = [arm for arm in candidates if all(means.loc[arm, name] >= floor for name, floor in floors.items())]
     best = max(kept, key=lambda arm: means.loc[arm, PGD])
-    if tuple(candidates) == UNLABELLED["candidates"]:
+    if unlabelled:
         close = [arm for arm in kept if means.loc[best, PGD] - means.loc[arm, PGD] <= ALIKE]
         best = min([arm for arm in close if arm not in SEARCHES] or close, key=lambda arm: means.loc[arm, "seconds"])
     return {"kept": kept, "chosen": best}
@@ -87,7 +96,9 @@ def table(means: pd.DataFrame, found: dict[str, Any]) -> str:
     for arm in means.index:
         name = f"**`{arm}`**" if arm in chosen else f"`{arm}`"
         values = [*(f"{means.loc[arm, each]:.3f}" for each in MEASURES[:-1]), f"{means.loc[arm, 'seconds']:.0f}"]
-        rows.append(f"| {name} | " + " | ".join(values) + f" | {'yes' if arm in kept else 'no'} |")
+        rows.append(
+            f"| {name} | " + " | ".join(values) + f" | {'control' if arm == CONTROL else 'yes' if arm in kept else 'no'} |"
+        )
     rows += ["", "| comparison | " + " | ".join(NAMES[name] for name in MEASURES[:4]) + " |", "|:--|" + "--:|" * 4]
     for name, parts in found["differences"].items():
         rows.append(f"| {name} | " + " | ".join(spread(part) for part in parts.values()) + " |")
@@ -101,7 +112,7 @@ def main() -> int:
     folder = parser.parse_args().folder
     runs = complete(pd.read_csv(folder / "runs.csv"))
     means = runs.groupby(["arm", "data"])[list(MEASURES)].mean().groupby("arm").mean()
-    order = dict.fromkeys((*LABELLED["candidates"], *UNLABELLED["candidates"]))
+    order = dict.fromkeys((*LABELLED["candidates"], *UNLABELLED["candidates"], CONTROL))
     means = means.loc[[arm for arm in order if arm in means.index]]
     found: dict[str, Any] = {
         "sets": sorted(runs["data"].unique()),
@@ -110,10 +121,7 @@ def main() -> int:
         "labelled": choose(means, **LABELLED),  # type: ignore[arg-type]
         "unlabelled": choose(means, **UNLABELLED),  # type: ignore[arg-type]
     }
-    pairs = [
-        ("refined", BASELINE), ("refined-residual", BASELINE), ("refined-residual", "refined"), ("consistency", BASELINE),
-        ("aligned", "consistency"), ("aligned-tsynd", "aligned"), ("aligned-tsynd", "aligned-random"), ("lvat", "aligned"),
-    ]  # fmt: skip
+    pairs = [pair for pair in PAIRS if {*pair} <= {*means.index}]
     found["differences"] = {f"`{arm}` − `{other}`": differences(runs, arm, other) for arm, other in pairs}
     write_json(folder / "choice.json", found)
     write_text(folder / "choice.md", table(means, found))

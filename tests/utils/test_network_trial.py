@@ -95,6 +95,7 @@ CHECKS: dict[str, Door] = {
 DOORS: dict[str, Door] = ATTACKS | POSTERIORS | CHECKS | {"evaluate": evaluated, "attribute": attributed}
 REPORTED = ("checks_before",)  # says it as a check, and does not raise
 BLIND = ("random_squares", "FullDropout", "HeadDropout", "Ensemble")  # needs no gradient here
+FLAT = (*REPORTED, *BLIND, "checks_after")  # which is made to find it
 
 FAULTS: dict[str, tuple[Callable[[], nn.Module], str, tuple[str, ...]]] = {
     "NaN weight": (lambda: spoiled(float("nan")), "weights that are NaN or infinite: rest.1.weight", ()),
@@ -110,8 +111,8 @@ FAULTS: dict[str, tuple[Callable[[], nn.Module], str, tuple[str, ...]]] = {
     "a tuple": (lambda: Network(last=lambda x: (x, x)), "must give a tensor of logits", ()),  # type: ignore[arg-type,return-value]
     "whole numbers": (lambda: Network(last=lambda x: (10 * x).long()), "must give logits", ()),
     "no gradient": (lambda: Network(first=torch.Tensor.detach), "does not reach the images|has no gradient", (*REPORTED, *BLIND)),
-    "rounded images": (lambda: Network(first=lambda x: (255 * x).round() / 255), "gradient of Network is 0", (*REPORTED, *BLIND)),
-    "signs of images": (lambda: Network(first=lambda x: (x - 0.5).sign()), "gradient of Network is 0", (*REPORTED, *BLIND)),
+    "rounded images": (lambda: Network(first=lambda x: (255 * x).round() / 255), "gradient of Network is 0", FLAT),
+    "signs of images": (lambda: Network(first=lambda x: (x - 0.5).sign()), "gradient of Network is 0", FLAT),
     "lazy layers": (lambda: lazy(), "has no weights yet: pass images through it once, for rest.1.weight", ()),
 }
 

@@ -208,7 +208,7 @@ class _ManyPatches(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        codes, weight = ctx.saved_tensors
+        codes, weight = (each.to(gradient.dtype) for each in ctx.saved_tensors)  # under autocast they differ
         _, channels, side, _ = weight.shape
         return torch.ops.aten.convolution_backward(
             gradient, codes, weight, [channels], [side] * 2, [0] * 2, [1] * 2, True, [0] * 2, 1, list(ctx.needs_input_grad)

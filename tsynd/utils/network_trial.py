@@ -52,7 +52,13 @@ def is_multi_label(*functions: object) -> bool:
 
 @contextmanager
 def tried(
-    model: Model, images: Tensor, labels: Tensor | None = None, *, gradient: bool = False, lenient: bool = False
+    model: Model,
+    images: Tensor,
+    labels: Tensor | None = None,
+    *,
+    gradient: bool = False,
+    lenient: bool = False,
+    flat: bool = False,
 ) -> Iterator[None]:
     """Try a network with two of the images, unless a public function around this one has; inside the block it counts as tried.
 
@@ -62,6 +68,7 @@ def tried(
         labels: (B,) int64, or of several labels (B, L); None where only the network is asked.
         gradient: whether the gradient of the logits must reach the images.
         lenient: let pass what `checks_before` reports: random networks, probabilities, gradients.
+        flat: let pass what `checks_after` reports: a gradient that is 0 everywhere.
 
     Raises:
         TsyndError: for weights or logits that are not finite, logits of another shape, probabilities, a network that is random
@@ -83,7 +90,7 @@ def tried(
             if not lenient:
                 refuse_probabilities(model, wide(images[:8]), labels is not None and labels.ndim == 2)
             if gradient and not lenient:
-                _check_gradient(model, pair)
+                _check_gradient(model, pair, flat)
     token = _TRIED.set({*before, (id(model), gradient), (id(model), False)})
     try:
         yield
@@ -192,7 +199,7 @@ def _last_operation(x: Tensor) -> str:
     return ""
 
 
-def _check_gradient(model: Model, pair: Tensor) -> None:
+def _check_gradient(model: Model, pair: Tensor, flat: bool) -> None:
     """Refuse a network whose gradient does not reach the images, is not finite, or cannot be computed twice over."""
     name = name_of(model)
     with torch.enable_grad():
@@ -210,7 +217,8 @@ def _check_gradient(model: Model, pair: Tensor) -> None:
         )
     if not finite(found):
         raise TsyndError(f"the gradient of {name} is NaN or infinite, so an attack or a search would stand still and look held")
-    refuse_flat(model, logits, found)
+    if not flat:
+        refuse_flat(model, logits, found)
 
 
 def refuse_flat(model: Model, logits_BC: Tensor, gradient_BCHW: Tensor) -> None:

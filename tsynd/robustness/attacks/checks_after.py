@@ -48,7 +48,7 @@ def checks_after(
     check_count(1, steps=steps, queries=queries)
     if not 0 < eps < 0.5:
         raise TsyndError(f"eps must lie between 0 and 0.5 (half the range, where nothing can hold), got {eps}")
-    with attacking(model, images, labels, eps) as images:
+    with attacking(model, images, labels, eps, flat=True) as images:
 
         def attacked(size: float, count: int = steps) -> Tensor:
             return attack(model, images, labels, eps=size, steps=count, generator=generator_for(seed, "checks"))

@@ -228,7 +228,14 @@ def refuse_not_finite(model: Model, right: bool) -> None:
 
 @contextmanager
 def attacking(
-    model: Model, images: Tensor, labels: Tensor, eps: float, *, gradient: bool = True, lenient: bool = False
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    eps: float,
+    *,
+    gradient: bool = True,
+    lenient: bool = False,
+    flat: bool = False,
 ) -> Iterator[Tensor]:
     """Check what every attack takes, and try the model; inside the block gradients are on, but not those of the weights.
 
@@ -245,7 +252,7 @@ def attacking(
     if any(module.training for network in networks for module in network.modules()):
         raise TsyndError("the model is in training mode, which distorts the attack (dropout, batch norm): call model.eval()")
     with (
-        tried(model, images, labels, gradient=gradient and (eps > 0 or lenient), lenient=lenient),
+        tried(model, images, labels, gradient=gradient and (eps > 0 or lenient), lenient=lenient, flat=flat),
         frozen(*networks),
         torch.enable_grad(),
     ):
