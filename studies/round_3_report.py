@@ -24,12 +24,12 @@ PGD = "pgd_2_255"
 MEASURES = ("auroc", "balanced_accuracy", "augmented", PGD, "nll", "seconds")
 ALIKE = 0.005  # under PGD, of images without labels: then the setting without a search, and of two the cheaper one
 BASELINE = "mixup+trivialaugment"
-LABELLED = {
+LABELLED: dict[str, Any] = {
     "candidates": (BASELINE, "refined", "refined-residual"),
     "reference": (BASELINE,),
     "margins": {"auroc": 0.01, "balanced_accuracy": 0.01, "augmented": 0.02},
 }
-UNLABELLED = {
+UNLABELLED: dict[str, Any] = {
     "candidates": ("consistency", "aligned", "aligned-tsynd", "aligned-random", "lvat", "consistency-tsynd"),
     "reference": ("consistency", "aligned"),
     "margins": {"auroc": 0.01, "balanced_accuracy": 0.01},
@@ -105,12 +105,9 @@ def table(means: pd.DataFrame, found: dict[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def main() -> int:
-    """Read the round and write what it chose."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="of the round")
-    folder = parser.parse_args().folder
-    runs = complete(pd.read_csv(folder / "runs.csv"))
+def report(runs: pd.DataFrame) -> tuple[dict[str, Any], str, str]:
+    """What the runs say, as numbers, as the table of the settings, and as that of each set."""
+    runs = complete(runs)
     means = runs.groupby(["arm", "data"])[list(MEASURES)].mean().groupby("arm").mean()
     order = dict.fromkeys((*LABELLED["candidates"], *UNLABELLED["candidates"], CONTROL))
     means = means.loc[[arm for arm in order if arm in means.index]]
@@ -118,14 +115,23 @@ def main() -> int:
         "sets": sorted(runs["data"].unique()),
         "seeds": sorted(map(int, runs["seed"].unique())),
         "means": json.loads(means.round(4).to_json(orient="index")),
-        "labelled": choose(means, **LABELLED),  # type: ignore[arg-type]
-        "unlabelled": choose(means, **UNLABELLED),  # type: ignore[arg-type]
+        "labelled": choose(means, **LABELLED),
+        "unlabelled": choose(means, **UNLABELLED),
     }
     pairs = [pair for pair in PAIRS if {*pair} <= {*means.index}]
     found["differences"] = {f"`{arm}` − `{other}`": differences(runs, arm, other) for arm, other in pairs}
+    return found, table(means, found), by_set(runs, list(means.index))
+
+
+def main() -> int:
+    """Read the round and write what it chose."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="of the round")
+    folder = parser.parse_args().folder
+    found, choice, sets = report(pd.read_csv(folder / "runs.csv"))
     write_json(folder / "choice.json", found)
-    write_text(folder / "choice.md", table(means, found))
-    write_text(folder / "sets.md", by_set(runs, list(means.index)))
+    write_text(folder / "choice.md", choice)
+    write_text(folder / "sets.md", sets)
     return 0
 
 

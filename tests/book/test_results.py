@@ -24,6 +24,7 @@ import phantom_learning_curve
 import phantom_likeness
 import pytest
 import refresh
+import round_3_report
 import rounds_report
 import shared
 import torch
@@ -73,6 +74,29 @@ def test_the_leads_of_the_two_rounds_are_current() -> None:
     runs = pd.concat(pd.read_csv(ALL / f"round-{number}" / "runs.csv") for number in (1, 2)).drop_duplicates("key")
     leads = rounds_report.table(rounds_report.leads(runs))
     assert (ALL / "round-2" / "leads.md").read_text(encoding="utf-8") == leads
+
+
+@pytest.mark.parametrize("name", ["round-3", "round-3-confirm"])
+def test_what_the_third_round_chose_is_current(name: str) -> None:
+    found, choice, sets = round_3_report.report(pd.read_csv(ALL / name / "runs.csv"))
+    assert found == json.loads((ALL / name / "choice.json").read_text())
+    assert (ALL / name / "choice.md").read_text(encoding="utf-8") == choice
+    assert (ALL / name / "sets.md").read_text(encoding="utf-8") == sets
+
+
+def test_the_third_round_chooses_by_its_rule() -> None:
+    """The highest under PGD within the margins; without labels what is nearly as high, searches nothing and costs least."""
+    measures = dict.fromkeys(("auroc", "balanced_accuracy", "augmented", "pgd_2_255"), 0.5) | {"seconds": 10.0}
+    rows = {name: dict(measures) for name in round_3_report.LABELLED["candidates"]}
+    rows["refined"]["pgd_2_255"], rows["refined-residual"]["pgd_2_255"] = 0.501, 0.6
+    rows["refined-residual"]["balanced_accuracy"] = 0.48  # .01 below is allowed
+    found = round_3_report.choose(pd.DataFrame(rows).T, **round_3_report.LABELLED)
+    assert found == {"kept": ["mixup+trivialaugment", "refined"], "chosen": "refined"}
+    rows = {name: dict(measures) for name in ("consistency", "aligned", "aligned-tsynd")}
+    rows["aligned-tsynd"]["pgd_2_255"], rows["aligned"]["seconds"] = 0.504, 9.0
+    assert round_3_report.choose(pd.DataFrame(rows).T, **round_3_report.UNLABELLED)["chosen"] == "aligned"
+    rows["aligned-tsynd"]["pgd_2_255"] = 0.506
+    assert round_3_report.choose(pd.DataFrame(rows).T, **round_3_report.UNLABELLED)["chosen"] == "aligned-tsynd"
 
 
 def test_what_the_book_shows_of_the_ablation_is_current() -> None:
