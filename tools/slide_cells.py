@@ -25,6 +25,7 @@ from PIL import Image
 WORDS = 62  # as much as can be read from the last row
 BEGINNING = 24  # words of a plain paragraph, to the end of the sentence
 CODE_LINES, CODE_WIDTH = 15, 76
+PRINTED_WIDTH = 63  # letters of a printed line at 30 px; longer ones are set at 24
 HIGHEST = 0.92  # of its width is a figure whose letters of 12 pt are 18 pt on a slide
 SKIPPED = {"info", "setup", "remove-cell"}
 HEADING = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
@@ -195,9 +196,8 @@ def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
         yield Slide(title, f'<pre tabindex="0">{escape(cell.source)}</pre>', "Read it aloud, line by line.", "code")
     wide = printed.splitlines()
     if printed and not images and len(wide) <= 12 and max(map(len, wide)) <= CODE_WIDTH:
-        yield Slide(
-            title, f'<pre class="printed" tabindex="0">{escape(printed)}</pre>', "This is what the cell prints.", "output"
-        )
+        kind = "printed" if max(map(len, wide)) <= PRINTED_WIDTH else "printed narrow"
+        yield Slide(title, f'<pre class="{kind}" tabindex="0">{escape(printed)}</pre>', "This is what the cell prints.", "output")
 
 
 def parts(png: str) -> list[str]:
