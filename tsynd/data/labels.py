@@ -64,7 +64,7 @@ def numbers_of(label: Tensor) -> str:
     """
     if label.ndim == 0:
         return str(int(label))
-    return " ".join(map(str, _present(label))) or NONE
+    return " ".join(str(number) for number in label.nonzero().flatten().tolist()) or NONE
 
 
 def names_of(label: Tensor, classes: tuple[str, ...]) -> str:
@@ -76,8 +76,4 @@ def names_of(label: Tensor, classes: tuple[str, ...]) -> str:
     """
     if label.ndim == 0:
         return classes[int(label)]
-    return "; ".join(classes[number] for number in _present(label)) or NONE
-
-
-def _present(label_L: Tensor) -> list[int]:
-    return [int(number) for number in label_L.nonzero().flatten().tolist()]
+    return "; ".join(classes[number] for number in label.nonzero().flatten().tolist()) or NONE

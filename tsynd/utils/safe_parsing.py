@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import yaml
@@ -132,6 +132,12 @@ def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             yield file
 
 
+def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it is stored by columns, and type of the array that begins here."""
+    first = np.lib.format.read_magic(file) == (1, 0)
+    return (np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0)(file)
+
+
 def _check_sizes(path: Path, file: zipfile.ZipFile) -> None:
     """Refuse a bomb, and an array that says it is larger than what the file has of it."""
     unpacked, packed = sum(member.file_size for member in file.infolist()), path.stat().st_size
@@ -141,9 +147,7 @@ def _check_sizes(path: Path, file: zipfile.ZipFile) -> None:
         if not member.filename.endswith(".npy"):
             continue
         with file.open(member) as head:
-            version = np.lib.format.read_magic(head)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(head)
+            shape, _, dtype = array_header(head)
         if min(shape, default=0) < 0 or (not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size):
             raise ValueError(f"{member.filename} says that its shape is {shape}, and has {member.file_size} bytes")
 

@@ -101,7 +101,12 @@ def read_picture(file: Path, size: int | None = None) -> Picture:
     try:
         # Opened here: of a TIFF that it opens by name, Pillow maps the pixels, and forgets to turn them.
         with file.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
-            _check_header(file, image)
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+                raise Image.DecompressionBombError
+            _check_sides(file, *image.size)
+            frames = getattr(image, "n_frames", 1)
+            if frames != 1 and image.format != "MPO":  # the JPEG of some phones: a preview follows the picture
+                raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
             if size is not None:
                 image.draft(None, (2 * size, 2 * size))  # does nothing for other formats
             mode, kind, bits = image.mode, str(image.format), _bits(image)
@@ -110,7 +115,7 @@ def read_picture(file: Path, size: int | None = None) -> Picture:
     except TsyndError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(file) from error
+        raise TsyndError(f"{file} claims to have more than {Image.MAX_IMAGE_PIXELS} pixels: resize it first") from error
     except Exception as error:  # Pillow's decoders fail in many ways: OSError, SyntaxError, struct.error, …
         reason = getattr(error, "strerror", None) or re.sub(r" <_io\.[^>]*>", "", str(error))
         raise TsyndError(f"{file} cannot be read as an image ({reason})") from error
@@ -144,6 +149,14 @@ def fit(picture: Picture, size: int, *, crop: bool = False) -> np.ndarray:
     return np.moveaxis(square.reshape(size, size, -1), 2, 0)
 
 
+def read_fitted(file: Path, channels: int, size: int, others: str, *, crop: bool = False) -> np.ndarray:
+    """Read an image to go with others of this size and so many channels, (C, S, S) uint8; `others` names them if it cannot."""
+    image_CHW = fit(read_picture(file, size), size, crop=crop)
+    if len(image_CHW) > channels:
+        raise TsyndError(f"{file} is an RGB image with colour, {others} (1 channel)")
+    return np.broadcast_to(image_CHW, (channels, size, size))
+
+
 def header_of(file: Path) -> str | None:
     """What kind of image a file is, by its content, such as "PNG"; None if it is none that is read here."""
     if not file.is_file():
@@ -153,17 +166,6 @@ def header_of(file: Path) -> str | None:
             return str(image.format)
     except Exception:  # the same many ways as above
         return None
-
-
-def _check_header(file: Path, image: Image.Image) -> None:
-    """Refuse by what the header says."""
-    wide, high = image.size
-    if wide * high > (Image.MAX_IMAGE_PIXELS or float("inf")):
-        raise _too_large(file)
-    _check_sides(file, wide, high)
-    frames = getattr(image, "n_frames", 1)
-    if frames != 1 and image.format != "MPO":  # the JPEG of some phones: a preview follows the picture
-        raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
 
 
 def _check_sides(file: Path, wide: int, high: int) -> None:
@@ -193,7 +195,3 @@ def _pixels(file: Path, image: Image.Image, bits: int) -> np.ndarray:
     if pixels.ndim == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
         return pixels[..., 0]
     return pixels
-
-
-def _too_large(file: Path) -> TsyndError:
-    return TsyndError(f"{file} claims to have more than {Image.MAX_IMAGE_PIXELS} pixels: resize it first")

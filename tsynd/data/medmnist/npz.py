@@ -43,7 +43,10 @@ def read_npz(path: Path, size: int | None = None, progress: Progress | None = No
             found = ", ".join(str(label) for label in present[:10].tolist())
             raise TsyndError(f"{path}: train_labels must be 0, 1, … without a gap, found {found}{', …' * (len(present) > 10)}")
         classes, task = tuple(map(str, present.tolist())), "binary" if len(present) == 2 else "multi-class"
-    notes = (*_left_out(path), *(text for _, text in array_remarks(splits)))
+    with open_npz(path) as file:
+        others = ", ".join(sorted(set(file.files) - set(NAMES)))  # they may be the patients
+    left = "not read: images of one patient may be in train and in test; tsynd.data.from_arrays takes groups"
+    notes = (*([f"{path.name} has also {others}, {left}"] if others else []), *(text for _, text in array_remarks(splits)))
     return Dataset(
         path.stem, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path), notes=notes
     )
@@ -57,8 +60,11 @@ def read_splits(
     Images that are too large for memory are mapped. With the file's `md5`, if it is known, they are not read to compute it,
     and the file itself is not needed once it is unpacked.
     """
-    arrays = _read_arrays(path, md5, progress)
-    return {split: _split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], size) for split in SPLITS}
+    arrays, splits = _read_arrays(path, md5, progress), {}
+    for split in SPLITS:
+        images, labels = torch.from_numpy(arrays[f"{split}_images"]), arrays[f"{split}_labels"]
+        splits[split] = Split(images if size is None else resize(images, size), _labels(path, split, labels, len(images)))
+    return splits
 
 
 def resize(images_BCHW: Tensor, size: int) -> Tensor:
@@ -106,14 +112,6 @@ def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict
         raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
 
 
-def _left_out(path: Path) -> list[str]:
-    """A note on arrays that are not read, and may be the patients."""
-    with open_npz(path) as file:
-        others = sorted(set(file.files) - set(NAMES))
-    text = "not read: images of one patient may be in train and in test; tsynd.data.from_arrays takes groups"
-    return [f"{path.name} has also {', '.join(others)}, {text}"] if others else []
-
-
 def _channels_first(name: str, array: np.ndarray) -> np.ndarray:
     """Images (N, H, W) or (N, H, W, C), checked, as (N, C, H, W); labels as they are."""
     if not name.endswith("_images"):
@@ -135,11 +133,6 @@ def _check_images(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         raise TsyndError(f"{name} must be square, got {shape[1]} x {shape[2]} px: pad or crop them first")
 
 
-def _split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, size: int | None) -> Split:
-    tensor_BCHW = torch.from_numpy(images)
-    return Split(tensor_BCHW if size is None else resize(tensor_BCHW, size), _labels(path, split, labels, len(images)))
-
-
 def _labels(path: Path, split: str, labels: np.ndarray, count: int) -> Tensor:
     name = f"{path}: {split}_labels"
     if labels.dtype.kind not in "iub":
@@ -149,9 +142,9 @@ def _labels(path: Path, split: str, labels: np.ndarray, count: int) -> Tensor:
         raise TsyndError(f"{name} must be (N,) or (N, 1), one class each, or (N, L), multi-label, got {labels.shape}")
     if len(labels) != count:
         raise TsyndError(f"{name} has {len(labels)} labels for {count} images")
-    if labels.min() < 0 or (labels.ndim == 2 and labels.shape[1] > 1 and labels.max() > 1):
-        wanted = "0 or 1 (multi-label)" if labels.ndim == 2 and labels.shape[1] > 1 else "at least 0"
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise TsyndError(f"{name} must be {wanted}, found {wrong}")
+    several, low, high = labels.ndim == 2 and labels.shape[1] > 1, labels.min(), labels.max()
+    if low < 0 or (several and high > 1):
+        wanted = "0 or 1 (multi-label)" if several else "at least 0"
+        raise TsyndError(f"{name} must be {wanted}, found {low if low < 0 else high}")
     values = torch.from_numpy(labels.astype(np.int64))
-    return values.flatten() if values.ndim == 1 or values.shape[1] == 1 else values
+    return values if several else values.flatten()
