@@ -87,7 +87,11 @@ def read_dicom(file: Path, frame: int | None = None) -> tuple[np.ndarray, int, s
         if pixels.ndim == 3:
             bits = 8 * pixels.dtype.itemsize if kind == "PALETTE COLOR" else int(header.BitsStored)
             return (pixels >> max(0, bits - 8)).astype(np.uint8), 8, kind
-        _lift_frame_values(header, frame or 0)
+        groups = [*header.get("SharedFunctionalGroupsSequence", [])[:1]]  # where files with several frames keep these values
+        groups += header.get("PerFrameFunctionalGroupsSequence", [])[frame or 0 : (frame or 0) + 1]
+        for group in groups:
+            for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+                header.update(group[name][0] if name in group else {})
         grey = _shown(pixels, header)
         bits = 8 if int(header.BitsStored) <= 8 else 16
     except Exception as error:  # each decoder fails in its own ways, and their messages may repeat header values
@@ -111,16 +115,6 @@ def _shown(pixels: np.ndarray, header: Any) -> np.ndarray:
         values = apply_windowing(values, header, index=0)
         low, high = sorted(apply_windowing(np.array([-1e12, 1e12]), header, index=0))  # what it maps black and white to
     return ((values - low) / max(high - low, 1e-9)).clip(0, 1)
-
-
-def _lift_frame_values(header: Any, frame: int) -> None:
-    """Put rescaling and window of a frame, which files with several frames keep in groups, where single images have them."""
-    groups = [*header.get("SharedFunctionalGroupsSequence", [])[:1]]
-    groups += header.get("PerFrameFunctionalGroupsSequence", [])[frame : frame + 1]
-    for group in groups:
-        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
-            if name in group:
-                header.update(group[name][0])
 
 
 def _check_decoder(file: Path, header: Any) -> None:
