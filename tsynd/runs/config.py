@@ -9,7 +9,7 @@ import torch
 from tsynd.autoencoding.networks import KINDS
 from tsynd.classification.build import check_architecture
 from tsynd.data.loading import names_to_ignore
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.training import Recipe, parse_arm
 from tsynd.training.arms import recipe_for
 from tsynd.utils.environment import METHOD_VERSION
@@ -122,9 +122,8 @@ class RunConfig:
                 raise TsyndError(f"{name} must be a text, got {getattr(self, name)!r}")
         if self.per_class == "all":
             object.__setattr__(self, "per_class", None)
-        for name in ("per_class", "size", "seed"):
-            value = getattr(self, name)
-            if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
+        for name, kinds in (("per_class", int | None), ("size", int | None), ("seed", int)):
+            if not isinstance(value := getattr(self, name), kinds) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
         for name in ("synthetic", "review", "unlabelled", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
@@ -132,17 +131,16 @@ class RunConfig:
         check_kind(bool, skip_unreadable=self.skip_unreadable, crop=self.crop)
         object.__setattr__(self, "ignore", names_to_ignore(self.ignore))
         self._check_networks()
-        if self.unlabelled is not None and not parse_arm(self.arm).consistency:
-            raise TsyndError(
-                f"arm {self.arm!r} has no use for images without labels: add consistency to it, as in 'consistency+mixup'"
-            )
-        if parse_arm(self.arm).objective and self.synthetic:
+        arm = parse_arm(self.arm)
+        if self.unlabelled is not None and not arm.consistency:
+            better = "add consistency to it, as in 'consistency+mixup'"
+            raise TsyndError(f"arm {self.arm!r} has no use for images without labels: {better}")
+        if arm.objective and self.synthetic:
             raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
         if self.review and not self.synthetic:
             raise TsyndError(f"--review {self.review} needs the images that it is about: --synthetic FILE.npz")
         check_name("budget", self.budget, BUDGETS)
-        if self.evaluate not in ("test", "val"):
-            raise unknown("split", self.evaluate, ["test", "val"])
+        check_name("split", self.evaluate, ["test", "val"])
         if isinstance(self.per_class, int):
             check_whole(per_class=self.per_class)
             if self.per_class < 1:
@@ -155,7 +153,7 @@ class RunConfig:
         for name in self.changes:
             check_name("setting", name, known)
         _ = self.recipe, self.evaluation  # they check their own numbers
-        if self.unlabelled is None and parse_arm(self.arm).consistency and self.recipe.consistency_images == "unlabelled":
+        if self.unlabelled is None and arm.consistency and self.recipe.consistency_images == "unlabelled":
             object.__setattr__(self, "unlabelled", "rest")
 
     def _check_networks(self) -> None:

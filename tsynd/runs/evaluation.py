@@ -12,6 +12,7 @@ from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.runs.config import RunConfig
 from tsynd.runs.networks import evaluation_posterior
+from tsynd.synthetic.npz import MEASURES
 from tsynd.targeting import Guard, Synthesis
 from tsynd.training import parse_arm
 from tsynd.utils.batching import fitting, predict
@@ -27,15 +28,7 @@ def measure(
     *,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], RobustnessReport]:
-    """The sections of `metrics.json` that describe the classifier and the synthetic images, and the report they come from.
-
-    Args:
-        config: the run's; it says on which split and by which budget.
-        data: where that split comes from.
-        classifier: the trained one, in eval mode.
-        synthesis: the bank at the end of training, None where there is none.
-        progress: called as each part begins.
-    """
+    """The sections of `metrics.json` that describe the trained classifier and the bank, and the report they come from."""
     evaluation, split = config.evaluation, getattr(data, config.evaluate)
     posterior = evaluation_posterior(classifier, config.recipe.samples, config.seed)
     with posterior.folded() as network:
@@ -98,13 +91,6 @@ def _inside(classifier: Classifier, split: Split) -> float | None:
 
 def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
     """What the search did, averaged over the bank at the end of training; None where there are no synthetic images."""
-    columns = (
-        "mutual_information_before",
-        "mutual_information_after",
-        "latent_displacement",
-        "pixel_displacement",
-        "log_prob_fall",
-    )
     if synthesis is None:
-        return {"count": 0} | dict.fromkeys(columns)
-    return {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in columns}
+        return {"count": 0} | dict.fromkeys(MEASURES)
+    return {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in MEASURES}

@@ -118,9 +118,8 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
     classifier = classifier_for(settings, data)
     load_network(folder / run_folder.CLASSIFIER, classifier)
     if metrics.get("weights_hash") != weights_hash(classifier):
-        raise TsyndError(
-            f"{folder / run_folder.CLASSIFIER} is not the classifier that {run_folder.METRICS} is about: run it again"
-        )
+        where = folder / run_folder.CLASSIFIER
+        raise TsyndError(f"{where} is not the classifier that {run_folder.METRICS} is about: run it again")
     notes = load_notes(folder / run_folder.CLASSIFIER, "history") or {}
     autoencoder: Standardised | None = None
     loss: list[float] = []
@@ -134,11 +133,7 @@ def load_run(folder: str | Path, *, data: Dataset | None = None) -> Run:
 
 
 def history_of(path: Path, notes: Mapping[str, Any]) -> History:
-    """What a training recorded, from the notes of its classifier.
-
-    Raises:
-        TsyndError: naming the file, when it is not a history.
-    """
+    """What a training recorded, from the notes of its classifier."""
     found = notes.get("history")
     if not isinstance(found, dict) or found.keys() != History().__dict__.keys():
         raise TsyndError(f"{path} is damaged: its history must have {', '.join(History().__dict__)}")

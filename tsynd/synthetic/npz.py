@@ -12,16 +12,12 @@ from tsynd.utils.atomic_files import write_npz
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.safe_parsing import open_npz
 
+MEASURES = ("mutual_information_before", "mutual_information_after", "log_prob_fall", "latent_displacement", "pixel_displacement")
+"""The columns of a synthesis that are measures of its images."""
 _PICTURES = {"images": "train_images", "reconstructions": "reconstructions"}
-
-
 # The columns of a synthesis, each under its own name; only the sources are `source_index` in the file, as everywhere on disk.
 _COLUMNS = {name: {"sources": "source_index"}.get(name, name) for name in COLUMNS if name not in (*_PICTURES, "labels")}
-
-
 _ORIGIN = ("data_name", "data_fingerprint")
-
-
 _SETTINGS = {"radius": float, "steps": int, "objective": str, "space": str, "minimise": bool}
 
 

@@ -11,8 +11,7 @@ import torch
 from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.report import figures
-from tsynd.runs.report.errors import verdict_list
-from tsynd.runs.report.html import document, figure_tag, table
+from tsynd.runs.report.html import document, figure_tag, table, verdict_list
 from tsynd.runs.report.page import headline
 from tsynd.runs.verdicts import measured, resamples, with_interval
 from tsynd.utils.safe_parsing import read_json

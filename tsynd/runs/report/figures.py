@@ -25,6 +25,11 @@ def examples(run: Run, count: int = 8) -> Tensor:
 
 def order_of_gain(synthesis: Synthesis, count: int) -> Tensor:
     """Return rows of a synthesis in the order of `examples`."""
+
+    def rank(row: int) -> str:
+        """By class, of several labels by those it has."""
+        return " ".join(number.zfill(5) for number in numbers_of(synthesis.labels[row]).split())
+
     gain_B = (synthesis.mutual_information_after - synthesis.mutual_information_before).cpu()
     order = gain_B.argsort(descending=True, stable=True).tolist()
     queues: dict[str, list[int]] = {}
@@ -33,9 +38,9 @@ def order_of_gain(synthesis: Synthesis, count: int) -> Tensor:
         source = int(synthesis.sources[row])
         if source not in seen:
             seen.add(source)
-            queues.setdefault(_rank(synthesis.labels[row]), []).append(row)
+            queues.setdefault(rank(row), []).append(row)
     turns = [row for turn in range(count) for _, queue in sorted(queues.items()) for row in queue[turn : turn + 1]]
-    return torch.tensor(sorted(turns[:count], key=lambda row: _rank(synthesis.labels[row])))
+    return torch.tensor(sorted(turns[:count], key=rank))
 
 
 @styled
@@ -213,11 +218,6 @@ def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:
     axis.set_xticks([0.05, 1.05], ["inside the\ntraining range", "outside"])
     axis.set(xlim=(-0.4, 1.5), title="randomly augmented")
     axis.legend(fontsize=8, loc="lower left")
-
-
-def _rank(label: Tensor) -> str:
-    """Where an image with this label stands among others: by class, of several labels by those it has."""
-    return " ".join(number.zfill(5) for number in numbers_of(label).split())
 
 
 def _spaced(name: str) -> str:

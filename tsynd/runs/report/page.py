@@ -11,8 +11,7 @@ from tsynd.audit import figures as audit_figures
 from tsynd.robustness import figure as robustness_figure
 from tsynd.runs.config import NETWORKS, changes
 from tsynd.runs.report import figures
-from tsynd.runs.report.errors import by_class_section, review_section, verdict_list
-from tsynd.runs.report.html import document, figure_tag, number, table
+from tsynd.runs.report.html import by_class_section, document, figure_tag, number, review_section, table, verdict_list
 from tsynd.runs.run import Run
 from tsynd.utils.atomic_files import write_text
 
@@ -23,6 +22,8 @@ Targeted: what the search found. Change: targeted minus reconstruction."""
 FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
 image what the judge sees; ≠ where that is not the label. Change: targeted minus reconstruction, one scale in every report.
 Nearest real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
+
+SMOKE = "<p><strong>Budget smoke: this run shows that everything works. Its numbers mean nothing.</strong></p>"
 
 
 def write_report(path: Path, run: Run) -> None:
@@ -37,13 +38,11 @@ def command(config: dict[str, Any], out: Path) -> str:
     >>> command(config | {"budget": "cpu", "evaluate": "test", "device": "cpu"}, Path("a")).partition(" --arm ")[2]
     'none --seed 0 --budget cpu --evaluate test --device cpu --out a --force'
     """
-    per_class = "all" if config["per_class"] is None else config["per_class"]
     options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
     options |= {name: config[name] for name in ("synthetic", "review", *NETWORKS) if config.get(name)}
-    words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
-    words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
-    words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
-    words += ["--crop"] if config.get("crop") else []
+    options["per_class"] = "all" if config["per_class"] is None else config["per_class"]
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words += [f"--{name.replace('_', '-')}" for name in ("skip_unreadable", "crop") if config.get(name)]
     words += [word for name in config.get("ignore", ()) for word in ("--ignore", name)]
     words += [word for name, value in changes(config).items() for word in ("--set", f"{name}={json.dumps(value)}")]
     return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
@@ -53,13 +52,13 @@ def render(run: Run, out: Path) -> str:
     """The report of a run as one page of HTML; `out` is the run's folder."""
     config, data = run.config, run.data
     subset = "all" if config["per_class"] is None else f"{config['per_class']} per class"
-    title = f"{config['arm']} on {data.name}"
+    title, notes = f"{config['arm']} on {data.name}", "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     body = f"""<p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the
 {run.metrics["n"]} images of
 {escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
 For research and teaching, not for clinical use.</p>
-{_notes(data.notes)}
-{_budget_warning(config)}
+{f"<p>About these data:</p><ul>{notes}</ul>" if notes else ""}
+{SMOKE if config["budget"] == "smoke" else ""}
 {verdict_list(run.metrics.get("verdicts", []))}
 {_tiles(run.metrics)}
 {_synthesis(run)}
@@ -73,24 +72,16 @@ For research and teaching, not for clinical use.</p>
     return document(title, body)
 
 
-def _budget_warning(config: dict[str, Any]) -> str:
-    if config["budget"] != "smoke":
-        return ""
-    return "<p><strong>Budget smoke: this run shows that everything works. Its numbers mean nothing.</strong></p>"
-
-
 def _tiles(metrics: dict[str, Any]) -> str:
     """The six numbers to look at first."""
     ends, seconds = metrics.get("intervals", {}), metrics["seconds"]
     tiles = {
         words: number(value) + (f"<small>{ends[name][0]:.3f} to {ends[name][1]:.3f}</small>" if ends.get(name) else "")
         for words, (name, value) in headline(metrics).items()
-    } | {
-        "classifier's training": f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s",
     }
-    return (
-        '<dl class="tiles">' + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items()) + "</dl>"
-    )
+    tiles["classifier's training"] = f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s"
+    inside = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
+    return f'<dl class="tiles">{inside}</dl>'
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, tuple[str, float | None]]:
@@ -142,9 +133,8 @@ def _audit(run: Run) -> str:
         return ""
     if found is None:
         return "<p>These images have no audit: their file does not say which data they were made from.</p>"
-    answers = [
-        f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in audit_figures.words(found).items()
-    ]
+    told = audit_figures.words(found)
+    answers = "".join(f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in told.items())
     pictures = ""
     if run.audit is not None:
         agree, before = (f"{found['groups'][name]['judge_agrees']['mean']:.0%}" for name in ("targeted", "reconstruction"))
@@ -152,7 +142,7 @@ def _audit(run: Run) -> str:
         pictures = figure_tag(audit_figures.faces(run.audit, run.data), alt, FACES)
     notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in audit_figures.captions(found))
     return f"""<h2>Is the synthetic image still of its class?</h2>
-{"".join(answers)}
+{answers}
 {pictures}
 {table("mean and 95 % interval", *audit_figures.table(found))}
 {notes}"""
@@ -236,12 +226,6 @@ def _training(run: Run) -> str:
     return f"""<h2>How it was trained, and what that cost</h2>
 {figure_tag(figures.curves(run), alt, "Note the logarithmic axes.")}
 {table("stage", ["seconds"], costs)}"""
-
-
-def _notes(notes: tuple[str, ...]) -> str:
-    """What is to be known of the data, where there is anything."""
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<p>About these data:</p>\n<ul>{items}</ul>" if items else ""
 
 
 def _provenance(run: Run, out: Path) -> str:
