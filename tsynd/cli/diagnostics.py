@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from joblib import cpu_count
 
 from tsynd.data.medmnist.download import fetch, where
 from tsynd.data.medmnist.registry import REGISTRY
@@ -72,7 +73,7 @@ def _machine() -> Iterator[Finding]:
         yield Finding("free memory", "not told by this system")
     else:
         yield Finding("free memory", megabytes(free), few if free < LEAST_MEMORY else "")
-    threads, cores = torch.get_num_threads(), usable_cores()
+    threads, cores = torch.get_num_threads(), cpu_count()
     many = f"torch would use {threads} threads on {cores} usable core(s), which is slower than one: set OMP_NUM_THREADS=1"
     yield Finding("threads", f"{threads} of {cores} usable core(s)", many if threads > cores else "")
     for name, folder in {"working folder": Path.cwd(), "cache": cache_folder()}.items():
@@ -85,9 +86,8 @@ def _disk(name: str, folder: Path) -> Finding:
     free = shutil.disk_usage(there).free
     value = f"{folder}: {megabytes(free)} free"
     if not os.access(there, os.W_OK):
-        return Finding(
-            name, value, f"{there} cannot be written: {'set TSYND_CACHE to' if name == 'cache' else 'use'} another folder"
-        )
+        what = "set TSYND_CACHE to" if name == "cache" else "use"
+        return Finding(name, value, f"{there} cannot be written: {what} another folder")
     return Finding(name, value, "make room: runs, studies and decoded images need about a gigabyte" if free < LEAST_DISK else "")
 
 
@@ -118,9 +118,7 @@ def _packages() -> Iterator[Finding]:
         major = int((pin or "0").partition(".")[0])
         advice = ""
         if name == "ipywidgets" and 0 < major < 8:
-            advice = (
-                "sliders show in another form than in the book: pip install -U ipywidgets (not in Colab, which brings its own)"
-            )
+            advice = "sliders show in another form than in the book: pip install -U ipywidgets (not in Colab, which has its own)"
         if name == "jupyter-book" and major > 1:
             advice = "version 2 is another program and does not build this book: pip install 'jupyter-book<2'"
         yield Finding(name, pin or "missing", advice)
@@ -132,16 +130,6 @@ def installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that this process may use: those it is bound to, and in a container those that its quota pays for."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        share, period = quota.read_text().split()
-        return max(1, min(bound, -(-int(share) // int(period))))
-    except (OSError, ValueError):  # no container, or no limit ("max")
-        return bound
 
 
 def free_memory(device: torch.device, information: Path = Path("/proc/meminfo")) -> int | None:

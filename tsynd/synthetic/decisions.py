@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ from tsynd.data.labels import numbers_of
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
-from tsynd.utils.atomic_files import write_text
+from tsynd.utils.atomic_files import write_csv
 from tsynd.utils.rules import validated
 from tsynd.utils.validation import check_kind, check_name, check_whole
 
@@ -41,14 +42,11 @@ class Decision:
 def write_review(path: str | Path, synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
     """Write decisions, by the image's position in the synthesis, whole or not at all."""
     _check(synthesis, decisions)
-    buffer, name = io.StringIO(), identity(synthesis)
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for index, made in sorted(decisions.items()):
-        source, label = int(synthesis.sources[index]), numbers_of(synthesis.labels[index])
-        new_label = "" if made.new_label is None else made.new_label
-        table.writerow([index, source, label, made.decision, new_label, made.reviewer, made.time, name])
-    write_text(Path(path), buffer.getvalue())
+    name, rows = identity(synthesis), [COLUMNS]
+    for index, made in sorted(decisions.items()):  # csv writes None as nothing
+        about: Any = (index, int(synthesis.sources[index]), numbers_of(synthesis.labels[index]))
+        rows.append((*about, made.decision, made.new_label, made.reviewer, made.time, name))
+    write_csv(Path(path), rows)
 
 
 @validated
@@ -130,7 +128,7 @@ def reviewed(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> Synthes
         raise TsyndError(f"the review lets no image pass: {len(decisions)} of {len(synthesis)} were reviewed, all rejected")
     passed = synthesis[torch.tensor(kept)]
     given = [decisions[index].new_label for index in kept]
-    if not any(new is not None for new in given):
+    if given.count(None) == len(given):
         return passed
     labels = [label if new is None else new for label, new in zip(passed.labels.tolist(), given, strict=True)]
     return replace(passed, labels=torch.tensor(labels))

@@ -7,6 +7,7 @@ notebook's own shortcuts leave alone. Where scripts may run, a few lines add the
 import datetime
 import os
 from html import escape
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +30,7 @@ HELP = (
     "trained on. These images are not anonymous.</small>"
 )
 # Where scripts run: keys anywhere in the widget press its buttons, and JupyterLab's shortcuts (a: new cell) keep out.
-KEYS = """
-const root = [...document.querySelectorAll('.tsynd-review')].pop();
-if (root && !root.dataset.lmSuppressShortcuts) {
-  root.dataset.lmSuppressShortcuts = 'true';
-  const names = {ArrowLeft: 'back', ArrowRight: 'next', '.': 'next', ',': 'back', a: 'accept', r: 'reject', u: 'undo', n: 'open'};
-  root.addEventListener('keydown', (event) => {
-    if (event.target.closest('.tsynd-name') || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const name = names[event.key] || (/^[1-9]$/.test(event.key) ? 'class-' + event.key : null);
-    const button = name && root.querySelector('.tsynd-' + name);
-    if (!button) return;
-    event.preventDefault(); event.stopPropagation(); button.click();
-  }, true);
-}
-"""
+KEYS = (resources.files("tsynd.synthetic") / "review_keys.js").read_text(encoding="utf-8")
 
 
 def review(
