@@ -45,12 +45,9 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at Python, torch, device, memory, threads, disk, data sets, extras and notebook tools.
+    """Look at Python, torch, device, memory, threads, disk, data sets, extras and notebook tools, in that order.
 
     Nothing is downloaded or changed. Data files that are found are read whole, to verify their checksums.
-
-    Returns:
-        What was found, in that order.
     """
     software = [Finding(name, text) for name, text in versions().items()]
     return [*software, Finding("system", f"{platform.system()} {platform.machine()}"), *_machine(), *_data(), *_packages()]

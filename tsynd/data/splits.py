@@ -139,16 +139,10 @@ def _ordered(counts_UC: list[list[int]], weights: list[int]) -> Iterator[tuple[i
 def divided(labels: Sequence[str], names: Sequence[str], groups: Sequence[str | None], shares: Mapping[str, float]) -> list[str]:
     """Divide images into "train" and the splits named: the split of each image.
 
-    A hash of the names decides, and no seed of a run: the same images come into the same split on every machine. Without
-    groups each split has its share of each class, at least one image. With them, those of one group stay together: groups
-    are taken class by class, the class with the fewest first, each for the split that has least of its share so far. Shares
-    are then met roughly.
-
-    Args:
-        labels: the class of each image.
-        names: of each image, all different.
-        groups: of each image, such as a patient's number; None where an image stands alone.
-        shares: of the splits beside "train", such as {"test": 0.2, "val": 0.1}.
+    A hash of the names, which all differ, decides, and no seed of a run: the same images come into the same split on every
+    machine. Without groups (None each) every split has its share of each class, at least one image. Images of one group stay
+    together: groups are taken class by class, the class with the fewest first, each for the split that has least of its share so
+    far. Shares are then met roughly. `shares` are of the splits beside "train", such as {"test": 0.2, "val": 0.1}.
 
     Raises:
         TsyndError: a class has too few images or groups for one in each split.

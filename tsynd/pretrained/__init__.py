@@ -85,11 +85,7 @@ def breastmnist(arm: str = "none") -> Example:
 
 
 def read(name: str, arm: str = "none") -> Example:
-    """Read the example of that name, with the classifier of that arm, as `make artefacts` wrote it.
-
-    Raises:
-        TsyndError: for an unknown name or arm, and when a file is missing or damaged.
-    """
+    """Read the example of that name, with the classifier of that arm; TsyndError when there is none, or a file is damaged."""
     check_names(name, arm)
     path = path_of(name, arm)
     found, notes = read_tensors(path, "example")

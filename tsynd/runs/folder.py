@@ -18,11 +18,7 @@ FILES = (METRICS, REPORT, PREDICTIONS, SPLITS, CHECKPOINT, CLASSIFIER, SYNTHETIC
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Let no other process or thread write a run into the folder inside the block.
-
-    Raises:
-        TsyndError: when another is writing there, or the folder cannot be written to.
-    """
+    """Let no other process or thread write a run into the folder inside the block; TsyndError when another does."""
     if folder.exists() and not folder.is_dir():
         raise TsyndError(f"--out {folder} is a file: name a folder")
     with ExitStack() as stack:
@@ -40,13 +36,10 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def open_folder(folder: Path, config: dict[str, Any], force: bool) -> None:
-    """Make a run's folder ready: new, or left unfinished by a run of the same configuration.
+    """Make a run's folder ready: new, or left unfinished by a run of the same configuration; else a TsyndError.
 
     A finished run, or one of another configuration, is replaced with `force` only; files that are not a run's own
     are never touched.
-
-    Raises:
-        TsyndError: when the folder may not be written to.
     """
     present = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.exists() else []
     if present and not force:

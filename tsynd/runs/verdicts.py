@@ -23,10 +23,7 @@ SHARES = {"augmented": "test_time_augmentation outside", "pgd_4_255": "pgd 0.015
 def intervals(answers: Mapping[str, Tensor], split: Split, seed: int) -> dict[str, Any]:
     """The 95 % intervals of the headline numbers: percentiles over resamples of the images, or of the groups where there are any.
 
-    Args:
-        answers: of a `RobustnessReport`, image by image.
-        split: the images that were evaluated.
-        seed: of the resamples.
+    `answers` are of a `RobustnessReport`, image by image, about the images of `split`; `seed` is of the resamples.
 
     Returns:
         `unit` ("image" or "group") and `units`, how many there are; then [low, high] for accuracy, balanced_accuracy, auroc,

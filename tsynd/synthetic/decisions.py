@@ -73,11 +73,7 @@ def read_review(path: str | Path, synthesis: Synthesis, classes: int | None = No
 
 
 def blind_agreement(path: Path, synthesis: Synthesis) -> dict[str, dict[str, int]] | None:
-    """What a blind review says of real and of synthetic images: how many it saw, gave their own label, and rejected.
-
-    Returns:
-        None when no real images were mixed in.
-    """
+    """How many real and synthetic images a blind review saw, gave their own label, and rejected; None if it was not blind."""
     found = {kind: dict.fromkeys(("images", "label_confirmed", "rejected"), 0) for kind in ("real", "synthetic")}
     for _, row in _rows(path, synthesis):
         tally = found["real" if _is_real(row) else "synthetic"]

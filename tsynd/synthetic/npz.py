@@ -49,11 +49,7 @@ def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | N
 
 
 def load_synthesis(path: Path) -> Synthesis | None:
-    """Read what `save_synthesis` wrote, or None when there is no such file.
-
-    Raises:
-        TsyndError: when the file is damaged, or its arrays do not fit each other.
-    """
+    """Read what `save_synthesis` wrote, or None when there is no such file; TsyndError when it is damaged."""
     if not path.exists():
         return None
     try:
@@ -79,11 +75,7 @@ def load_synthesis(path: Path) -> Synthesis | None:
 
 
 def load_origin(path: Path) -> tuple[str, str] | None:
-    """Name and fingerprint of the data that `save_synthesis` noted; None where it noted none.
-
-    Raises:
-        TsyndError: when the file is damaged.
-    """
+    """Name and fingerprint of the data that `save_synthesis` noted; None where it noted none, TsyndError when it is damaged."""
     try:
         with open_npz(path) as arrays:
             name, fingerprint = (str(arrays[key]) if key in arrays else None for key in _ORIGIN)

@@ -61,11 +61,7 @@ def write_set(
 
 
 def check_targets(path: Path, png: Path | None = None, *, force: bool = False) -> None:
-    """Refuse a name that is no `.npz`, and files or folders that would be written over, unless `force`.
-
-    Raises:
-        TsyndError: before anything is computed.
-    """
+    """Refuse a name that is no `.npz`, and files or folders that would be written over, unless `force`."""
     check_new(path, ".npz", force)
     check_new(card_path(path), ".json", force)
     if png is not None and png.exists():
@@ -92,11 +88,7 @@ def read_set(path: str | Path) -> Synthesis:
 def source_data(path: Path, name: str | None = None) -> Dataset | None:
     """The data that a set was made from: named here, in its card, or in the configuration of the run that it belongs to.
 
-    Returns:
-        None when nothing names them, or they are not to be found here.
-
-    Raises:
-        TsyndError: when they are other data than those the set was made from, or too few for its sources.
+    None when nothing names them, or they are not to be found here. TsyndError when they are others, or too few for its sources.
     """
     settings = _made_by(path)
     wanted = name or settings.get("data")
@@ -116,14 +108,7 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
 
 
 def origin(path: Path) -> tuple[str, str] | None:
-    """Name and fingerprint of the data that a set was made from, as the set, its card or its run's configuration says.
-
-    Returns:
-        None where nothing says it, as for a foreign set.
-
-    Raises:
-        TsyndError: when one of these files is damaged.
-    """
+    """Name and fingerprint of the data that a set was made from, as it, its card or its run's configuration says; else None."""
     if (noted := load_origin(path)) is not None:
         return noted
     run = _made_by(path)
@@ -144,11 +129,7 @@ def shown(synthesis: Synthesis, data: Dataset | None) -> tuple[tuple[str, ...], 
 
 
 def _made_by(path: Path) -> dict[str, Any]:
-    """The configuration of the run that made a set: from its card, or from the run's folder; empty where neither says it.
-
-    Raises:
-        TsyndError: when one of these files is damaged.
-    """
+    """The configuration of the run that made a set: from its card, or from the run's folder; empty where neither says it."""
     card, config = card_path(path), path.parent / "config.json"
     if not card.exists():
         return read_json(config) if config.exists() else {}

@@ -92,11 +92,7 @@ def digest(value: Any) -> str:
 
 
 def check_new(path: Path, ending: str, force: bool = False, option: str = "--out") -> None:
-    """Refuse a file's name with another ending, and one that is taken unless `force`.
-
-    Raises:
-        TsyndError: with the name, as that of the option.
-    """
+    """Refuse a file's name with another ending, and one that is taken unless `force`; the message names the option."""
     if path.suffix.lower() != ending:
         raise TsyndError(f"{option} must name a file that ends in {ending}, got {path}")
     if path.is_dir():

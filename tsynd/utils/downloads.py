@@ -44,17 +44,11 @@ class WrongBytes(OSError):
 def download(
     addresses: Sequence[str], target: Path, md5: str, progress: Progress | None = None, patience: RetryPolicy | None = None
 ) -> None:
-    """Download a file from the first address that has it; it appears whole and verified, or not at all.
+    """Download a file from the first address that has it; it appears whole and verified (`md5`, as published), or not at all.
 
-    The addresses are asked in turn; after a round in which none had it, again after a wait. One that says that it does not
-    have the file is not asked again. When another process downloads the same file, its result is taken.
-
-    Args:
-        addresses: where the file may be, the best one first.
-        target: where it goes; its folder is made.
-        md5: of the file, as published.
-        progress: told the address and the size before the first byte, bytes as they come, and why an attempt failed.
-        patience: with servers; `PATIENCE` by default.
+    The addresses are asked in turn, the best one first; after a round in which none had it, again after a wait. One that says
+    that it does not have the file is not asked again. When another process downloads the same file, its result is taken.
+    `progress` is told the address and the size before the first byte, bytes as they come, and why an attempt failed.
 
     Raises:
         DataUnavailable: when no address had the file; it says why, for each. When the folder cannot be written to, or is

@@ -45,11 +45,7 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
 
 
 def refuse_lazy(*networks: nn.Module) -> None:
-    """Refuse a network whose lazy layers have seen no input: it has no weights yet.
-
-    Raises:
-        TsyndError: it names the layers' weights.
-    """
+    """Refuse a network whose lazy layers have seen no input: it has no weights yet."""
     for network in networks:
         if lazy := [name for name, weight in network.named_parameters() if is_lazy(weight)]:
             raise TsyndError(

@@ -107,11 +107,7 @@ def find_factory(spec: str) -> Factory:
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:
-    """Return a hash of a file's content.
-
-    Raises:
-        DataUnavailable: when there is no such file.
-    """
+    """Return a hash of a file's content; DataUnavailable when there is no such file."""
     file = Path(path).expanduser()
     if not file.is_file():
         raise DataUnavailable(f"no such file: {path}")

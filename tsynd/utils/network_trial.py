@@ -1,8 +1,7 @@
 """The trial of a user's network, one for every door: whatever would make its numbers wrong without a word is refused here.
 
-A few passes of two images, once for each call of a public function. A network must give finite logits of the right shape, the
-same whenever it is asked and for each image on its own; where a gradient is climbed, the gradient must reach the images. What
-a trial refuses it says in one line with the reason. The network, its buffers and the global random state are left as they were.
+A network must give finite logits of the right shape, the same whenever it is asked and for each image on its own; where a
+gradient is climbed, it must reach the images. The network, its buffers and the global random state are left as they were.
 """
 
 from collections.abc import Iterator

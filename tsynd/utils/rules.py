@@ -1,8 +1,5 @@
 """Rules that stand in annotations: a bound is declared with the parameter or the field that it binds.
 
-    @validated
-    def climb(images: Tensor, *, steps: Annotated[int, whole(0)] = 5, radius: Annotated[float, number()] = 0.25) -> Tensor: ...
-
 `validated` checks the arguments of each call, `check_fields` the fields of a dataclass. Of a function's parameter without a rule
 of its own, the type is the rule: a tensor, a path, a text, a number, an object of a class. Tests read the same rules: `wrong`
 holds values that a rule refuses.

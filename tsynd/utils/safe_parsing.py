@@ -153,11 +153,7 @@ def _check_sizes(path: Path, file: zipfile.ZipFile) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        TsyndError: when the file is missing or is not a JSON object.
-    """
+    """A JSON object from a file; TsyndError when it is missing or something else."""
     try:
         value = from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

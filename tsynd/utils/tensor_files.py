@@ -68,11 +68,7 @@ def save_network(path: Path, network: nn.Module, notes: dict[str, Any]) -> None:
 
 
 def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
-    """The notes that `save_network` wrote, or None when there is no such file.
-
-    Raises:
-        TsyndError: when the file is damaged or lacks one of the notes that are needed.
-    """
+    """The notes that `save_network` wrote, or None without a file; TsyndError when it is damaged or lacks one that is needed."""
     if not path.exists():
         return None
     notes = read_tensors(path, "network")[1]
@@ -82,11 +78,7 @@ def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
 
 
 def load_network(path: Path, network: nn.Module) -> None:
-    """Load the weights of `path` into a network of the same architecture.
-
-    Raises:
-        TsyndError: when the file is damaged or holds another network.
-    """
+    """Load the weights of `path` into a network of the same architecture; TsyndError when it is damaged or holds another."""
     try:
         network.load_state_dict(read_tensors(path, "network")[0])
     except RuntimeError as error:

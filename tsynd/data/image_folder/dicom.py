@@ -43,22 +43,18 @@ def dicom_group(file: Path) -> tuple[str | None, str | None]:
 
 
 def read_dicom(file: Path, frame: int | None = None) -> tuple[np.ndarray, int, str]:
-    """Read one DICOM image as a viewer would show it at first.
+    """Read one DICOM image, or frame `frame` of it from 0, as a viewer would show it at first.
 
     Grey values are rescaled (slope and intercept, or a table), then cut to the first window, or mapped by the first table of
     values of interest. Without either, the whole range that its stored bits can hold becomes 0 to 1, so that an image looks
     the same whatever stands beside it. MONOCHROME1 is inverted; YBR and palettes become RGB.
 
-    Args:
-        file: the file.
-        frame: which frame, from 0, where there are several.
-
     Returns:
         Pixels (H, W) or (H, W, 3), uint8 or, grey of more than 8 bits, uint16; the bits, 8 or 16; the photometric interpretation.
 
     Raises:
-        TsyndError: the file is damaged, holds no image or several, or is compressed in a way for which no decoder is here; also
-            when pydicom is missing. No message repeats a header value.
+        TsyndError: the file is damaged, holds no image or several, or no decoder or pydicom is here. No message repeats a header
+        value.
     """
     try:
         import pydicom

@@ -20,17 +20,10 @@ def is_nifti(file: Path) -> bool:
 
 
 def read_nifti(file: Path, number: int | None = None) -> np.ndarray:
-    """Read one axial slice: front of the body above, its right side on the left.
+    """Read one axial slice, (H, W) uint16: front of the body above, its right side on the left; number 0 is at the feet.
 
     The display range of the header (cal_min, cal_max) becomes black and white; without one, percentiles 0.5 and 99.5 of the
     whole volume, so that its slices are alike.
-
-    Args:
-        file: a volume, or a single slice.
-        number: which slice, from 0 at the feet; needed where there are several.
-
-    Returns:
-        (H, W) uint16.
 
     Raises:
         TsyndError: the file is damaged, has four dimensions or colour, or several slices of which none is named; also when

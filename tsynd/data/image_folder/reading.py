@@ -31,7 +31,7 @@ def read_folder(
     ignore: tuple[str, ...] = (),
     progress: Progress | None = None,
 ) -> Dataset:
-    """Read a data set of image files.
+    """Read a data set of image files; arguments as in `tsynd.load`.
 
     For the layouts see `tsynd.data.image_folder.listing.find_images`, for the kinds of images
     `tsynd.data.image_folder.image_file.read_picture`.
@@ -39,14 +39,6 @@ def read_folder(
     Without splits of the user's, 70/10/20 of each class are for training, validation and test, by a hash of the names, the
     same on every platform; groups stay whole. With `train` and `test` only, `val` is a tenth of `train`. Decoded images are
     kept in the cache; nothing is written where they are. What a user should know is in the data set's `notes`.
-
-    Args:
-        path: a folder or a CSV.
-        size: height and width of the images in pixels.
-        skip_unreadable: leave out images that cannot be read, in place of an error.
-        crop: cut what is not square to a square, instead of padding it.
-        ignore: names of folders and files below `path` that are passed over, with `*` for any letters.
-        progress: called with the number of images that are decoded.
 
     Raises:
         TsyndError: the layout is not one of these, a class or a split is empty, or an image cannot be read.

@@ -35,11 +35,7 @@ def load_medmnist(
 
 @validated
 def find_facts(name: Annotated[str, choice("MedMNIST set", REGISTRY)], size: int = 28) -> Facts:
-    """The row of a set.
-
-    Raises:
-        TsyndError: when there is no such set, or it is not published at this size.
-    """
+    """The row of a set; TsyndError when there is no such set, or it is not published at this size."""
     facts = REGISTRY[name]
     if size not in facts.md5:
         raise TsyndError(f"{name} is published at {', '.join(map(str, facts.md5))} px: size must be one of these, got {size}")

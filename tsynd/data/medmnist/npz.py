@@ -23,12 +23,8 @@ def read_npz(path: Path, size: int | None = None, progress: Progress | None = No
     """Read a data set from an `.npz` in MedMNIST layout; its name is the file's, its classes are "0", "1", ….
 
     The six arrays are `{train,val,test}_images`, uint8 of (N, H, W) or (N, H, W, 3), and `{train,val,test}_labels`,
-    integers of (N,) or (N, 1): binary or multi-class; or of (N, L), each 0 or 1: multi-label. Others are ignored.
-
-    Args:
-        path: the file.
-        size: in pixels; another size than the file's resizes, antialiased. None keeps the file's own.
-        progress: called while a file that is too large for memory is unpacked (see `tsynd.data.medmnist.memory_map`).
+    integers of (N,) or (N, 1): binary or multi-class; or of (N, L), each 0 or 1: multi-label. Others are ignored. Another `size`
+    in pixels than the file's resizes, antialiased. A file that is too large for memory is unpacked (see `memory_map`).
 
     Raises:
         TsyndError: the file is not there, truncated, pickled, or its arrays are not as above.

@@ -80,13 +80,9 @@ class Oracle(nn.Module):
 def oracle() -> Oracle:
     """The oracle that recovers the factors of phantoms of 28 px from their images, trained and in eval mode.
 
-    Raises:
-        TsyndError: when its file is missing or damaged.
-
     >>> import tsynd
-    >>> from tsynd.data.phantom import classify
     >>> images = tsynd.load("phantom", count=1).train.images.float() / 255
-    >>> classify(oracle().recover(images)).shape
+    >>> oracle().recover(images).aspect.shape
     torch.Size([2])
     """
     with seeded(0):  # layers initialise from torch's global state, which is not ours to change

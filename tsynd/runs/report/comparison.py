@@ -20,12 +20,9 @@ PAIRED = {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy", "accuracy"
 
 
 def render_comparison(folders: list[Path]) -> tuple[str, list[str]]:
-    """The report as HTML, and its differences as lines of text.
+    """The report as HTML, and its differences as lines of text; the first folder is the baseline.
 
     Differences are paired: both runs are asked about the same resamples of the same images, of whole groups where there are any.
-
-    Args:
-        folders: of at least two finished runs; the first one is the baseline.
 
     Raises:
         TsyndError: for fewer than two, a folder without a finished run, or runs that were not evaluated on the same images.
