@@ -350,7 +350,7 @@ def test_runs_share_their_judge_and_a_damaged_one_is_trained_again(tmp_path: Pat
     monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
     first = run(None).metrics["audit"]
     (kept,) = (tmp_path / "cache" / "judges").iterdir()
-    monkeypatch.setattr("tsynd.runs.judge.train_judge", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("tsynd.runs.evaluation.train_judge", lambda *_, **__: pytest.fail("trained again"))
     assert run(None).metrics["audit"] == first
     assert run(None, "tsynd").metrics["audit"]["judge"] == first["judge"]
     kept.write_bytes(b"cut off")

@@ -1,23 +1,34 @@
 """What a run measures when its classifier is trained: on a whole split, in each subgroup, and of its synthetic images."""
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from tsynd.audit import Audit, audit
+from tsynd.audit import Audit, audit, train_judge
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.classification import Classifier
 from tsynd.data import Dataset, Split
+from tsynd.errors import TsyndError
 from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.runs.config import RunConfig
-from tsynd.runs.networks import evaluation_posterior
+from tsynd.runs.networks import classifier_for, evaluation_posterior
 from tsynd.synthetic.npz import MEASURES
 from tsynd.targeting import Guard, Synthesis
-from tsynd.training import parse_arm
+from tsynd.training import Recipe, parse_arm
 from tsynd.utils.batching import fitting, predict
+from tsynd.utils.cache import cache_entry
+from tsynd.utils.environment import device_name
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.progress import Progress
+from tsynd.utils.rng import seed_for
+from tsynd.utils.tensor_files import load_network, save_network
+
+# What a training by arm `none` reads of a recipe.
+_READ = ("steps", "batch_size", "learning_rate", "weight_decay", "ema")
 
 
 def measure(
@@ -63,21 +74,10 @@ def audit_run(
     *,
     progress: Progress | None = None,
 ) -> Audit:
-    """Audit the synthetic images of a run, with a judge of its classifier's kind (see `tsynd.runs.judge`)."""
-    recipe, arm = config.recipe, parse_arm(config.arm)
-    return audit(
-        synthesis,
-        classifier,
-        autoencoder,
-        data,
-        chosen=chosen,
-        judge=judge,
-        split=config.evaluate,
-        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
-        samples=recipe.samples,
-        seed=config.seed,
-        progress=progress,
-    )
+    """Audit the synthetic images of a run, with a judge of its classifier's kind (see `judge_of`)."""
+    recipe, same = config.recipe, {"chosen": chosen, "judge": judge, "split": config.evaluate, "seed": config.seed}
+    guard = Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if parse_arm(config.arm).guard else None
+    return audit(synthesis, classifier, autoencoder, data, guard=guard, samples=recipe.samples, progress=progress, **same)
 
 
 def _inside(classifier: Classifier, split: Split) -> float | None:
@@ -94,3 +94,30 @@ def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
     if synthesis is None:
         return {"count": 0} | dict.fromkeys(MEASURES)
     return {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in MEASURES}
+
+
+def judge_of(settings: dict[str, Any], data: Dataset, recipe: Recipe, device: torch.device) -> Classifier:
+    """Return the judge of a run in eval mode: trained, or found in the cache where the same training was done before.
+
+    The entry is named by all that the training depends on: images, labels, network, recipe and seed, and by torch, its threads
+    and the device, whose rounding differs. A file that cannot be read is trained anew.
+    """
+    names = ("data_fingerprint", "size", "seed", "method_version")
+    key = {name: settings[name] for name in names} | {name: getattr(recipe, name) for name in _READ}
+    key |= {name: value for name, value in settings.items() if name.startswith(("classifier", "head", "initial"))}
+    key |= {"network": parse_arm(settings["arm"]).classifier, "torch": torch.__version__}
+    key |= {"threads": torch.get_num_threads(), "device": device_name(device)}
+    path = cache_entry("judges", key).with_suffix(".safetensors")
+    if path.exists():
+        judge = classifier_for(settings, data, seed_for(settings["seed"], "judge"))
+        try:
+            load_network(path, judge)
+            return judge.to(device).eval()
+        except TsyndError:
+            path.unlink(missing_ok=True)
+    build = partial(classifier_for, settings, data)
+    judge = train_judge(data, seed=settings["seed"], recipe=recipe, device=device, build=build)
+    with suppress(OSError, TsyndError):  # a cache that cannot be written costs time, not the run
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_network(path, judge, {"key": key})
+    return judge

@@ -15,8 +15,7 @@ from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.estimate import duration, estimate_seconds
-from tsynd.runs.evaluation import audit_run, measure
-from tsynd.runs.judge import judge_of
+from tsynd.runs.evaluation import audit_run, judge_of, measure
 from tsynd.runs.networks import classifier_for, clock, shared_path, trained_autoencoder
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of
@@ -162,7 +161,7 @@ def run(
             split = getattr(data, config.evaluate)
             metrics["intervals"] = intervals(report.answers, split, config.seed)
             metrics["by_class"] = by_class(report.answers, split, data.classes)
-            metrics["verdicts"] = verdicts(metrics, data)
+            metrics["verdicts"] = verdicts(metrics)
         metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
         metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
         finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)

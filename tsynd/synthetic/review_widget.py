@@ -18,7 +18,7 @@ from torch import Tensor
 from tsynd.data.labels import names_of
 from tsynd.errors import TsyndError
 from tsynd.synthetic.decisions import Decision, counts, read_review, write_review
-from tsynd.synthetic.review_images import Album
+from tsynd.synthetic.review_page import Album
 from tsynd.synthetic.sets import read_set, shown, source_data
 from tsynd.targeting import Synthesis
 from tsynd.utils.validation import check_kind, check_path

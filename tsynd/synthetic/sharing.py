@@ -1,6 +1,7 @@
 """What others need to use a folder of synthetic images: a table, a Hugging Face data card, and Croissant metadata."""
 
 import hashlib
+import json
 import re
 from importlib import resources
 from pathlib import Path
@@ -15,23 +16,6 @@ from tsynd.utils.atomic_files import write_csv, write_json, write_text
 
 README, TABLE, CROISSANT = "README.md", "metadata.csv", "croissant.json"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (float("inf"), "100K<n<1M"))
-SPEC = "http://mlcommons.org/croissant/1.0"
-# The terms of the specification 1.0, https://docs.mlcommons.org/croissant/docs/croissant-spec.html, appendix 1.
-TERMS = """citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes isLiveDataset jsonPath
-key md5 parentField path recordSet references regex repeated replace samplingRate separator source subField transform"""
-CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    **{term: f"cr:{term}" for term in TERMS.split()},
-}
 
 
 def write_sharing(folder: Path, synthesis: Synthesis, card: dict[str, Any], names: list[str]) -> None:
@@ -72,43 +56,16 @@ def data_card(card: dict[str, Any]) -> str:
 
 
 def croissant(card: dict[str, Any], table_hash: str) -> dict[str, Any]:
-    """Croissant 1.0 metadata of a folder that `write_sharing` makes; `table_hash` is the SHA-256 of its table."""
-    kinds = {"file_name": "sc:Text", "label": "sc:Text", "source_index": "sc:Integer", "source": "sc:Text"}
-    kinds |= dict.fromkeys(MEASURES, "sc:Float")
-    fields = [
-        {
-            "@type": "cr:Field",
-            "@id": f"images/{name}",
-            "name": name,
-            "dataType": kind,
-            "source": {"fileObject": {"@id": TABLE}, "extract": {"column": name}},
-        }
-        for name, kind in kinds.items()
-    ]
-    return {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": SPEC,
-        "name": card["identity"],
-        "description": f"{card['what']} {card['anonymity']['statement']}",
-        "license": card["data"]["licence"],
-        "url": "https://arxiv.org/abs/2406.17473",
-        "version": f"{card['method_version']}.0.0",
-        "citeAs": f"{card['data']['citation']} TSynD, arXiv 2406.17473.".strip(),
-        "isBasedOn": card["data"]["name"],
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": TABLE,
-                "name": TABLE,
-                "contentUrl": TABLE,
-                "encodingFormat": "text/csv",
-                "sha256": table_hash,
-            },
-            {"@type": "cr:FileSet", "@id": "pictures", "name": "pictures", "encodingFormat": "image/png", "includes": "*.png"},
-        ],
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "images", "name": "images", "field": fields}],
-    }
+    """Croissant 1.0 metadata of a folder that `write_sharing` makes; `table_hash` is the SHA-256 of its table.
+
+    The terms are those of https://docs.mlcommons.org/croissant/docs/croissant-spec.html, appendix 1.
+    """
+    found: dict[str, Any] = json.loads((resources.files("tsynd.synthetic") / "croissant.json").read_text(encoding="utf-8"))
+    found |= {"name": card["identity"], "description": f"{card['what']} {card['anonymity']['statement']}"}
+    found |= {"license": card["data"]["licence"], "isBasedOn": card["data"]["name"], "version": f"{card['method_version']}.0.0"}
+    found["citeAs"] = f"{card['data']['citation']} TSynD, arXiv 2406.17473.".strip()
+    found["distribution"][0]["sha256"] = table_hash
+    return found
 
 
 def _title(card: dict[str, Any]) -> str:
