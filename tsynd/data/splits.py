@@ -162,27 +162,27 @@ def divided(labels: Sequence[str], names: Sequence[str], groups: Sequence[str | 
             raise TsyndError(f"class {label!r} has {found}, too few for {wanted}: at least one each")
     chosen = [""] * len(labels)
     for label in sorted(inside, key=lambda label: (len(inside[label]), label)):
-        members = [units[inside[label][position]] for position in shuffled(inside[label], seed=0)]
+        ordered = [units[inside[label][place]] for place in shuffled(inside[label], seed=0)]
         if not grouped:
-            counts = [max(1, round(share * len(members))) for share in shares.values()]
+            counts = [max(1, round(share * len(ordered))) for share in shares.values()]
             where = [split for split, count in zip(shares, counts, strict=True) for _ in range(count)]
-            for (position,), split in zip(members, [*where, *["train"] * len(members)], strict=False):
+            for (position,), split in zip(ordered, [*where, *["train"] * len(ordered)], strict=False):
                 chosen[position] = split
             continue
         parts = {"train": 1 - sum(shares.values()), **shares}
-        sizes = [sum(labels[position] == label for position in unit) for unit in members]
+        sizes = [sum(labels[position] == label for position in unit) for unit in ordered]
         held = dict.fromkeys(["", *parts], 0)
-        for unit, size in zip(members, sizes, strict=True):  # those that came with a rarer class are placed already
+        for unit, size in zip(ordered, sizes, strict=True):  # those that came with a rarer class are placed already
             held[chosen[unit[0]]] += size
-        for unit, size in zip(members, sizes, strict=True):
+        for unit, size in zip(ordered, sizes, strict=True):
             if not chosen[unit[0]]:
                 split = min(parts, key=lambda split: held[split] / parts[split])
                 held[split] += size
                 for position in unit:
                     chosen[position] = split
     for label in sorted(inside):
-        held = {split for split, one in zip(chosen, labels, strict=True) if one == label}
-        if lacking := [split for split in ("train", *shares) if split not in held]:
+        has = {split for split, one in zip(chosen, labels, strict=True) if one == label}
+        if lacking := [split for split in ("train", *shares) if split not in has]:
             text = f"no image of class {label!r} is left for {lacking[0]}, since groups with other classes stay together"
             raise TsyndError(f"{text}: say yourself what is in which split")
     return chosen

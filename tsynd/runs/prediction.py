@@ -46,8 +46,8 @@ class Predictions:
 def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     """Classify images with a run's classifier, and say how unsure it is.
 
-    The posterior is `run.posterior()`: the same images give the same numbers, alone or
-    among others, and those of the run's own evaluation.
+    The posterior is `run.posterior()`: the same images give the same numbers, alone or among others, and those of the run's
+    own evaluation.
 
     Args:
         run: a finished run.
@@ -57,10 +57,8 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     Raises:
         TsyndError: for images of other channels, another size or values outside [0, 1].
     """
-    classifier = run.classifier
+    classifier, posterior, columns = run.classifier, run.posterior(), list[tuple[Tensor, ...]]()
     check_fitting("images", images, classifier)
-    posterior = run.posterior()
-    columns: list[tuple[Tensor, ...]] = []
     _, first_BCHW = next(batches(images, 8, run.device))
     with tried(classifier, first_BCHW), torch.no_grad(), frozen(classifier):
         for _, images_BCHW in batches(images, batch_size, run.device):
@@ -168,17 +166,15 @@ def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...]
 def _from_files(place: Path, run: Run, batch_size: int, say: Progress) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of one image file, of those that a CSV names, or of whatever lies in a folder, in the order of their names."""
     listing = find_unsorted(place, tuple(run.config.get("ignore", ())))
-    items = listing.items
     for remark in passed_over(listing):
         say(Step("note", text=remark.text))
     classes = {class_key(name): number for number, name in enumerate(run.data.classes)}
-    sorted_by_class = any(class_key(item.label) in classes for item in items)
-    if not items:
+    sorted_by_class = any(class_key(item.label) in classes for item in listing.items)
+    if not listing.items:
         raise TsyndError(f"{place} has {NO_IMAGES}")
-    for start in range(0, len(items), batch_size):
-        rows: list[Row] = []
-        pixels = []
-        for item in items[start : start + batch_size]:
+    for start in range(0, len(listing.items), batch_size):
+        rows, pixels = list[Row](), []
+        for item in listing.items[start : start + batch_size]:
             with quiet_pillow():
                 others, crop = "the run was trained on grey ones", run.config.get("crop", False)
                 pixels.append(read_fitted(item.file, run.data.channels, run.data.size, others, crop=crop))

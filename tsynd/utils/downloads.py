@@ -66,11 +66,8 @@ def download(
 
 def checksum(path: Path) -> str:
     """The MD5 of a file."""
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def megabytes(count: int) -> str:
@@ -92,8 +89,7 @@ def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, pati
             try:
                 with atomic_write(target) as temporary:
                     _copy(address, temporary, say, patience)
-                    found = checksum(temporary)
-                    if found != md5:
+                    if (found := checksum(temporary)) != md5:
                         raise WrongBytes(f"the file that came has MD5 {found}, the published one {md5}")
                 return
             except (requests.RequestException, WrongBytes) as error:
@@ -101,9 +97,7 @@ def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, pati
                 if not again:
                     addresses.remove(address)
                 say(Step("load", text=f"{address}: {failures[address]}"))
-        if not addresses:
-            break
-        if turn + 1 < patience.rounds:
+        if addresses and turn + 1 < patience.rounds:
             time.sleep(patience.wait * 2**turn)
     reasons = "; ".join(f"{address}: {reason}" for address, reason in failures.items())
     raise DataUnavailable(f"{target.name} could not be downloaded ({reasons})")
@@ -134,14 +128,13 @@ def _reason(error: OSError, patience: RetryPolicy) -> tuple[str, bool]:
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP {response.status_code}", response.status_code in TRANSIENT
-    if isinstance(error, WrongBytes):
-        return str(error), True
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no answer within {patience.connect:g} s", True
-    if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
+    if "timed out" in str(error).lower() and not isinstance(error, requests.ConnectTimeout):
         return f"no byte for {patience.silence:g} s", True
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection was cut", True
-    if isinstance(error, requests.ConnectionError):
-        return "no connection", True
-    return type(error).__name__, False
+    reasons = {
+        WrongBytes: str(error),
+        requests.ConnectTimeout: f"no answer within {patience.connect:g} s",
+        requests.Timeout: f"no byte for {patience.silence:g} s",
+        requests.exceptions.ChunkedEncodingError: "the connection was cut",
+        requests.ConnectionError: "no connection",
+    }
+    return next(((reason, True) for kind, reason in reasons.items() if isinstance(error, kind)), (type(error).__name__, False))

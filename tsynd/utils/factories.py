@@ -50,7 +50,8 @@ class Factory:
         """
         with _importing(self.source.parent) if self.is_file else nullcontext():
             try:
-                function = getattr(self._module(), self.name, None)
+                module = self._afresh() if self.is_file else importlib.import_module(self.spec.rpartition(":")[0])
+                function = getattr(module, self.name, None)
                 if not callable(function):
                     raise TsyndError(f"{self.spec}: {self.source} has no function {self.name!r}")
                 return function(*values)
@@ -61,10 +62,8 @@ class Factory:
                 reason = next(iter(str(error).splitlines()), "")
                 raise TsyndError(f"{self.spec} failed, called with ({given}): {type(error).__name__}: {reason}") from error
 
-    def _module(self) -> ModuleType:
-        """The module that the function stands in, imported afresh when it is a file."""
-        if not self.is_file:
-            return importlib.import_module(self.spec.rpartition(":")[0])
+    def _afresh(self) -> ModuleType:
+        """The file as a module."""
         spec = importlib.util.spec_from_file_location(f"_tsynd_factory_{self.identity}", self.source)
         assert spec is not None and spec.loader is not None  # it ends in .py
         module = importlib.util.module_from_spec(spec)

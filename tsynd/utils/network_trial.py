@@ -131,9 +131,8 @@ def check_logits(model: Model, logits: object, rows: int, labels: Tensor | None 
         found = f"shape {tuple(logits.shape)}" + ("" if logits.is_floating_point() else f" of {logits.dtype}")
         raise TsyndError(f"{name} must give logits ({rows}, classes) for {rows} rows, got {found}")
     if not finite(logits):
-        narrow = (
-            "; in float16 numbers overflow, bfloat16 has the range of float32" if weights_type(model) == torch.float16 else ""
-        )
+        half = weights_type(model) == torch.float16
+        narrow = "; in float16 numbers overflow, bfloat16 has the range of float32" if half else ""
         raise TsyndError(f"{name} gives logits that are NaN or infinite for images in [0, 1]{narrow}")
     if labels is None:
         return logits

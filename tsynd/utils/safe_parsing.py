@@ -26,10 +26,9 @@ class _Yaml(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (as in the class above)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        written = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        _check_once([str(value) for _, value in written])
-        found = super().construct_mapping(node, deep)
-        if len(found) < len(node.value) and "tag:yaml.org,2002:merge" not in dict(written):
+        written = [(str(key.value), key.tag) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        tags, found = _once(written).values(), super().construct_mapping(node, deep)
+        if len(found) < len(node.value) and "tag:yaml.org,2002:merge" not in tags:
             raise ValueError(f"a key stands twice in the mapping with {', '.join(map(repr, found))}")
         return found
 
@@ -49,14 +48,10 @@ for _kind, _pattern, _first in (
     _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), ["", *_first])
 
 
-def _check_once(keys: list[str]) -> None:
-    """Refuse a key that stands twice: of two values a parser takes the last, and says nothing."""
-    if twice := [key for key, count in Counter(keys).items() if count > 1]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping without a key that stands twice: of two values a parser takes the last, and says nothing."""
+    if twice := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
         raise ValueError(f"key {twice[0]!r} stands twice in one mapping")
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _check_once([key for key, _ in pairs])
     return dict(pairs)
 
 
@@ -67,7 +62,7 @@ def from_json(text: str) -> Any:
         ValueError: when it is no JSON, has a key twice, or is nested too deeply.
     """
     try:
-        found = json.loads(text, object_pairs_hook=_pairs)
+        found = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from None
     _check_extent(found, aliases=False)

@@ -167,10 +167,10 @@ def _folder(listing: Listing) -> Listing:
     for split, above in sorted(named.items(), key=lambda pair: SPLITS.index(pair[0])) if named else [(None, path)]:
         folders, files = _entries(above, listing)
         if (above / METADATA).is_file() and any(map(is_image, files)):
-            found = _table(above / METADATA)  # as Hugging Face lays it out
-            listing.columns, listing.several = found.columns, listing.several or found.several
-            listing.problems += found.problems
-            for item in found.items:
+            table = _table(above / METADATA)  # as Hugging Face lays it out
+            listing.columns, listing.several = table.columns, listing.several or table.several
+            listing.problems += table.problems
+            for item in table.items:
                 name = item.file.relative_to(path).as_posix()
                 listing.items.append(replace(item, name=name, split=split or item.split))
             continue
