@@ -84,11 +84,7 @@ def load(
 
 
 def names_to_ignore(ignore: Any) -> tuple[str, ...]:
-    """The names of folders and files that are passed over, of which one may be given as a text.
-
-    >>> names_to_ignore("masks"), names_to_ignore(["masks", "*_seg.png"])
-    (('masks',), ('masks', '*_seg.png'))
-    """
+    """The names of folders and files that are passed over, of which one may be given as a text."""
     given = (ignore,) if isinstance(ignore, str) else ignore
     if not isinstance(given, list | tuple) or not all(isinstance(name, str) and name for name in given):
         raise TsyndError(f"ignore must be names of folders or files, such as ['masks'], got {ignore!r}")

@@ -38,12 +38,10 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
     how = _WHERE[str(arm.objective)] + (", that of an untrained classifier: a control" if arm.sham else "")
     how += ", then changed by one gradient step in their pixels" if arm.pixel else ""
     guard = {"weight": recipe.guard_weight, "bound": recipe.guard_bound, "hard": recipe.guard_hard}
+    what = f"Synthetic images: real training images, lightly augmented, then {how}. Labels are copied from the sources "
     return {
         "schema": 1,
-        "what": (
-            f"Synthetic images: real training images, lightly augmented, then {how}. Labels are copied from the sources "
-            "and can have become wrong. For research and teaching, not for clinical use."
-        ),
+        "what": what + "and can have become wrong. For research and teaching, not for clinical use.",
         "images": len(synthesis),
         "classes": dict(zip(data.classes, counts, strict=True)),
         "size": data.size,
@@ -90,14 +88,10 @@ def _anonymity(run: Run, synthesis: Synthesis) -> dict[str, Any]:
     }
     rounded = {name: {key: round(float(value), 4) for key, value in values.items()} for name, values in numbers.items()}
     near, other, two = (values["median"] for values in rounded.values())
-    return {
-        "anonymous": False,
-        "statement": (
-            "These images are NOT anonymous: each is made from one real image. The nearest training image is, in the median, "
-            f"{near:.3f} away, and for {own:.0%} of them it is the very image they were made from; a training image is "
-            f"{other:.3f} from the nearest other and {two:.3f} from any other. Whoever may not see the real images may not see "
-            "these."
-        ),
-        "unit": "root mean square difference over pixels, in [0, 1] intensity",
-        **rounded,
-    }
+    statement = (
+        "These images are NOT anonymous: each is made from one real image. The nearest training image is, in the median, "
+        f"{near:.3f} away, and for {own:.0%} of them it is the very image they were made from; a training image is {other:.3f} "
+        f"from the nearest other and {two:.3f} from any other. Whoever may not see the real images may not see these."
+    )
+    unit = "root mean square difference over pixels, in [0, 1] intensity"
+    return {"anonymous": False, "statement": statement, "unit": unit, **rounded}

@@ -30,7 +30,7 @@ def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | N
     arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`, if known, is the name
     and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
     """
-    pictures = {key: _to_file(getattr(synthesis, name)) for name, key in _PICTURES.items()}
+    pictures = {key: to_pixels(getattr(synthesis, name)) for name, key in _PICTURES.items()}
     labels = synthesis.labels.cpu().reshape(len(synthesis), -1).numpy()
     empty = {
         f"{split}_{kind}": array[:0]
@@ -84,7 +84,8 @@ def load_origin(path: Path) -> tuple[str, str] | None:
     return None if name is None or fingerprint is None else (name, fingerprint)
 
 
-def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:
+def to_pixels(images_BCHW: torch.Tensor) -> np.ndarray:
+    """Images in [0, 1] as 8 bits: (N, H, W), or (N, H, W, 3) with colour."""
     images = (images_BCHW * 255).round().to(torch.uint8).cpu().permute(0, 2, 3, 1).numpy()
     return images[..., 0] if images.shape[-1] == 1 else images
 

@@ -116,15 +116,11 @@ class Reviewer(widgets.VBox):
         wrap = widgets.Layout(flex_flow="row wrap")
         large = [picture for name, picture in self._pictures.items() if name in ("source", "targeted")]
         small = [picture for name, picture in self._pictures.items() if name in ("start", "difference")]
-        rows = [
-            widgets.HBox([*large, widgets.VBox(small)], layout=wrap),
-            self._state,
-            widgets.HBox([self.field, *(self.buttons[name] for name in ("accept", "reject"))], layout=wrap),
-            widgets.HBox([self.buttons[f"class-{label + 1}"] for label in range(len(self._choices))], layout=wrap),
-            widgets.HBox([*(self.buttons[name] for name in ("back", "next", "open", "undo")), self.who], layout=wrap),
-            self.window,
-        ]
-        super().__init__([self._head, *rows, widgets.HTML(HELP), script])
+        accept, reject, back, following, unreviewed, undo, *labels = self.buttons.values()
+        boxes = [widgets.HBox([*large, widgets.VBox(small)], layout=wrap), self._state]
+        rows = ([self.field, accept, reject], labels, [back, following, unreviewed, undo, self.who])
+        boxes += [widgets.HBox(row, layout=wrap) for row in rows]
+        super().__init__([self._head, *boxes, self.window, widgets.HTML(HELP), script])
         self.add_class("tsynd-review")
         self.seek(0)
 
@@ -156,9 +152,8 @@ class Reviewer(widgets.VBox):
         """Take the last decision back and show its image."""
         if self._undo:
             index, before = self._undo.pop()
-            self.decisions.pop(index)
-            if before is not None:
-                self.decisions[index] = before
+            del self.decisions[index]
+            self.decisions |= {} if before is None else {index: before}
             self._write()
             self.go(index)
 
@@ -177,11 +172,10 @@ class Reviewer(widgets.VBox):
         for name, picture in self._pictures.items():
             picture.children[0].value = self._album.png(name, self.at, self._limit, SIDE[name], self.window.value)
         made, label = self.decisions.get(self.at), names_of(self.synthesis.labels[self.at], self.classes)
-        done = len(self.decisions)
+        done, many = len(self.decisions), len(self.synthesis)
         said = "not reviewed" if made is None else made.decision
         said += "" if made is None or made.new_label is None else f": {escape(self.classes[made.new_label])}"
         before, after = (float(getattr(self.synthesis, f"mutual_information_{when}")[self.at]) for when in ("before", "after"))
-        many = len(self.synthesis)
         tally = ", ".join(f"{count} {name}" for name, count in counts(self.synthesis, self.decisions).items() if count)
         self._head.value = f"<b>Image {self.at + 1} of {many}</b> · {done} of {many} reviewed ({tally})"
         self._state.value = (
@@ -192,13 +186,11 @@ class Reviewer(widgets.VBox):
 
     def _typed(self, change: dict[str, Any]) -> None:
         """What the field was given: act on each key, then empty it."""
-        if not change["new"]:
-            return
-        self.field.value = ""
+        if change["new"]:
+            self.field.value = ""
         names = {"a": "accept", "r": "reject", "u": "undo", "n": "open", ".": "next", ",": "back"}
         for letter in change["new"].lower():
-            button = self.buttons.get(names.get(letter, f"class-{letter}"))
-            if button is not None:
+            if button := self.buttons.get(names.get(letter, f"class-{letter}")):
                 button.click()
 
     def _write(self) -> None:

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from tsynd.data.labels import names_of, numbers_of
 from tsynd.data.loading import reading_of
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.synthetic.decisions import blind_agreement, counts, read_review, reviewed
-from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis
+from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis, to_pixels
 from tsynd.synthetic.sharing import write_sharing
 from tsynd.targeting import Synthesis
 from tsynd.utils.atomic_files import atomic_write, check_new, write_json
@@ -42,9 +41,8 @@ def write_set(
         TsyndError: as `check_targets`; for a card that does not say what the images were made from.
     """
     if not {"classes", "data"} <= card.keys():
-        raise TsyndError(
-            f"card must have classes and data, as `tsynd.runs.card.describe` makes it, got {', '.join(map(repr, card))}"
-        )
+        found = ", ".join(map(repr, card))
+        raise TsyndError(f"card must have classes and data, as `tsynd.runs.card.describe` makes it, got {found}")
     path, png = Path(path), None if png is None else Path(png)
     check_targets(path, png, force=force)
     path.unlink(missing_ok=True)
@@ -53,8 +51,9 @@ def write_set(
             if _PNG.fullmatch(old.name):
                 old.unlink()
         names = [_png_name(synthesis, position, card) for position in range(len(synthesis))]
-        for position in range(len(synthesis)):
-            _write_png(png / names[position], synthesis.images[position])
+        for name, image in zip(names, to_pixels(synthesis.images), strict=True):
+            with atomic_write(png / name) as temporary:
+                Image.fromarray(image).save(temporary, "PNG")
         write_sharing(png, synthesis, card, names)
     write_json(card_path(path), card)
     save_synthesis(path, synthesis, (card["data"]["name"], card["data"]["fingerprint"]))
@@ -154,12 +153,6 @@ def _png_name(synthesis: Synthesis, position: int, card: dict[str, Any]) -> str:
     return f"{position:05d}_class-{number}{f'-{word}' if word and word != number else ''}_source-{source:05d}{file}.png"
 
 
-def _write_png(path: Path, image_CHW: Tensor) -> None:
-    pixels = (image_CHW * 255).round().to(torch.uint8).permute(1, 2, 0).squeeze(-1).numpy()
-    with atomic_write(path) as temporary:
-        Image.fromarray(pixels).save(temporary, "PNG")
-
-
 def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, Any] | None]:
     """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
 
@@ -174,24 +167,20 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
     wanted, found = (data.channels, data.size, data.size), tuple(synthesis.images.shape[1:])
     if found != wanted:
         raise TsyndError(f"{synthetic} has images of shape {found}, {data.name} of {wanted}")
+    others = f"{synthetic} was made from other data than {data.name}"
     if (made_from := origin(synthetic)) is not None and made_from[1] != fingerprint(data):
-        raise TsyndError(
-            f"{synthetic} was made from other data than {data.name}: from {made_from[0]}, whose fingerprint is {made_from[1]}, "
-            f"not {fingerprint(data)}"
-        )
+        raise TsyndError(f"{others}: from {made_from[0]}, whose fingerprint is {made_from[1]}, not {fingerprint(data)}")
     several = (len(data.classes),) if data.multi_label else ()
     if synthesis.labels.shape[1:] != several:
-        of_each = f"{tuple(synthesis.labels.shape[1:]) or 'one'}"
-        raise TsyndError(
-            f"{synthetic} was made from other data than {data.name}: labels of each image {of_each}, not {several or 'one'}"
-        )
+        of_each = tuple(synthesis.labels.shape[1:]) or "one"
+        raise TsyndError(f"{others}: labels of each image {of_each}, not {several or 'one'}")
     for what, column_B, most in (
         ("label", synthesis.labels, 2 if data.multi_label else len(data.classes)),
         ("source", synthesis.sources, len(data.train)),
     ):
         if not (column_B.min() >= 0 and column_B.max() < most):
             span = f"{int(column_B.min())} to {int(column_B.max())}"
-            raise TsyndError(f"{synthetic} was made from other data than {data.name}: {what}s {span}, not 0 to {most - 1}")
+            raise TsyndError(f"{others}: {what}s {span}, not 0 to {most - 1}")
     if review is not None:
         decisions = read_review(review, synthesis, len(data.classes))
         blind = blind_agreement(review, synthesis)

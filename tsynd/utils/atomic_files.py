@@ -24,15 +24,7 @@ from tsynd.utils.locks import host, process_has_exited
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; on success it becomes `path`, on an exception it is removed.
-
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with atomic_write(target) as temporary:
-    ...     _ = temporary.write_text("done")
-    >>> target.read_text()
-    'done'
-    """
+    """Give a temporary path in the same folder; on success it becomes `path`, on an exception it is removed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     ours = f".tsynd-{host()[:32]}-"  # the number of the process follows
@@ -82,11 +74,7 @@ def write_npz(path: Path, **arrays: Any) -> None:
 
 
 def digest(value: Any) -> str:
-    """A short hash of anything that JSON can say, the same whatever the order of its keys.
-
-    >>> digest({"seed": 0, "arm": "none"}) == digest({"arm": "none", "seed": 0})
-    True
-    """
+    """A short hash of anything that JSON can say, the same whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, allow_nan=False)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -54,9 +54,6 @@ def process_has_exited(number: int) -> bool:
     """Whether the process of this number, on this machine, is no more; False where that cannot be known.
 
     One that is dead and that its parent has not asked after counts as ended: in a container it may stay so for ever.
-
-    >>> process_has_exited(os.getpid())
-    False
     """
     if os.name != "posix":
         return False

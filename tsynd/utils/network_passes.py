@@ -17,12 +17,7 @@ Model = Callable[[Tensor], Tensor]
 
 
 def given(x: Tensor, function: object) -> Tensor:
-    """A copy of the tensor, since a network may work in place, in the floating-point type of the network's (first) weights.
-
-    >>> images = torch.rand(2, 4)
-    >>> given(images, nn.Linear(4, 2).half()).dtype, given(images, nn.Linear(4, 2)) is images
-    (torch.float16, False)
-    """
+    """A copy of the tensor, since a network may work in place, in the floating-point type of the network's (first) weights."""
     return x.to(weights_type(function) or x.dtype, copy=True)
 
 

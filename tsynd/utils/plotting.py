@@ -48,9 +48,7 @@ class Picture(Figure):
 def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     """Return the colour and marker of a method, as keywords for matplotlib.
 
-    Args:
-        arm: the name of the method. One that has no style of its own gets a brown or green one by its place among the others.
-        among: the methods of the figure, so that two without a style of their own get different ones.
+    One without a style of its own gets a brown or green one, by its place among such methods of the figure (`among`).
 
     >>> method_style("tsynd"), method_style("none")
     ({'color': '#0072B2', 'marker': 'o'}, {'color': '#000000', 'marker': 'X'})

@@ -26,13 +26,7 @@ def explained(what: str) -> Iterator[None]:
 
 
 def check_precision(images: Tensor, model: object) -> None:
-    """Refuse images of another floating-point type than a model's weights; 8-bit images become float32.
-
-    >>> from torch import nn
-    >>> check_precision(torch.zeros(1, dtype=torch.float64), nn.Linear(1, 1))
-    Traceback (most recent call last):
-    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
-    """
+    """Refuse images of another floating-point type than a model's weights; 8-bit images become float32."""
     kind, weights = torch.float32 if images.dtype == torch.uint8 else images.dtype, weights_type(model)
     if weights is not None and kind != weights and kind.is_floating_point:
         one, other = (str(each).removeprefix("torch.") for each in (kind, weights))

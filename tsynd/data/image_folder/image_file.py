@@ -15,14 +15,8 @@ from tsynd.data.image_folder.dicom import is_dicom, read_dicom
 from tsynd.data.image_folder.nifti import NIFTI_ENDINGS, is_nifti, read_nifti
 from tsynd.errors import TsyndError
 
-ENDINGS_OF = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg", ".jfif"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",),
-}
+ENDINGS_OF: dict[str, tuple[str, ...]] = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg", ".jfif"), "BMP": (".bmp",)}
+ENDINGS_OF |= {"GIF": (".gif",), "TIFF": (".tif", ".tiff"), "WEBP": (".webp",)}
 ENDINGS = tuple(chain(*ENDINGS_OF.values()))
 # As messages say it.
 NO_IMAGES = f"no images (files that end in {', '.join((*ENDINGS, '.dcm', *NIFTI_ENDINGS))})"
@@ -109,8 +103,11 @@ def read_picture(file: Path, size: int | None = None) -> Picture:
                 raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
             if size is not None:
                 image.draft(None, (2 * size, 2 * size))  # does nothing for other formats
-            mode, kind, bits = image.mode, str(image.format), _bits(image)
-            inverted = bits > 8 and kind == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO  # type: ignore[attr-defined]
+            mode, kind = image.mode, str(image.format)
+            tags = image.tag_v2 if kind == "TIFF" else {}  # type: ignore[attr-defined]
+            deep = mode.startswith("I;16") or (mode == "I" and kind == "PNG")  # older versions of Pillow open PNGs of 16 bits so
+            bits = (12 if tags.get(BITS_PER_SAMPLE) == (12,) else 16) if deep else 8
+            inverted = deep and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
             pixels = _pixels(file, ImageOps.exif_transpose(image), bits)
     except TsyndError:
         raise
@@ -171,14 +168,6 @@ def header_of(file: Path) -> str | None:
 def _check_sides(file: Path, wide: int, high: int) -> None:
     if min(wide, high) < SMALLEST_SIDE:
         raise TsyndError(f"{file} is {wide} x {high} px: an image must have at least {SMALLEST_SIDE} px each way")
-
-
-def _bits(image: Image.Image) -> int:
-    """Bits of one grey value; 8 for everything else."""
-    if image.mode.startswith("I;16"):
-        twelve = image.format == "TIFF" and image.tag_v2.get(BITS_PER_SAMPLE) == (12,)  # type: ignore[attr-defined]
-        return 12 if twelve else 16
-    return 16 if image.mode == "I" and image.format == "PNG" else 8  # older versions of Pillow open PNGs of 16 bits so
 
 
 def _pixels(file: Path, image: Image.Image, bits: int) -> np.ndarray:

@@ -92,30 +92,25 @@ def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict
             if missing:
                 raise TsyndError(f"{path} lacks {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}")
             if "source_index" in file.files:
-                raise TsyndError(
-                    f"{path} holds synthetic images, for training only: give the real data, and these with --synthetic"
-                )
+                what = "synthetic images, for training only: give the real data, and these with --synthetic"
+                raise TsyndError(f"{path} holds {what}")
             if is_large(path):
                 return mapped(path, md5 or checksum(path), _check_images, progress)
-            return {name: _channels_first(f"{path}: {name}", file[name]) for name in NAMES}
+            arrays = {name: file[name] for name in NAMES}
+            for name in NAMES[::2]:
+                array, where = arrays[name], f"{path}: {name}"
+                if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+                    raise TsyndError(f"{where} must be 8-bit (uint8, 0 to 255), got {array.dtype}, with NaN")
+                _check_images(where, array.dtype, array.shape)
+                arrays[name] = np.ascontiguousarray(array.reshape(*array.shape[:3], -1).transpose(0, 3, 1, 2))
+            return arrays
     except TsyndError:
         raise
     except Exception as error:  # zipfile, zlib, numpy and Python's own parser raise a different one for each kind of damage
         if "pickle" in str(error):
-            raise TsyndError(
-                f"{path} is no .npz, or holds Python objects (a pickle), which are never opened: save plain uint8 arrays"
-            ) from error
+            what = "Python objects (a pickle), which are never opened: save plain uint8 arrays"
+            raise TsyndError(f"{path} is no .npz, or holds {what}") from error
         raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
-
-
-def _channels_first(name: str, array: np.ndarray) -> np.ndarray:
-    """Images (N, H, W) or (N, H, W, C), checked, as (N, C, H, W); labels as they are."""
-    if not name.endswith("_images"):
-        return array
-    if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
-        raise TsyndError(f"{name} must be 8-bit (uint8, 0 to 255), got {array.dtype}, with NaN")
-    _check_images(name, array.dtype, array.shape)
-    return np.ascontiguousarray(array.reshape(*array.shape[:3], -1).transpose(0, 3, 1, 2))
 
 
 def _check_images(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -43,17 +43,9 @@ class Oracle(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 32, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(32),
-            nn.ReLU(),
-            Residual(32, 32, 1),
-            Residual(32, 64, 2),
-            Residual(64, 64, 1),
-            nn.Conv2d(64, 16, 1),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
+        stem = (nn.Conv2d(1, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+        blocks = (Residual(32, 32, 1), Residual(32, 64, 2), Residual(64, 64, 1))
+        self.features = nn.Sequential(*stem, *blocks, nn.Conv2d(64, 16, 1), nn.ReLU(), nn.Flatten())
         self.head = nn.Sequential(nn.Linear(16 * 7 * 7, 64), nn.ReLU(), nn.Linear(64, len(UNITS)))
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
@@ -69,10 +61,8 @@ class Oracle(nn.Module):
         Raises:
             TsyndError: the images have another shape.
         """
-        columns = {
-            name: column * deviation + mean
-            for (name, (mean, deviation)), column in zip(UNITS.items(), self(images_BCHW).unbind(1), strict=True)
-        }
+        estimates = zip(UNITS.items(), self(images_BCHW).unbind(1), strict=True)
+        columns = {name: column * deviation + mean for (name, (mean, deviation)), column in estimates}
         columns["aspect"] = columns["aspect"].exp()
         return Factors(**columns, outline=images_BCHW.new_zeros(len(images_BCHW), 2, len(LOBES)))
 

@@ -76,18 +76,12 @@ def review_section(made: dict[str, Any] | None) -> str:
     """What an expert decided about the synthetic images that were given."""
     if not made:
         return ""
-    text = (
-        f"An expert accepted {made['accept']} of the synthetic images, rejected {made['reject']} and relabelled "
-        f"{made['relabel']}; {made['unreviewed']} were not reviewed. Only accepted and relabelled images were trained on."
-    )
-    if blind := made.get("blind"):
-        told = [
-            f"of {found['images']} {kind} images the label was confirmed in {found['label_confirmed']}, and "
-            f"{found['rejected']} were rejected"
-            for kind, found in blind.items()
-        ]
-        text += f" The review was blind, with real images mixed in: {'; '.join(told)}."
-    return f"<h2>What the expert said</h2><p>{escape(text)}</p>"
+    said = "of {images} {kind} images the label was confirmed in {label_confirmed}, and {rejected} were rejected"
+    told = "; ".join(said.format(kind=kind, **found) for kind, found in (made.get("blind") or {}).items())
+    return f"""<h2>What the expert said</h2>
+<p>An expert accepted {made["accept"]} of the synthetic images, rejected {made["reject"]} and relabelled {made["relabel"]};
+{made["unreviewed"]} were not reviewed. Only accepted and relabelled images were trained on.
+{f"The review was blind, with real images mixed in: {told}." if told else ""}</p>"""
 
 
 def by_class_section(run: Run) -> str:
@@ -101,18 +95,15 @@ def by_class_section(run: Run) -> str:
 
     rows = {row["name"]: [str(row["images"]), share(row["sensitivity"]), share(row["specificity"])] for row in found["classes"]}
     matrix = {name: [str(count) for count in counts] for name, counts in zip(rows, found["confusion"] or [], strict=False)}
-    drawn = ""
+    drawn, ends = "", run.metrics["intervals"]
     if run.answers is not None:
+        curves = figures.roc(run.answers["labels"], run.answers["probs"], run.data.classes)
         alt = f"ROC curves; the area is {number(run.metrics['clean']['auroc'])}"
-        drawn = figure_tag(
-            figures.roc(run.answers["labels"], run.answers["probs"], run.data.classes), alt, "One class against the rest."
-        )
-    ends = run.metrics["intervals"]
-    note = f"Intervals are of 95 %, over {ends['units']} {ends['unit']}s; those of the table are Wilson's."
+        drawn = figure_tag(curves, alt, "One class against the rest.")
     return f"""<h2>Which class is mistaken for which?</h2>
 <div class="tables">
 {table("class", ["images", "sensitivity", "specificity"], rows)}
 {table("true class, in rows; predicted, in columns", list(rows), matrix) if matrix else ""}
 </div>
 {drawn}
-<p class="quiet">{note}</p>"""
+<p class="quiet">Intervals are of 95 %, over {ends["units"]} {ends["unit"]}s; those of the table are Wilson's.</p>"""

@@ -23,6 +23,10 @@ FACES = """Picked by the fall of the judge's log p(label), one image a source: n
 image what the judge sees; ≠ where that is not the label. Change: targeted minus reconstruction, one scale in every report.
 Nearest real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
 
+PERFORMANCE = """ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many.
+Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."""
+LABELS = """ Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier
+score are sums over labels; balanced accuracy and AUROC are means over labels."""
 SMOKE = "<p><strong>Budget smoke: this run shows that everything works. Its numbers mean nothing.</strong></p>"
 
 
@@ -103,24 +107,18 @@ def _synthesis(run: Run) -> str:
     summary = run.metrics["synthesis"]
     change = f"{summary['mutual_information_before']:.3f} to {summary['mutual_information_after']:.3f} nats"
     fall = summary["log_prob_fall"]
-    opening, classifier, panels = (
-        f"The bank held {summary['count']} images at the end of training.",
-        "the classifier",
-        "Left: each image in the bank. Right: means whenever images were added.",
-    )
+    opening, classifier = f"The bank held {summary['count']} images at the end of training.", "the classifier"
+    panels = "Left: each image in the bank. Right: means whenever images were added."
     if run.config.get("synthetic"):
         opening = f"{summary['count']} images were given to this run. What follows is from their file."
         classifier, panels = "the classifier that they were made with", "Each image that was given."
-    text = (
-        f"{opening} The search moved them by "
-        f"{summary['latent_displacement']:.2f} standard deviations per latent dimension and {summary['pixel_displacement']:.3f} "
-        f"of the intensity range per pixel. Mean mutual information, on posterior samples that the search had not seen, went "
-        f"from {change}; the log-probability of the copied label {'fell' if fall >= 0 else 'rose'} by {abs(fall):.2f} nats."
-    )
     alt_pairs = f"Real images, where the search started, targeted images and their difference; information went from {change}"
     alt_information = f"Mutual information of each synthetic image before and after the search; on average from {change}"
     return f"""<h2>What was synthesised</h2>
-<p>{text}</p>
+<p>{opening} The search moved them by {summary["latent_displacement"]:.2f} standard deviations per latent dimension and
+{summary["pixel_displacement"]:.3f} of the intensity range per pixel. Mean mutual information, on posterior samples that the
+search had not seen, went from {change}; the log-probability of the copied label {"fell" if fall >= 0 else "rose"} by
+{abs(fall):.2f} nats.</p>
 {figure_tag(figures.pairs(run), alt_pairs, PAIRS)}
 <h2>What {classifier} did not know</h2>
 {figure_tag(figures.information(run), alt_information, panels)}"""
@@ -152,9 +150,8 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
     """Clean, augmented, corrupted and attacked: one figure and the numbers behind it."""
     clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
     augmented = metrics["test_time_augmentation"]
-    rows = {
-        NAMES.get(name, name.replace("_", " ")): [number(value)] for name, value in clean.items() if name != "auroc_per_label"
-    }
+    rows = {NAMES.get(name, name.replace("_", " ")): [number(value)] for name, value in clean.items()}
+    rows.pop("auroc per label", None)
     areas = {name: [number(area)] for name, area in zip(classes, clean.get("auroc_per_label", []), strict=False)}
     some = f" Shifts and attacks: {metrics['attacks']['n']} of the images." if metrics["attacks"]["n"] < metrics["n"] else ""
     positive = f" Positive class: {metrics['positive_class']}." if "positive_class" in metrics else ""
@@ -171,15 +168,9 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
         f"Balanced accuracy {number(clean['balanced_accuracy'])} clean and {number(augmented['outside']['mean'])} augmented "
         f"outside the training range; accuracy {number(pgd['0.0157'])} under PGD 4/255"
     )
-    note = (
-        "ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many. "
-        "Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
-    )
-    if areas:
-        note += " Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier "
-        note += "score are sums over labels; balanced accuracy and AUROC are means over labels."
+    note = PERFORMANCE + (LABELS if areas else "") + positive + some
     return f"""<h2>How it stands up</h2>
-{figure_tag(figures.performance(metrics), alt, note + positive + some)}
+{figure_tag(figures.performance(metrics), alt, note)}
 <div class="tables">
 {table("clean", [""], rows)}
 {table("AUROC of the label", [""], areas) if areas else ""}
