@@ -66,10 +66,8 @@ def _machine() -> Iterator[Finding]:
     yield Finding("device", device_name(device))
     free = free_memory(device)
     few = "close other programs, or use a smaller --size, fewer images or --jobs 1"
-    if free is None:
-        yield Finding("free memory", "not told by this system")
-    else:
-        yield Finding("free memory", megabytes(free), few if free < LEAST_MEMORY else "")
+    told = "not told by this system" if free is None else megabytes(free)
+    yield Finding("free memory", told, few if free is not None and free < LEAST_MEMORY else "")
     threads, cores = torch.get_num_threads(), cpu_count()
     many = f"torch would use {threads} threads on {cores} usable core(s), which is slower than one: set OMP_NUM_THREADS=1"
     yield Finding("threads", f"{threads} of {cores} usable core(s)", many if threads > cores else "")
@@ -98,8 +96,7 @@ def _data() -> Iterator[Finding]:
                     yield Finding(name, f"verified: {fetch(facts, size, download=False)}")
                 except (TsyndError, OSError) as error:
                     yield Finding(name, "found, and not what was published", str(error))
-    missing = [facts.name for facts in REGISTRY.values() if not any(where(facts, size)[1] for size in facts.md5)]
-    if missing:
+    if missing := [facts.name for facts in REGISTRY.values() if not any(where(facts, size)[1] for size in facts.md5)]:
         yield Finding("not here yet", f"{', '.join(missing)} (downloaded on first use)")
 
 
@@ -111,9 +108,8 @@ def _packages() -> Iterator[Finding]:
         partly = any(found.values()) and not all(found.values())
         yield Finding(f"extra [{extra}]", value, f"pip install 'tsynd[{extra}]' completes it" if partly else "")
     for name in NOTEBOOKS:
-        pin = installed(name)
+        pin, advice = installed(name), ""
         major = int((pin or "0").partition(".")[0])
-        advice = ""
         if name == "ipywidgets" and 0 < major < 8:
             advice = "sliders show in another form than in the book: pip install -U ipywidgets (not in Colab, which has its own)"
         if name == "jupyter-book" and major > 1:

@@ -162,9 +162,8 @@ class RunConfig:
         if self.classifier is not None:
             check_architecture(self.classifier)
             if arm.classifier == "linear" and self.classifier != "linear":
-                raise TsyndError(
-                    f"arm {self.arm!r} is of the pixels, not of {self.classifier!r}: leave the classifier out, or use 'probe'"
-                )
+                better = "leave the classifier out, or use 'probe'"
+                raise TsyndError(f"arm {self.arm!r} is of the pixels, not of {self.classifier!r}: {better}")
         if self.autoencoder is not None and not is_factory(self.autoencoder):
             check_name("autoencoder", self.autoencoder, (*KINDS, FORMS))
         for name, network in (("head", self.classifier), *((f"{kind}_weights", getattr(self, kind)) for kind in FACTORIES)):
@@ -182,8 +181,7 @@ class RunConfig:
         return replace(BUDGETS[self.budget].evaluation, **self._changed(Evaluation))
 
     def _changed(self, kind: type) -> dict[str, Any]:
-        names = {each.name for each in fields(kind)}
-        return {name: value for name, value in self.changes.items() if name in names}
+        return {each.name: self.changes[each.name] for each in fields(kind) if each.name in self.changes}
 
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
@@ -242,7 +240,6 @@ def find_device(name: str) -> torch.device:
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
-    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
-    if not isinstance(recipe, dict):
+    if not isinstance(recipe := settings["recipe"], dict):
         raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
-    return Recipe(**{name: value for name, value in recipe.items() if name in known})
+    return Recipe(**{each.name: recipe[each.name] for each in fields(Recipe) if each.name in recipe})

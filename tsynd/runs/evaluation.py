@@ -5,19 +5,17 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from tsynd.audit import Audit, audit, train_judge
-from tsynd.autoencoding.standardised import Standardised
+from tsynd.audit import train_judge
 from tsynd.classification import Classifier
-from tsynd.data import Dataset, Split
+from tsynd.data import Dataset
 from tsynd.errors import TsyndError
 from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.runs.config import RunConfig
 from tsynd.runs.networks import classifier_for, evaluation_posterior
 from tsynd.synthetic.npz import MEASURES
-from tsynd.targeting import Guard, Synthesis
+from tsynd.targeting import Synthesis
 from tsynd.training import Recipe, parse_arm
 from tsynd.utils.batching import fitting, predict
 from tsynd.utils.cache import cache_entry
@@ -58,42 +56,14 @@ def measure(
             progress=progress,
         )
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
-    inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
-    searched = {"synthesis": _summary(synthesis), "subgroups": inside}
+    inside: dict[str, float | None] = dict.fromkeys(split.subgroups)  # None without images, as of a withheld one in `val`
+    for name, part in ((name, split[members]) for name, members in split.subgroups.items() if members.any()):
+        with frozen(classifier):
+            logits_BC = predict(classifier, part.images, 256, next(classifier.parameters()).device)
+        inside[name] = balanced_accuracy(scores(logits_BC, part.labels), part.labels)
+    means = {name: synthesis and getattr(synthesis, name).double().mean().item() for name in MEASURES}
+    searched = {"synthesis": {"count": len(synthesis or ())} | means, "subgroups": inside}
     return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched, measured
-
-
-def audit_run(
-    config: RunConfig,
-    data: Dataset,
-    chosen: Tensor,
-    classifier: Classifier,
-    autoencoder: Standardised | None,
-    synthesis: Synthesis,
-    judge: Classifier,
-    *,
-    progress: Progress | None = None,
-) -> Audit:
-    """Audit the synthetic images of a run, with a judge of its classifier's kind (see `judge_of`)."""
-    recipe, same = config.recipe, {"chosen": chosen, "judge": judge, "split": config.evaluate, "seed": config.seed}
-    guard = Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if parse_arm(config.arm).guard else None
-    return audit(synthesis, classifier, autoencoder, data, guard=guard, samples=recipe.samples, progress=progress, **same)
-
-
-def _inside(classifier: Classifier, split: Split) -> float | None:
-    """Balanced accuracy on one subgroup; None where it has no image, as a withheld one in `val`."""
-    if not len(split):
-        return None
-    with frozen(classifier):
-        logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
-    return balanced_accuracy(scores(logits_BC, split.labels), split.labels)
-
-
-def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
-    """What the search did, averaged over the bank at the end of training; None where there are no synthetic images."""
-    if synthesis is None:
-        return {"count": 0} | dict.fromkeys(MEASURES)
-    return {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in MEASURES}
 
 
 def judge_of(settings: dict[str, Any], data: Dataset, recipe: Recipe, device: torch.device) -> Classifier:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from tsynd.audit import audit
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
@@ -15,7 +16,7 @@ from tsynd.errors import TsyndError
 from tsynd.runs import folder as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.estimate import duration, estimate_seconds
-from tsynd.runs.evaluation import audit_run, judge_of, measure
+from tsynd.runs.evaluation import judge_of, measure
 from tsynd.runs.networks import classifier_for, clock, shared_path, trained_autoencoder
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of
@@ -154,8 +155,15 @@ def run(
         if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
             with clock(seconds, "audit"):
                 say(Step("audit", text="judge"))
-                judge = judge_of(settings, data, config.recipe, device)
-                seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, judge, progress=progress)
+                recipe, judge = config.recipe, judge_of(settings, data, config.recipe, device)
+                guard = Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None
+                about: dict[str, Any] = {
+                    "chosen": chosen,
+                    "split": config.evaluate,
+                    "samples": recipe.samples,
+                    "seed": config.seed,
+                }
+                seen = audit(synthesis, classifier, autoencoder, data, judge=judge, guard=guard, progress=progress, **about)
         metrics["audit"] = seen.to_json() if seen else None
         if audited and report.answers:
             split = getattr(data, config.evaluate)

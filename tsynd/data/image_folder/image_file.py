@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tsynd.data.image_folder.dicom import is_dicom, read_dicom
-from tsynd.data.image_folder.nifti import NIFTI_ENDINGS, is_nifti, read_nifti
+from tsynd.data.image_folder.dicom import NIFTI_ENDINGS, is_dicom, is_nifti, read_dicom, read_nifti
 from tsynd.errors import TsyndError
 
 ENDINGS_OF: dict[str, tuple[str, ...]] = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg", ".jfif"), "BMP": (".bmp",)}

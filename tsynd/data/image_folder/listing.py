@@ -67,6 +67,10 @@ class Listing:
     ignore: tuple[str, ...] = ()
     ignored: set[Path] = field(default_factory=set)
 
+    def note(self, kind: str, text: str, *names: str) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(kind, text, names))
+
     @property
     def given(self) -> tuple[str, ...]:
         """The splits that the user made, in order; none if the images are to be divided here."""
@@ -113,14 +117,13 @@ def find_images(path: Path, ignore: tuple[str, ...] = ()) -> Listing:
         text, inside = f"{path} must have at least two classes, found only {listing.classes[0]!r}", path / listing.classes[0]
         if path.is_dir() and not listing.given and len(_entries(inside)[0]) > 1:
             text += f": is it {inside} that you mean?"
-        listing.problems.append(Problem("one class", text))
+        listing.note("one class", text)
     for split in () if listing.several else listing.given:
         if lacking := set(listing.classes) - {item.label for item in listing.items if item.split == split}:
-            text = f"{path}: {split} has no image of class {', '.join(map(repr, in_order(lacking)))}"
-            listing.problems.append(Problem("missing class", text))
+            listing.note("missing class", f"{path}: {split} has no image of class {', '.join(map(repr, in_order(lacking)))}")
     if listing.given and not {"train", "test"} <= set(listing.given):
         missing = "test" if "train" in listing.given else "train"
-        listing.problems.append(Problem("missing split", f"{path} has {', '.join(listing.given)} but no {missing} images"))
+        listing.note("missing split", f"{path} has {', '.join(listing.given)} but no {missing} images")
     return listing
 
 
@@ -201,8 +204,7 @@ def _add_groups(listing: Listing, path: Path) -> None:
         listing.items[place] = replace(item, group=group or item.group)
     if path.is_dir() and (long := [names for names in series.values() if len(names) > 1]):
         text = f"{path}: {sum(map(len, long))} files are slices of {len(long)} series, such as {long[0][0]} and {long[0][1]}"
-        names = tuple(chain(*long))
-        listing.problems.append(Problem("series", f"{text}: name the slices that you want in a CSV", names))
+        listing.note("series", f"{text}: name the slices that you want in a CSV", *chain(*long))
 
 
 def _class(listing: Listing, folder: Path, split: str | None) -> None:
@@ -218,7 +220,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
         name, key = file.relative_to(listing.root).as_posix(), composed(file.relative_to(folder.parent).as_posix())
         listing.items.append(Item(file, name, key, composed(folder.name), class_key(inner[0]) if inner else None, split))
     if len(listing.items) == before:
-        listing.problems.append(Problem("empty class", f"{folder} has {NO_IMAGES}"))
+        listing.note("empty class", f"{folder} has {NO_IMAGES}")
 
 
 def _labels(listing: Listing, item: Item) -> list[str]:
@@ -236,19 +238,17 @@ def _table(path: Path, labelled: bool = True, fold: int | None = None) -> Listin
         name, label, split = row["path"], row["label"], row["split"].lower()
         if not name or (labelled and not label) or (has_split and not split):
             empty = "path" if not name else "split" if label else "label"
-            listing.problems.append(Problem("incomplete row", f"{where} has no {empty}", (name,)))
+            listing.note("incomplete row", f"{where} has no {empty}", name)
         elif split and split not in SPLIT_NAMES:
-            text = f"{where}: split must be train, val or test, got {row['split']!r}"
-            listing.problems.append(Problem("unknown split", text, (name,)))
+            listing.note("unknown split", f"{where}: split must be train, val or test, got {row['split']!r}", name)
         else:
             written = name.replace("\\", "/") if not _is_file(path.parent / name) else name  # maybe on Windows
             file = Path(os.path.normpath(path.parent / written))
             first = lines.setdefault(os.path.abspath(file), line)
             if first != line:
-                text = f"{where} names {name} again, which line {first} has: an image has one row"
-                listing.problems.append(Problem("duplicate row", text, (name,)))
+                listing.note("duplicate row", f"{where} names {name} again, which line {first} has: an image has one row", name)
             elif not _is_file(numbered(file)[0]):
-                listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
+                listing.note("missing file", f"{where}: no such file: {file}", name)
             else:
                 key, group = _key(file, path.parent), class_key(row["group"]) or None
                 listing.items.append(Item(file, name, key, composed(label), group, SPLIT_NAMES.get(split)))
