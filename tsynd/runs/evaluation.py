@@ -38,31 +38,21 @@ def measure(
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], RobustnessReport]:
     """The sections of `metrics.json` that describe the trained classifier and the bank, and the report they come from."""
-    evaluation, split = config.evaluation, getattr(data, config.evaluate)
+    split = getattr(data, config.evaluate)
     posterior = evaluation_posterior(classifier, config.recipe.samples, config.seed)
     with posterior.folded() as network:
-        measured = evaluate(
-            network,
-            split.images,
-            split.labels,
-            data.task,
-            posterior=posterior,
-            seed=config.seed,
-            draws=evaluation.draws,
-            attack_steps=evaluation.attack_steps,
-            limit=evaluation.limit,
-            strong=evaluation.strong,
-            batch_size=fitting(data.size),
-            progress=progress,
-        )
+        given: dict[str, Any] = {"posterior": posterior, "seed": config.seed, "progress": progress} | vars(config.evaluation)
+        measured = evaluate(network, split.images, split.labels, data.task, batch_size=fitting(data.size), **given)
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
     inside: dict[str, float | None] = dict.fromkeys(split.subgroups)  # None without images, as of a withheld one in `val`
     for name, part in ((name, split[members]) for name, members in split.subgroups.items() if members.any()):
         with frozen(classifier):
             logits_BC = predict(classifier, part.images, 256, next(classifier.parameters()).device)
         inside[name] = balanced_accuracy(scores(logits_BC, part.labels), part.labels)
-    means = {name: synthesis and getattr(synthesis, name).double().mean().item() for name in MEASURES}
-    searched = {"synthesis": {"count": len(synthesis or ())} | means, "subgroups": inside}
+    bank: dict[str, Any] = {"count": 0} | dict.fromkeys(MEASURES)
+    if synthesis is not None:
+        bank = {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in MEASURES}
+    searched = {"synthesis": bank, "subgroups": inside}
     return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched, measured
 
 

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ from tsynd.runs.run import Run, history_of
 from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
+from tsynd.targeting import Guard
 from tsynd.targeting.synthesis import identity
 from tsynd.training import parse_arm, train_classifier
 from tsynd.training.loop import CHECKPOINT_EVERY
