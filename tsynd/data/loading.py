@@ -96,15 +96,11 @@ def reading_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: config[name] for name in ("skip_unreadable", "crop", "ignore") if config.get(name)}
 
 
-def is_name(name: str) -> bool:
-    """Whether `load` takes this for the name of a data set, whatever folder is called the same."""
-    return not name or name in REGISTRY or name.partition(":")[0] == "phantom"
-
-
 def is_images(name: str) -> bool:
     """Whether `load` takes this for a folder or a CSV of image files, not for a data set by name or an `.npz`."""
     path = numbered(Path(name).expanduser())[0]  # table.csv#2: a fold
-    return not is_name(name) and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
+    named = not name or name in REGISTRY or name.partition(":")[0] == "phantom"  # whatever folder is called the same
+    return not named and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
 
 
 def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:

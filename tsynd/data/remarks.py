@@ -45,7 +45,11 @@ def array_remarks(splits: Mapping[str, Split]) -> Iterator[tuple[str, str]]:
 
 def remarks(listing: Listing) -> list[Problem]:
     """What `load` says in a note and `data check` as a finding, and nothing is refused for."""
-    return [*passed_over(listing), *_spellings(listing), *_drawn(listing), *_patients(listing)]
+    found = [*passed_over(listing), *_spellings(listing), *_drawn(listing)]
+    if not listing.grouped and (named := [name for name in listing.columns if PATIENT.fullmatch(name)]):
+        text = f"column {named[0]!r} is not used: call it group, or images of one patient may be in train and in test"
+        found.append(Problem("patients", text))
+    return found
 
 
 def passed_over(listing: Listing) -> Iterator[Problem]:
@@ -88,10 +92,3 @@ def _drawn(listing: Listing) -> Iterator[Problem]:
     if names:
         text = f"{len(names)} image(s) are called as masks or thumbnails of others, such as {names[0]}, and count as images"
         yield Problem("masks", text, tuple(names))
-
-
-def _patients(listing: Listing) -> Iterator[Problem]:
-    named = [name for name in listing.columns if PATIENT.fullmatch(name)]
-    if named and not listing.grouped:
-        text = f"column {named[0]!r} is not used: call it group, or images of one patient may be in train and in test"
-        yield Problem("patients", text)

@@ -69,16 +69,9 @@ def by_class(answers: Mapping[str, Tensor], split: Split, classes: tuple[str, ..
     rows = []
     for number, name in enumerate(classes):
         true, positive = (labels[:, number] == 1, said[:, number] == 1) if several else (labels == number, said == number)
-        rows.append(
-            {
-                "name": name,
-                "images": int(true.sum()),
-                "units": len(units[true].unique()),
-                "predicted": int(positive.sum()),
-                "sensitivity": _share(positive[true], units[true]),
-                "specificity": _share(~positive[~true], units[~true]),
-            }
-        )
+        counts = {"images": int(true.sum()), "units": len(units[true].unique()), "predicted": int(positive.sum())}
+        shares = {"sensitivity": _share(positive[true], units[true]), "specificity": _share(~positive[~true], units[~true])}
+        rows.append({"name": name} | counts | shares)
     count = len(classes)
     confusion = None if several else (labels * count + said).bincount(minlength=count**2).view(count, count).tolist()
     return {"classes": rows, "confusion": confusion}

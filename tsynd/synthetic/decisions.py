@@ -92,16 +92,12 @@ def _rows(path: Path, synthesis: Synthesis) -> list[tuple[str, dict[str, str | N
     """The rows of a review, each with where it stands, if they are about these images."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataUnavailable(f"no such file: {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TsyndError(f"{path} cannot be read as a review: {error}") from error
-    head = text.partition("\n")[0]
-    try:
-        table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in head else ",")
+        table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in text.partition("\n")[0] else ",")
         columns = table.fieldnames or []
         rows = [(f"{path}, line {table.line_num}", row) for row in table]
-    except csv.Error as error:
+    except FileNotFoundError as error:
+        raise DataUnavailable(f"no such file: {path}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TsyndError(f"{path} cannot be read as a review: {error}") from error
     if missing := [column for column in COLUMNS if column not in columns]:
         raise TsyndError(f"{path} is not a review: it lacks the columns {', '.join(missing)}")
@@ -149,9 +145,15 @@ def _check(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
 
 def _decision(row: Mapping[str, str | None], where: str, synthesis: Synthesis, classes: int | None) -> tuple[int, Decision]:
     """One row, checked against the image that it is about."""
-    index, source = (_number(row, name, where) for name in COLUMNS[:2])
-    several = synthesis.labels.ndim == 2
-    label = (row["label"] or "").strip() if several else str(_number(row, "label", where))
+
+    def number(name: str) -> int:
+        try:
+            return int(row[name] or "")
+        except ValueError:
+            raise TsyndError(f"{where}: {name} must be a whole number, got {row[name]!r}") from None
+
+    index, source, several = number("index"), number("source_index"), synthesis.labels.ndim == 2
+    label = (row["label"] or "").strip() if several else str(number("label"))
     if not 0 <= index < len(synthesis):
         raise TsyndError(f"{where}: index must be between 0 and {len(synthesis) - 1}, got {index}")
     true = numbers_of(synthesis.labels[index])
@@ -160,17 +162,10 @@ def _decision(row: Mapping[str, str | None], where: str, synthesis: Synthesis, c
             raise TsyndError(f"{where}: {name} of image {index} is {known}, got {given}")
     if several and row["new_label"]:
         raise TsyndError(f"{where}: images with several labels are accepted or rejected, got the new label {row['new_label']}")
-    new_label = _number(row, "new_label", where) if row["new_label"] else None
+    new_label = number("new_label") if row["new_label"] else None
     if new_label is not None and (new_label < 0 or (classes is not None and new_label >= classes)):
         raise TsyndError(f"{where}: new_label must be a class, 0 to {classes - 1 if classes else '…'}, got {new_label}")
     try:
         return index, Decision(row["decision"] or "", new_label, row["reviewer"] or "", row["time"] or "")
     except TsyndError as error:
         raise TsyndError(f"{where}: {error}") from error
-
-
-def _number(row: Mapping[str, str | None], name: str, where: str) -> int:
-    try:
-        return int(row[name] or "")
-    except ValueError:
-        raise TsyndError(f"{where}: {name} must be a whole number, got {row[name]!r}") from None

@@ -38,15 +38,14 @@ class Album:
     sources: Tensor | None = None
 
     def __post_init__(self) -> None:
-        shape, sources = self.synthesis.images.shape, self.sources
-        if sources is None:
-            return
-        check_tensors(sources=sources)
-        if sources.shape != shape:
-            raise TsyndError(f"sources must have shape {tuple(shape)}, one for each image, got {tuple(sources.shape)}")
-        if not sources.is_floating_point():
-            raise TsyndError(f"sources must be float in [0, 1], got {sources.dtype}")
-        check_range(sources=sources)
+        if (sources := self.sources) is not None:
+            check_tensors(sources=sources)
+            shape, found = (tuple(images.shape) for images in (self.synthesis.images, sources))
+            if shape != found:
+                raise TsyndError(f"sources must have shape {shape}, one for each image, got {found}")
+            if not sources.is_floating_point():
+                raise TsyndError(f"sources must be float in [0, 1], got {sources.dtype}")
+            check_range(sources=sources)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,11 +127,9 @@ def write_page(
             {"index": f"real {name}", **_label(label, classes), "source": int(name), "pictures": {"targeted": _uri(_png(image))}}
             for name, label, image in real
         ]
-        for one in images:  # what would tell which are synthetic
-            for name in ("before", "after", "fall"):
-                del one[name]
+        for one in images:  # the others would tell which are synthetic
             one["pictures"] = {"targeted": one["pictures"]["targeted"]}
-        images += controls
+        images = [{name: one[name] for name in ("index", "label", "name", "source", "pictures")} for one in images] + controls
         images = [images[place] for place in shuffled([one["index"] for one in images], seed=0)]
     content: dict[str, Any] = {"identity": identity(synthesis), "classes": () if several else classes, "limit": round(limit, 3)}
     content |= {"blind": blind is not None, "images": images}

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,22 +57,17 @@ def decode(files: list[Path], size: int, progress: Progress | None = None, *, cr
     state = cache_entry("states", [DECODER_VERSION, [file_state(numbered(file)[0]) for file in files]]).name
     if (found := _cached(entry / state, len(files), size)) is not None:
         return found
-    try:
+    with suppress(OSError):  # a full disk, say, or another process that was quicker
         entry.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=entry, prefix=".new"))
-    except OSError:
-        return _decode(files, size, None, progress, crop)
-    try:
-        _decode(files, size, new, progress, crop)
-        for old in entry.iterdir():
-            if old != new and not old.name.startswith("."):
-                shutil.rmtree(old, ignore_errors=True)
-        new.rename(entry / state)
-    except OSError:
-        if not (entry / state).is_dir():  # a full disk, say: not another process that was quicker
-            return _decode(files, size, None, progress, crop)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        try:
+            _decode(files, size, new, progress, crop)
+            for old in entry.iterdir():
+                if old != new and not old.name.startswith("."):
+                    shutil.rmtree(old, ignore_errors=True)
+            new.rename(entry / state)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
     return _cached(entry / state, len(files), size) or _decode(files, size, None, progress, crop)
 
 
