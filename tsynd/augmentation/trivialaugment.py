@@ -60,10 +60,7 @@ def rand_augment(images_BCHW: Tensor, generator: torch.Generator | None = None) 
     """Apply to each image two operations of `trivial_augment` in a row and cut a square of half the side out of it, grey .5.
 
     This is the strong augmentation of FixMatch (Sohn et al. 2020, arXiv 2001.07685, appendix E): RandAugment with random
-    strengths, then Cutout (DeVries and Taylor 2017, arXiv 1708.04552). The square's centre lies anywhere, so part of the square
-    may lie outside.
-
-    Args, returns: as `trivial_augment`.
+    strengths, then Cutout (DeVries and Taylor 2017, arXiv 1708.04552), whose centre lies anywhere, so part of it may lie outside.
     """
     changed_BCHW = trivial_augment(trivial_augment(images_BCHW, generator), generator)
     side = images_BCHW.shape[-1]

@@ -1,7 +1,7 @@
 """The review widget: images one by one, decided from the keyboard, in JupyterLab, Colab or any other notebook.
 
-Widgets have no key events. So the keys go to a text field that empties itself, which works wherever widgets do, and which a
-notebook's own shortcuts leave alone. Where scripts may run, a few lines add the arrows and keys pressed on a button.
+Widgets have no key events, so the keys go to a text field that empties itself. Where scripts may run, `review_keys.js` adds the
+arrows and keys pressed on a button.
 """
 
 import datetime
