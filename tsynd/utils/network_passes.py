@@ -84,7 +84,7 @@ def drawing_nothing(run: Model, x: Tensor) -> Tensor:
             "be repeated or held fixed: make it deterministic in eval mode, with nn.Dropout layers for the randomness; attack an "
             "average of such a network, by tsynd.robustness.averaged_model or eot_model"
         )
-    return output  # type: ignore[no-any-return]
+    return output
 
 
 def same(some: Tensor, others: Tensor) -> bool:
