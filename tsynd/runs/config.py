@@ -222,11 +222,7 @@ def changes(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_device(name: str) -> torch.device:
-    """The torch device of a name; `auto` is cuda, then mps, then cpu.
-
-    Raises:
-        TsyndError: when torch does not know the device or this machine does not have it.
-    """
+    """The torch device of a name; `auto` is cuda, then mps, then cpu. TsyndError when this machine does not have it."""
     if name == "auto":
         best = torch.accelerator.current_accelerator()
         return best if best is not None and torch.accelerator.is_available() else torch.device("cpu")

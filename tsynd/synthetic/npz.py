@@ -24,11 +24,10 @@ _SETTINGS = {"radius": float, "steps": int, "objective": str, "space": str, "min
 def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | None = None) -> None:
     """Write a synthesis as `.npz` in MedMNIST layout, with where each image comes from beside it.
 
-    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1), of several labels an
-    image (N, L); `val_*` and `test_*` are there and
-    empty, since nobody should validate on synthetic images. `reconstructions` is what the searches started from; the other
-    arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`, if known, is the name
-    and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
+    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1), of several labels an image (N, L); `val_*`
+    and `test_*` are there and empty, since nobody should validate on synthetic images. `reconstructions` is what the searches
+    started from; the other arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`,
+    if known, is the name and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
     """
     pictures = {key: to_pixels(getattr(synthesis, name)) for name, key in _PICTURES.items()}
     labels = synthesis.labels.cpu().reshape(len(synthesis), -1).numpy()

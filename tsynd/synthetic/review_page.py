@@ -141,8 +141,7 @@ def write_page(
 def real_images(data: Dataset, synthesis: Synthesis) -> Split:
     """Choose one training image for each synthetic one, of its class as far as they go, by a hash; `names` are their positions.
 
-    Raises:
-        TsyndError: when an image can have several labels: a blind reviewer names one class.
+    TsyndError when an image can have several labels: a blind reviewer names one class.
     """
     if data.multi_label:
         raise TsyndError(f"a blind review asks for the one class of an image, and images of {data.name} can have several")

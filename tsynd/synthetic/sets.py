@@ -156,10 +156,9 @@ def _png_name(synthesis: Synthesis, position: int, card: dict[str, Any]) -> str:
 def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, Any] | None]:
     """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
 
-    Raises:
-        TsyndError: when a file is damaged, the review is of other images, or the images do not fit the data set: made
-            from other data, other channels or size, more classes, or sources beyond its training images. A file that does
-            not say what it was made from is judged by these alone.
+    TsyndError when a file is damaged, the review is of other images, or the images do not fit the data set: made from other data,
+    other channels or size, more classes, or sources beyond its training images. A file that does not say what it was made from is
+    judged by these alone.
     """
     synthesis, made = read_set(synthetic), None
     if not len(synthesis):

@@ -43,11 +43,7 @@ class Factory:
         return digest.hexdigest()
 
     def __call__(self, *values: Any) -> Any:
-        """Call the function with these values, in order.
-
-        Raises:
-            TsyndError: in one line that names the factory and what it raised.
-        """
+        """Call the function with these values, in order; a TsyndError names the factory and what it raised."""
         with _importing(self.source.parent) if self.is_file else nullcontext():
             try:
                 module = self._afresh() if self.is_file else importlib.import_module(self.spec.rpartition(":")[0])
@@ -84,9 +80,8 @@ def is_factory(spec: str) -> bool:
 def find_factory(spec: str) -> Factory:
     """Find the factory that a text names; nothing of a file is run before the factory is called.
 
-    Raises:
-        TsyndError: when the text is no `FILE.py:factory` or `package.module:factory`, or the package cannot be imported.
-        DataUnavailable: when there is no such file.
+    TsyndError when it is no `FILE.py:factory` or `package.module:factory`, or cannot be imported; DataUnavailable without its
+    file.
     """
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name.isidentifier():

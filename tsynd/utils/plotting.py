@@ -49,9 +49,6 @@ def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     """Return the colour and marker of a method, as keywords for matplotlib.
 
     One without a style of its own gets a brown or green one, by its place among such methods of the figure (`among`).
-
-    >>> method_style("tsynd"), method_style("none")
-    ({'color': '#0072B2', 'marker': 'o'}, {'color': '#000000', 'marker': 'X'})
     """
     others = [name for name in dict.fromkeys(among) if name not in METHODS]
     at = others.index(arm) if arm in others else 0

@@ -129,11 +129,7 @@ def _by_type(name: str, kinds: tuple[Any, ...], optional: bool) -> Rule | None:
 
 
 def check_declared(declared: Callable[..., Any], values: Mapping[str, Any]) -> None:
-    """Refuse values that break the rules that `declared`, a function or a dataclass, states in its annotations.
-
-    Raises:
-        TsyndError: in one line that restates the value and says what would have been right.
-    """
+    """Refuse, in one line, values that break the rules that `declared`, a function or a dataclass, states in its annotations."""
     for name, (rule, optional) in rules(declared).items():
         if name in values and not (optional and values[name] is None):
             rule.check(name, values[name])

@@ -56,11 +56,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def from_json(text: str) -> Any:
-    """What a JSON text says.
-
-    Raises:
-        ValueError: when it is no JSON, has a key twice, or is nested too deeply.
-    """
+    """What a JSON text says; ValueError when it is no JSON, has a key twice, or is nested too deeply."""
     try:
         found = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
@@ -72,9 +68,8 @@ def from_json(text: str) -> Any:
 def from_yaml(text: str) -> Any:
     """What a YAML text says, by YAML 1.2: mappings, lists, texts, true, false and numbers of at most 64 bits.
 
-    Raises:
-        ValueError: when it is no YAML, has a key twice in one mapping, names objects of a program, is nested too deeply, or is
-            short only because parts of it stand for others many times over.
+    ValueError when it is no YAML, has a key twice in one mapping, names objects of a program, is nested too deeply, or is short
+    only because parts of it stand for others many times over.
 
     >>> from_yaml("{seeds: 0-9, arms: [none], steps: 010, rate: 1e-3, limit: 1:30}")
     {'seeds': '0-9', 'arms': ['none'], 'steps': 10, 'rate': 0.001, 'limit': '1:30'}
@@ -113,9 +108,8 @@ MIN_SUSPECT_BYTES, MAX_COMPRESSION_RATIO = 64 * 10**6, 200
 def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     """Open an `.npz`; its arrays are read when they are taken. Nothing is decompressed yet but the head of each array.
 
-    Raises:
-        TsyndError: when it is a single array, or a bomb: a small file that would fill the memory or the disk.
-        Exception: of many kinds, here and when an array is taken, when it is damaged.
+    TsyndError when it is a single array, or a bomb that would fill the memory or the disk; errors of many kinds when it is
+    damaged.
     """
     with path.open("rb") as opened, warnings.catch_warnings():  # numpy leaves a file open that is no zip file
         warnings.simplefilter("ignore")  # what numpy and Python find odd in the head of an array

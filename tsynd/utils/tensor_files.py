@@ -26,8 +26,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote: the tensors, on the CPU, and the notes.
 
-    Raises:
-        TsyndError: when the file is missing, damaged or not from `write_tensors`; `kind` says what it should have been.
+    TsyndError when the file is missing, damaged or not from `write_tensors`; `kind` says what it should have been.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -49,10 +49,7 @@ def mapped(path: Path, md5: str, check: Check, progress: Progress | None = None)
     """The six arrays of a file in MedMNIST layout, images (N, C, H, W) and mapped; unpacked first where they are not yet.
 
     The file is not touched when it is unpacked already. Pages that are written to are private copies: nothing changes on disk.
-
-    Raises:
-        TsyndError: when the cache cannot be written to.
-        OSError, zipfile.BadZipFile, zlib.error, KeyError, ValueError: when the file is damaged or lacks an array.
+    TsyndError when the cache cannot be written to; errors of many kinds when the file is damaged or lacks an array.
     """
     folder = unpacked_folder(md5)
     if not is_unpacked(md5):

@@ -56,11 +56,7 @@ class Oracle(nn.Module):
         return estimates
 
     def recover(self, images_BCHW: Tensor) -> Factors:
-        """The factors of images (B, 1, 28, 28) in [0, 1], with an outline of zeros; differentiable in the images.
-
-        Raises:
-            TsyndError: the images have another shape.
-        """
+        """The factors of images (B, 1, 28, 28) in [0, 1], with an outline of zeros; differentiable in the images."""
         estimates = zip(UNITS.items(), self(images_BCHW).unbind(1), strict=True)
         columns = {name: column * deviation + mean for (name, (mean, deviation)), column in estimates}
         columns["aspect"] = columns["aspect"].exp()

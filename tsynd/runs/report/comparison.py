@@ -23,9 +23,7 @@ def render_comparison(folders: list[Path]) -> tuple[str, list[str]]:
     """The report as HTML, and its differences as lines of text; the first folder is the baseline.
 
     Differences are paired: both runs are asked about the same resamples of the same images, of whole groups where there are any.
-
-    Raises:
-        TsyndError: for fewer than two, a folder without a finished run, or runs that were not evaluated on the same images.
+    TsyndError for fewer than two, a folder without a finished run, or runs that were not evaluated on the same images.
     """
     if len(folders) < 2:
         raise TsyndError(f"a comparison needs at least two runs, got {len(folders)}")
