@@ -10,28 +10,12 @@ from tsynd.runs.report import figures
 from tsynd.runs.run import Run
 from tsynd.utils.plotting import data_uri
 
-STYLE = (resources.files("tsynd.runs.report") / "report.css").read_text(encoding="utf-8")
-
 
 def document(title: str, body: str) -> str:
     """A whole page, without any other file."""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)} – tsynd report</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{escape(title)}</h1>
-{body}
-</main>
-</body>
-</html>
-"""
+    folder = resources.files("tsynd.runs.report")
+    style, frame = ((folder / name).read_text(encoding="utf-8") for name in ("report.css", "frame.html"))
+    return frame.replace("{{title}}", escape(title)).replace("{{style}}", style).replace("{{body}}", body)
 
 
 def figure_tag(figure: Figure, alt: str, caption: str) -> str:
