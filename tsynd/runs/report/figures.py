@@ -150,17 +150,15 @@ def performance(metrics: dict[str, Any]) -> Figure:
 @styled
 def roc(labels: Tensor, probs: Tensor, classes: tuple[str, ...]) -> Figure:
     """The ROC curve of each class against the rest (of two classes, of the second one), at most eight of them."""
+    from torchmetrics.functional.classification import binary_roc  # takes seconds to import
+
     figure = Picture(figsize=(4.6, 4.2))
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="#777777", linewidth=1, linestyle="--", label="chance")
     for number in [1] if len(classes) == 2 and labels.ndim == 1 else range(min(len(classes), len(COLOURS))):
         is_class = (labels[:, number] == 1) if labels.ndim == 2 else labels == number
         if 0 < int(is_class.sum()) < len(is_class):
-            order = probs[:, number].argsort(descending=True)
-            last = torch.cat([probs[order, number].diff() != 0, torch.tensor([True])])  # of images with one score
-            hits, alarms = (
-                torch.cat([torch.zeros(1), which[order].cumsum(0)[last] / which.sum()]) for which in (is_class, ~is_class)
-            )
+            alarms, hits, _ = binary_roc(probs[:, number], is_class.long())
             axis.plot(alarms, hits, color=COLOURS[number], label=short(classes[number]))
     axis.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axis.legend(fontsize=8, loc="lower right")
