@@ -75,11 +75,10 @@ class Reviewer(widgets.VBox):
     def __init__(
         self, synthesis: Synthesis, out: Path | None, classes: tuple[str, ...], sources: Tensor | None, reviewer: str
     ) -> None:
-        check_kind(Synthesis, synthesis=synthesis)
         check_kind(str, reviewer=reviewer)
-        if not len(synthesis):
-            raise TsyndError("there are no images to review")
-        _check_classes(classes, len(shown(synthesis, None)[0]))
+        count, named = len(shown(synthesis, None)[0]), isinstance(classes, tuple | list)
+        if not named or not all(isinstance(name, str) for name in classes) or len(classes) < count:
+            raise TsyndError(f"classes must be {count} names or more, one for each class, got {classes!r}")
         self.synthesis, self.out, self.classes = synthesis, out, classes
         self.decisions: dict[int, Decision] = {}
         if out is not None and out.exists():
@@ -207,10 +206,3 @@ class Reviewer(widgets.VBox):
         button.add_class(f"tsynd-{name}")
         button.on_click(lambda _: action())
         return button
-
-
-def _check_classes(classes: Any, count: int) -> None:
-    """Refuse what are no names of all the classes that labels have."""
-    several = isinstance(classes, tuple | list) and all(isinstance(name, str) for name in classes)
-    if not several or len(classes) < count:
-        raise TsyndError(f"classes must be {count} names or more, one for each class, got {classes!r}")
