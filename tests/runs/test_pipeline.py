@@ -18,8 +18,7 @@ from tsynd.errors import TsyndError
 from tsynd.runs import config as configuration
 from tsynd.runs import pipeline
 from tsynd.runs.config import Budget, Evaluation, RunConfig
-from tsynd.runs.folder import LOCK
-from tsynd.runs.run import Run
+from tsynd.runs.run import LOCK, Run
 from tsynd.training import Recipe
 from tsynd.utils.atomic_files import write_npz
 from tsynd.utils.environment import METHOD_VERSION

@@ -71,19 +71,13 @@ def _machine() -> Iterator[Finding]:
     threads, cores = torch.get_num_threads(), cpu_count()
     many = f"torch would use {threads} threads on {cores} usable core(s), which is slower than one: set OMP_NUM_THREADS=1"
     yield Finding("threads", f"{threads} of {cores} usable core(s)", many if threads > cores else "")
-    for name, folder in {"working folder": Path.cwd(), "cache": cache_folder()}.items():
-        yield _disk(name, folder)
-
-
-def _disk(name: str, folder: Path) -> Finding:
-    """Free space at a folder, or at the nearest one above it that is there, and whether it can be written."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    free = shutil.disk_usage(there).free
-    value = f"{folder}: {megabytes(free)} free"
-    if not os.access(there, os.W_OK):
-        what = "set TSYND_CACHE to" if name == "cache" else "use"
-        return Finding(name, value, f"{there} cannot be written: {what} another folder")
-    return Finding(name, value, "make room: runs, studies and decoded images need about a gigabyte" if free < LEAST_DISK else "")
+    for name, folder, other in (("working folder", Path.cwd(), "use"), ("cache", cache_folder(), "set TSYND_CACHE to")):
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        room = shutil.disk_usage(there).free
+        advice = "make room: runs, studies and decoded images need about a gigabyte" if room < LEAST_DISK else ""
+        if not os.access(there, os.W_OK):
+            advice = f"{there} cannot be written: {other} another folder"
+        yield Finding(name, f"{folder}: {megabytes(room)} free", advice)
 
 
 def _data() -> Iterator[Finding]:

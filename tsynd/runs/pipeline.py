@@ -14,7 +14,7 @@ from tsynd.data.dataset import fingerprint
 from tsynd.data.image_folder.unlabelled import UnlabelledImages, unlabelled_images
 from tsynd.data.loading import reading_of
 from tsynd.errors import TsyndError
-from tsynd.runs import folder as run_folder
+from tsynd.runs import run as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.estimate import duration, estimate_seconds
 from tsynd.runs.evaluation import judge_of, measure

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tsynd.errors import TsyndError
-from tsynd.runs import folder as run_folder
+from tsynd.runs import run as run_folder
 from tsynd.runs.report import figures
 from tsynd.runs.report.html import document, figure_tag, table, verdict_list
 from tsynd.runs.report.page import headline

@@ -2,7 +2,9 @@
 
 import json
 import shlex
+import tomllib
 from html import escape
+from importlib import resources
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,17 +19,7 @@ from tsynd.utils.atomic_files import write_text
 
 NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
 NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
-PAIRS = """The images that gained most. Source: the real image. Reconstruction: an augmented copy of it, encoded and decoded.
-Targeted: what the search found. Change: targeted minus reconstruction."""
-FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
-image what the judge sees; ≠ where that is not the label. Change: targeted minus reconstruction, one scale in every report.
-Nearest real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
-
-PERFORMANCE = """ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many.
-Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."""
-LABELS = """ Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier
-score are sums over labels; balanced accuracy and AUROC are means over labels."""
-SMOKE = "<p><strong>Budget smoke: this run shows that everything works. Its numbers mean nothing.</strong></p>"
+CAPTIONS = tomllib.loads((resources.files("tsynd.runs.report") / "captions.toml").read_text(encoding="utf-8"))
 
 
 def write_report(path: Path, run: Run) -> None:
@@ -62,7 +54,7 @@ def render(run: Run, out: Path) -> str:
 {escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
 For research and teaching, not for clinical use.</p>
 {f"<p>About these data:</p><ul>{notes}</ul>" if notes else ""}
-{SMOKE if config["budget"] == "smoke" else ""}
+{CAPTIONS["smoke"] if config["budget"] == "smoke" else ""}
 {verdict_list(run.metrics.get("verdicts", []))}
 {_tiles(run.metrics)}
 {_synthesis(run)}
@@ -119,7 +111,7 @@ def _synthesis(run: Run) -> str:
 {summary["pixel_displacement"]:.3f} of the intensity range per pixel. Mean mutual information, on posterior samples that the
 search had not seen, went from {change}; the log-probability of the copied label {"fell" if fall >= 0 else "rose"} by
 {abs(fall):.2f} nats.</p>
-{figure_tag(figures.pairs(run), alt_pairs, PAIRS)}
+{figure_tag(figures.pairs(run), alt_pairs, CAPTIONS["pairs"])}
 <h2>What {classifier} did not know</h2>
 {figure_tag(figures.information(run), alt_information, panels)}"""
 
@@ -137,7 +129,7 @@ def _audit(run: Run) -> str:
     if run.audit is not None:
         agree, before = (f"{found['groups'][name]['judge_agrees']['mean']:.0%}" for name in ("targeted", "reconstruction"))
         alt = f"Typical and worst targeted images; the judge sees the label in {agree} of all of them, in {before} of the starts"
-        pictures = figure_tag(audit_figures.faces(run.audit, run.data), alt, FACES)
+        pictures = figure_tag(audit_figures.faces(run.audit, run.data), alt, CAPTIONS["faces"])
     notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in audit_figures.captions(found))
     return f"""<h2>Is the synthetic image still of its class?</h2>
 {answers}
@@ -168,7 +160,7 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
         f"Balanced accuracy {number(clean['balanced_accuracy'])} clean and {number(augmented['outside']['mean'])} augmented "
         f"outside the training range; accuracy {number(pgd['0.0157'])} under PGD 4/255"
     )
-    note = PERFORMANCE + (LABELS if areas else "") + positive + some
+    note = CAPTIONS["performance"] + (CAPTIONS["labels"] if areas else "") + positive + some
     return f"""<h2>How it stands up</h2>
 {figure_tag(figures.performance(metrics), alt, note)}
 <div class="tables">
