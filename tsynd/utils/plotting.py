@@ -20,7 +20,8 @@ from tsynd.utils.atomic_files import atomic_write
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # The colour and marker of each method, the same in every figure.
-METHODS: dict[str, Any] = tomllib.loads((resources.files("tsynd.utils") / "methods.toml").read_text(encoding="utf-8"))
+_STYLES = tomllib.loads((resources.files("tsynd.utils") / "methods.toml").read_text(encoding="utf-8"))
+METHODS: dict[str, tuple[str, str]] = {name: (colour, marker) for name, (colour, marker) in _STYLES.items()}
 _OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#B35C44", "#6B8E23")]
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,

@@ -62,9 +62,11 @@ def review_section(made: dict[str, Any] | None) -> str:
         return ""
     said = "of {images} {kind} images the label was confirmed in {label_confirmed}, and {rejected} were rejected"
     told = "; ".join(said.format(kind=kind, **found) for kind, found in (made.get("blind") or {}).items())
+    text = (
+        "An expert accepted {accept} of the synthetic images, rejected {reject} and relabelled {relabel}; {unreviewed} were not"
+    )
     return f"""<h2>What the expert said</h2>
-<p>An expert accepted {made["accept"]} of the synthetic images, rejected {made["reject"]} and relabelled {made["relabel"]};
-{made["unreviewed"]} were not reviewed. Only accepted and relabelled images were trained on.
+<p>{text.format(**made)} reviewed. Only accepted and relabelled images were trained on.
 {f"The review was blind, with real images mixed in: {told}." if told else ""}</p>"""
 
 
