@@ -59,15 +59,9 @@ class RobustnessReport(Mapping[str, Any]):
         return dict(self._sections)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The conditions as a pandas table, a row each; what is undefined is NaN.
+        """The conditions as a pandas table, a row each; what is undefined is NaN."""
+        import pandas
 
-        Raises:
-            TsyndError: when pandas is not installed.
-        """
-        try:
-            import pandas
-        except ModuleNotFoundError as error:
-            raise TsyndError("to_frame needs the package pandas, which is not installed: pip install pandas") from error
         return pandas.DataFrame(self["conditions"])
 
     def plot(self) -> "Figure":

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from tsynd.augmentation.affine import SHIFTED_RANGE, TRAIN_RANGE, Augmentation, augment
+from tsynd.augmentation.affine import SHIFTED_RANGE, TRAIN_RANGE, augment
 from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.network_trial import logits_of
@@ -55,24 +55,14 @@ def test_time_augmentation(
     for name, ranges in (("inside", TRAIN_RANGE), ("outside", SHIFTED_RANGE)):
         balanced, kept = [], []
         for _ in range(draws):
-            logits_BC = _predict_augmented(model, images, ranges, generator, batch_size, device)
-            scores_BC = scores(logits_BC, labels_B)
+            with torch.no_grad():
+                parts = [
+                    logits_of(model, augment(part, ranges, generator)).cpu() for _, part in batches(images, batch_size, device)
+                ]
+            scores_BC = scores(torch.cat(parts), labels_B)
             balanced.append(balanced_accuracy(scores_BC, labels_B))
             kept.append((scores_BC.argmax(dim=-1) == clean_B).double().mean().item())
             if seen is not None:
                 seen(name, scores_BC)
         report[name] = {"mean": sum(balanced) / draws, "worst": min(balanced), "consistency": sum(kept) / draws}
     return report | {"draws": draws}
-
-
-def _predict_augmented(
-    model: Callable[[Tensor], Tensor],
-    images: Tensor,
-    ranges: Augmentation,
-    generator: torch.Generator | None,
-    batch_size: int,
-    device: torch.device | None,
-) -> Tensor:
-    with torch.no_grad():
-        parts = [logits_of(model, augment(part, ranges, generator)).cpu() for _, part in batches(images, batch_size, device)]
-    return torch.cat(parts)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError, differences
@@ -42,6 +43,36 @@ def load_checkpoint(path: str | Path, belongs: dict[str, Any]) -> Tree:
         raise TsyndError(f"{path} is the checkpoint of another training ({differing}): name another file, or delete it")
     state: Tree = _with_tensors(notes["tree"], tensors)
     return state
+
+
+def states(part: Any) -> Any:
+    """The state of whatever has one, of generators, and of all in dicts and lists; other values as they are."""
+    if isinstance(part, dict):
+        return {name: states(each) for name, each in part.items()}
+    if isinstance(part, list):
+        return [states(each) for each in part]
+    if isinstance(part, torch.Generator):
+        return part.get_state()
+    return part.state_dict() if hasattr(part, "state_dict") else part
+
+
+def restore(part: Any, tree: Any) -> None:
+    """Give back what `states` took, in place."""
+    if isinstance(part, dict):
+        for name, each in part.items():
+            restore(each, tree[name])
+    elif isinstance(part, list):
+        for each, saved in zip(part, tree, strict=True):
+            restore(each, saved)
+    elif isinstance(part, torch.Generator):
+        part.set_state(tree)
+    elif part is not None:
+        part.load_state_dict(tree)
+    if isinstance(part, torch.optim.Optimizer):
+        for parameter, moments in part.state.items():
+            for name, moment in moments.items():
+                if moment.shape == parameter.shape:  # laid out in memory like the weights, as they were: sums round likewise
+                    moments[name] = torch.empty_like(parameter).copy_(moment)
 
 
 def _seal(belongs: Any, tree: Any, tensors: dict[str, Tensor]) -> str:

@@ -5,18 +5,20 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.augmentation.trivialaugment import rand_augment, trivial_augment
 from tsynd.classification import Classifier, as_targets
-from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank
+from tsynd.training.checkpoint import restore, states
 from tsynd.training.recipe import Recipe
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import generator_for
 
 CANDIDATES = 256  # unlabelled images that the sources of a search are chosen from, where not evenly
+Weights = list[Tensor] | tuple[Tensor, ...]
 STREAMS = ("batches", "augmentation", "strong augmentation", "bank picks", "candidates")
 
 
@@ -51,6 +53,21 @@ def sharpen(
     return sharp_BC / sharp_BC.sum(dim=-1, keepdim=True), confidence_B
 
 
+def moving_average(classifier: Classifier, decay: float) -> AveragedModel:
+    """An exponential moving average of a classifier's weights, to be updated after each step.
+
+    The decay of step n is min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten in a short training
+    too (as in TensorFlow's ExponentialMovingAverage). The running statistics of batch norm are averaged like the weights:
+    the last ones belong to the last weights, and averaged features have averaged statistics, to first order.
+    """
+
+    def update(averaged: Weights, present: Weights, count: Tensor | int) -> None:
+        n = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, present, count)
+
+    return AveragedModel(classifier, multi_avg_fn=update, use_buffers=True)
+
+
 class Consistency:
     """The teacher, what it has said so far, and the images without labels.
 
@@ -82,10 +99,10 @@ class Consistency:
             return 0.0
         return self.recipe.unlabelled_weight * min(1.0, begun / max(1, round(self.recipe.unlabelled_ramp * steps)))
 
-    def batch(self, bank: Bank, searching: bool) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Draw images for the student with their targets, and say which count: (U, C, H, W), (U, classes), (U,); None for none.
+    def batch(self, bank: Bank, searching: bool, weight: float = 1.0) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Draw images for the student with their targets, and `weight` for those that count: (U, C, H, W), (U, classes), (U,).
 
-        Where the arm searches, a share of them are of the bank; the teacher then answers on the images that these come from.
+        None for no images. Where the arm searches, a share of them are of the bank; the teacher answers on their sources.
         """
         recipe, draw = self.recipe, self.generators
         targeted = round(recipe.unlabelled_share * recipe.unlabelled_batch) if searching else 0
@@ -104,7 +121,7 @@ class Consistency:
             change = trivial_augment if recipe.strong_augmentation == "trivialaugment" else rand_augment
             strong_UCHW = change(strong_UCHW, draw["strong augmentation"])
         images_UCHW = strong_UCHW if found_BCHW is None else torch.cat([strong_UCHW, found_BCHW])
-        return images_UCHW, targets_UC, counts_U
+        return images_UCHW, targets_UC, weight * counts_U
 
     def answer(self, images_UCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Ask the teacher, and remember its mean answer: targets (U, classes), and 1 or 0 for each image that counts or not."""
@@ -139,12 +156,9 @@ class Consistency:
 
     def dump(self) -> dict[str, Any]:
         """As `State.dump`; the images are no part of it."""
-        generators = {name: generator.get_state() for name, generator in self.generators.items()}
-        return {"average": self.average.state_dict(), "mean": self.mean_C, "answered": self.answered, "generators": generators}
+        return states({name: getattr(self, name) for name in ("average", "mean_C", "answered", "generators")})
 
     def load(self, tree: dict[str, Any]) -> None:
         """As `State.load`."""
-        self.average.load_state_dict(tree["average"])
-        self.mean_C, self.answered = tree["mean"].to(self.mean_C), tree["answered"]
-        for name, generator in self.generators.items():
-            generator.set_state(tree["generators"][name])
+        restore({"average": self.average, "generators": self.generators}, tree)
+        self.mean_C, self.answered = tree["mean_C"].to(self.mean_C), tree["answered"]

@@ -22,7 +22,7 @@ from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
 from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
 from tsynd.training.ridge import fit_ridge
-from tsynd.training.state import History, State, Unlabelled, descend
+from tsynd.training.state import History, State
 from tsynd.training.validation import check_synthetic, check_training_set, check_unlabelled
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
@@ -84,7 +84,20 @@ def train_classifier(
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
     file = Path(checkpoint) if checkpoint is not None else None
-    belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic, unlabelled) if file else {}
+    belongs: dict[str, Any] = {}
+    if file:  # it continues this training and no other
+        columns = ("images", "labels", "mutual_information_after")  # of given images, these reach the training
+        given = {name: getattr(synthetic, name) for name in columns} if synthetic is not None else {}
+        belongs = {
+            **{f"arm.{name}": value for name, value in asdict(arm).items() if name != "what"},
+            **{f"recipe.{name}": value for name, value in asdict(recipe).items()},
+            "seed": seed,
+            "classifier": classifier.identity(),
+            "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
+            "autoencoder": weights_hash(autoencoder) if isinstance(autoencoder, nn.Module) else None,
+            "synthetic": tensors_hash(given) if given else None,
+            "unlabelled": tensors_hash({"images": unlabelled}) if unlabelled is not None else None,
+        }
     saved = load_checkpoint(file, belongs) if file and file.exists() else None
     normalise_to(classifier, images_BCHW)
     if arm.ridge:
@@ -153,12 +166,11 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     if arm.mixup:
         batch_BCHW, targets_BC = mixup(batch_BCHW, targets_BC, recipe.mixup_alpha, draw["mixup"])
     smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
-    unlabelled = _without_labels(state)
-    classifier.train()
+    unlabelled = None
+    if state.consistency is not None and (weight := state.consistency.weight(state.step, state.steps)):
+        unlabelled = state.consistency.batch(state.bank, searching=bool(arm.objective), weight=weight)
     weights_B = image_weights(targets_BC, labels_B) if recipe.class_weights else None
-    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
-    for fellow in state.fellows:
-        fellow.learn(batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
+    loss, *_ = [each.learn(batch_BCHW, targets_BC, smoothing, unlabelled, weights_B) for each in state.learners]
     if state.consistency is not None:
         state.consistency.average.update_parameters(classifier)
     if state.averaged is not None:
@@ -185,40 +197,6 @@ def image_weights(targets_BC: Tensor, labels_N: Tensor) -> Tensor:
     counts_C = labels_N.bincount(minlength=targets_BC.shape[1])
     weights_C = len(labels_N) / (counts_C.clamp_min(1) * (counts_C > 0).sum())
     return targets_BC @ weights_C.to(targets_BC)
-
-
-def _identity(
-    classifier: Classifier,
-    images_BCHW: Tensor,
-    labels_B: Tensor,
-    arm: Arm,
-    recipe: Recipe,
-    seed: int,
-    autoencoder: Autoencoder | None,
-    synthetic: Synthesis | None,
-    unlabelled: Tensor | None,
-) -> dict[str, Any]:
-    """What a checkpoint belongs to, as JSON values: it continues this training and no other."""
-    names = ("images", "labels", "mutual_information_after")  # of given images, these reach the training
-    given = {name: getattr(synthetic, name) for name in names} if synthetic is not None else {}
-    return {
-        **{f"arm.{name}": value for name, value in asdict(arm).items() if name != "what"},
-        **{f"recipe.{name}": value for name, value in asdict(recipe).items()},
-        "seed": seed,
-        "classifier": classifier.identity(),
-        "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
-        "autoencoder": weights_hash(autoencoder) if isinstance(autoencoder, nn.Module) else None,
-        "synthetic": tensors_hash(given) if given else None,
-        "unlabelled": tensors_hash({"images": unlabelled}) if unlabelled is not None else None,
-    }
-
-
-def _without_labels(state: State) -> Unlabelled | None:
-    """Images without labels for this step; None while the second loss has no weight."""
-    if state.consistency is None or not (weight := state.consistency.weight(state.step, state.steps)):
-        return None
-    found = state.consistency.batch(state.bank, searching=bool(state.arm.objective))
-    return None if found is None else (found[0], found[1], weight * found[2])
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from tsynd.training.arms import Arm
 from tsynd.training.recipe import Recipe
 from tsynd.utils.rules import validated
 from tsynd.utils.shape_errors import check_precision
+from tsynd.utils.validation import check_labels
 
 
 @validated
@@ -28,7 +29,8 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
     if classifier.mean.dtype not in (torch.float32, torch.float64):
         raise TsyndError(f"a classifier is trained in float32 or float64, got {classifier.mean.dtype}: call .half() afterwards")
     check_precision(images_BCHW, classifier)
-    _check_labels("labels_B", labels_B, len(images_BCHW), classifier)
+    several = (classifier.classes,) if classifier.multi_label else ()
+    check_labels(labels_B, (len(images_BCHW), *several), classifier.classes, name="labels_B")
 
 
 def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic: Synthesis | None) -> None:
@@ -48,7 +50,8 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
             "use none, mixup, label-smoothing, trivialaugment or pgd with given images"
         )
     check_fitting("synthetic images", synthetic.images, classifier)
-    _check_labels("synthetic labels", synthetic.labels, len(synthetic), classifier)
+    several = (classifier.classes,) if classifier.multi_label else ()
+    check_labels(synthetic.labels, (len(synthetic), *several), classifier.classes, name="synthetic labels")
     if recipe.soft_labels and not bool(synthetic.mutual_information_after.isfinite().all()):
         raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
 
@@ -69,17 +72,3 @@ def check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelle
     if unlabelled.device != classifier.mean.device:
         raise TsyndError(f"unlabelled must be on the classifier's device, {classifier.mean.device}, got {unlabelled.device}")
     check_fitting("unlabelled", unlabelled, classifier)
-
-
-def _check_labels(name: str, labels_B: Tensor, count: int, classifier: Classifier) -> None:
-    if classifier.multi_label:
-        expected = (count, classifier.classes)
-        if tuple(labels_B.shape) != expected or not bool(((labels_B == 0) | (labels_B == 1)).all()):
-            raise TsyndError(f"{name} must be 0 or 1 of shape {expected}, one for each label, got shape {tuple(labels_B.shape)}")
-        return
-    if tuple(labels_B.shape) != (count,) or labels_B.dtype != torch.int64:
-        got = f"{labels_B.dtype} of shape {tuple(labels_B.shape)}"
-        raise TsyndError(f"{name} must be int64 of shape ({count},), one for each image, got {got}")
-    lowest, highest = labels_B.aminmax()
-    if lowest < 0 or highest >= classifier.classes:
-        raise TsyndError(f"{name} must lie in 0 .. {classifier.classes - 1}, got {int(lowest)} to {int(highest)}")

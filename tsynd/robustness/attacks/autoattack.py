@@ -7,10 +7,8 @@ Square, and `aa_name` says so: a figure under that name is not one of AutoAttack
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from torch import Tensor
@@ -20,7 +18,7 @@ from tsynd.robustness.attacks.gradient import attacking
 from tsynd.utils.network_passes import Model, wide
 from tsynd.utils.network_trial import ask
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_count, check_tensors
+from tsynd.utils.rules import validated, whole
 
 if TYPE_CHECKING:
     from pyautoattack import AutoAttack
@@ -29,7 +27,8 @@ STANDARD = ("apgd-ce", "apgd-t", "fab-t", "square")
 FEW_CLASSES = ("apgd-ce", "fab-t", "square")
 
 
-def aa_attacks(classes: int) -> tuple[str, ...]:
+@validated
+def aa_attacks(classes: Annotated[int, whole(2)]) -> tuple[str, ...]:
     """Which attacks `aa` runs, in order.
 
     Raises:
@@ -38,7 +37,6 @@ def aa_attacks(classes: int) -> tuple[str, ...]:
     >>> aa_attacks(2)
     ('apgd-ce', 'fab-t', 'square')
     """
-    check_count(2, classes=classes)
     return STANDARD if classes >= 4 else FEW_CLASSES
 
 
@@ -51,6 +49,7 @@ def autoattack_name(classes: int) -> str:
     return "AutoAttack, standard" if aa_attacks(classes) == STANDARD else "APGD-CE + FAB-T + Square"
 
 
+@validated
 def autoattack(
     model: Model,
     images: Tensor,
@@ -58,7 +57,7 @@ def autoattack(
     *,
     eps: float,
     generator: torch.Generator | None = None,
-    batch_size: int = 250,
+    batch_size: Annotated[int, whole(1)] = 250,
 ) -> Tensor:
     """Several strong attacks in turn, each on the images that still hold; call its figures `aa_name(classes)`.
 
@@ -80,8 +79,6 @@ def autoattack(
     Raises:
         TsyndError: when pyautoattack is not installed, for several labels an image, and as in `pgd`.
     """
-    check_tensors(images=images, labels=labels)
-    check_count(1, batch_size=batch_size)
     if labels.ndim != 1:
         raise TsyndError(f"aa attacks one label an image, (B,), got labels of shape {tuple(labels.shape)}")
     with attacking(model, images, labels, eps) as images:
@@ -92,9 +89,13 @@ def autoattack(
         if eps == 0:
             return images
         seed = int(torch.randint(2**31, (), generator=generator))
-        with seeded(seed), _trace_kept():
-            attack = _prepared(model, classes, eps, seed, images.device)
-            attacked, _ = attack.run_standard_evaluation(images.float(), labels, batch_size=batch_size)
+        trace = sys.gettrace()  # pyautoattack switches tracing off, on which debuggers and measurements of coverage live
+        try:
+            with seeded(seed):
+                attack = _prepared(model, classes, eps, seed, images.device)
+                attacked, _ = attack.run_standard_evaluation(images.float(), labels, batch_size=batch_size)
+        finally:
+            sys.settrace(trace)
         return attacked.to(images.dtype).clamp(images - eps, images + eps).clamp(0, 1)
 
 
@@ -109,13 +110,3 @@ def _prepared(model: Model, classes: int, eps: float, seed: int, device: torch.d
     attack.apgd.n_restarts = attack.fab.n_restarts = 1
     attack.fab.n_target_classes = attack.apgd_targeted.n_target_classes = min(9, classes - 1)
     return attack
-
-
-@contextmanager
-def _trace_kept() -> Iterator[None]:
-    """pyautoattack switches tracing off, on which debuggers and measurements of coverage live."""
-    trace = sys.gettrace()
-    try:
-        yield
-    finally:
-        sys.settrace(trace)
