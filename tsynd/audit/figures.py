@@ -14,8 +14,7 @@ from tsynd.data.labels import names_of
 from tsynd.utils.plotting import Picture, bare, short, styled
 
 ROWS = ("recon-\nstruction", "targeted", "change", "nearest real")
-HEADINGS = {"unseen": "unseen real", "source": "source", "reconstruction": "reconstruction", "random": "random", "sham": "sham"}
-HEADINGS |= {"minimised": "minimised", "targeted": "targeted"}
+HEADINGS = {name: name for name in GROUPS} | {"unseen": "unseen real"}
 UNINFORMED_CONTROLS = {"random": "random displacement", "sham": "a sham search"}  # controls in words
 LIMIT = 0.25  # of the difference map, the same in every figure, so that figures can be compared
 

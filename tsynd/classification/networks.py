@@ -1,6 +1,6 @@
-"""Our classifiers: a compact residual trunk with a stochastic head, ResNet-18, or one linear layer; each normalises its input."""
+"""Our classifiers, each of which normalises its input, and the loss that they are trained by."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_name, check_number, check_range, check_tensors, check_whole
+from tsynd.utils.rules import choice, number, validated, whole
+from tsynd.utils.validation import check_range, check_tensors
 
 ARCHITECTURES = ("compact", "resnet18", "linear")
 
@@ -91,18 +92,17 @@ class Classifier(nn.Module):
     normalises_to_training = True
     """Whether `mean` and `std` are set from the training images."""
 
+    @validated
     def __init__(
         self,
         channels: int,
         size: int,
         classes: int,
         *,
-        architecture: str = "compact",
+        architecture: Annotated[str, choice("architecture", ARCHITECTURES)] = "compact",
         multi_label: bool = False,
         trunk_dropout: float = 0.0,
     ) -> None:
-        check_name("architecture", architecture, ARCHITECTURES)
-        check_number(trunk_dropout=trunk_dropout)
         if not 0 <= trunk_dropout < 1 or (trunk_dropout and architecture != "compact"):
             allowed = "in [0, 1)" if architecture == "compact" else f"0 for {architecture}"
             raise TsyndError(f"trunk_dropout must be {allowed}, got {trunk_dropout}")
@@ -118,11 +118,9 @@ class Classifier(nn.Module):
         else:
             self.features, self.head = nn.Sequential(nn.Flatten()), nn.Sequential(nn.Linear(channels * size**2, classes))
 
-    def _describe(self, channels: int, size: int, classes: int, multi_label: bool) -> None:
+    @validated
+    def _describe(self, channels: Annotated[int, whole(1)], size: int, classes: int, multi_label: bool) -> None:
         """Check and keep what all classifiers have: the shape of their images, their classes, and how they normalise."""
-        check_whole(channels=channels, size=size, classes=classes)
-        if channels < 1:
-            raise TsyndError(f"channels must be >= 1, got {channels}")
         if size < 16 or classes < (1 if multi_label else 2):
             fewest = "1 label" if multi_label else "2 classes"
             raise TsyndError(f"a classifier needs size >= 16 px and at least {fewest}, got size={size}, classes={classes}")
@@ -201,3 +199,61 @@ def _resnet18(channels: int) -> nn.Sequential:
 
 def _halving(inputs: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+@validated
+def as_targets(labels: Tensor, classifier: Classifier) -> Tensor:
+    """Labels as what the loss compares with, (B, C): class numbers one-hot, multi-label ones as they are."""
+    if classifier.multi_label:
+        return labels
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise TsyndError(f"labels must be int64 class numbers (B,), got {labels.dtype} of shape {tuple(labels.shape)}")
+    if labels.device.type == "cpu" and len(labels):  # not on other devices, which would wait for it
+        low, high = (int(end) for end in labels.aminmax())
+        if low < 0 or high >= classifier.classes:
+            raise TsyndError(f"labels must lie in 0 .. {classifier.classes - 1}, got {low} to {high}")
+    return F.one_hot(labels, classifier.classes)
+
+
+@validated
+def classification_losses(
+    logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: Annotated[float, number(0, 1)] = 0.0
+) -> Tensor:
+    """What `classification_loss` averages: the loss of each image, (B,) in nats.
+
+    Raises:
+        TsyndError: when logits and targets are not floating-point (B, C) both, or the smoothing lies outside [0, 1].
+    """
+    if logits_BC.ndim != 2 or logits_BC.shape != targets_BC.shape or not logits_BC.is_floating_point():
+        found = f"{logits_BC.dtype} of {tuple(logits_BC.shape)} and {tuple(targets_BC.shape)}"
+        raise TsyndError(f"logits and targets must be floating-point (B, C), got {found}")
+    if not multi_label and not targets_BC.is_floating_point():
+        raise TsyndError(f"targets must be probabilities (see `as_targets`), got {targets_BC.dtype}")
+    if multi_label:
+        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
+        return F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
+    return F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
+
+
+def classification_loss(
+    logits_BC: Tensor,
+    targets_BC: Tensor,
+    *,
+    multi_label: bool = False,
+    smoothing: float = 0.0,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The loss that a classifier is trained by: cross-entropy, or the sum of one binary cross-entropy for each label.
+
+    Args:
+        logits_BC: (B, C).
+        targets_BC: (B, C) probabilities: rows that sum to one, or for multi-label tasks one probability for each label.
+        multi_label: whether several labels may hold at once.
+        smoothing: mixes the targets with that much of an even guess.
+        weights: how much each image counts; all alike without.
+
+    Returns:
+        The mean over the images, in nats.
+    """
+    loss_B = classification_losses(logits_BC, targets_BC, multi_label=multi_label, smoothing=smoothing)
+    return (loss_B if weights is None else loss_B * weights).mean()

@@ -1,17 +1,19 @@
 """An ensemble as a posterior: K networks, or K heads on one trunk, that were trained apart."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
 from tsynd.posterior.compatibility import refuse_unclimbable
-from tsynd.posterior.protocol import checked_chunk, checked_images, in_chunks
+from tsynd.posterior.protocol import checked_images, in_chunks
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen, owner_of
 from tsynd.utils.network_passes import given, pair_of, steady, trial
 from tsynd.utils.network_trial import check_logits, check_weights, is_multi_label, refuse_probabilities
+from tsynd.utils.rules import validated, whole
 from tsynd.utils.shape_errors import explained
 
 Function = Callable[[Tensor], Tensor]
@@ -54,7 +56,8 @@ class Ensemble:
         ensemble._prepare(trunk, heads, max_chunk)
         return ensemble
 
-    def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: int | None) -> None:
+    @validated
+    def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: Annotated[int, whole(1)] | None) -> None:
         members = _checked_members(members, trunk)
         if len(members) < 2:
             raise TsyndError(f"an ensemble needs at least 2 members, so that they can disagree, got {len(members)}")
@@ -62,7 +65,7 @@ class Ensemble:
             raise TsyndError(f"the {len(members)} members of an ensemble must be different networks, got one of them twice")
         owners = [owner_of(function) for function in (trunk, *members)]
         self.networks = tuple(owner for owner in owners if isinstance(owner, nn.Module))
-        self.samples, self.max_chunk = len(members), checked_chunk(max_chunk)
+        self.samples, self.max_chunk = len(members), max_chunk
         self.trunk, self.members, self._examined, self._climbed = trunk, tuple(members), False, False
 
     def __len__(self) -> int:
@@ -104,10 +107,7 @@ class Ensemble:
             self._climbed = True
 
         def run(images_bCHW: Tensor, _: range) -> Tensor:
-            with (
-                frozen(*self.networks),
-                explained(f"images of shape {shape} do not pass through the ensemble"),
-            ):
+            with frozen(*self.networks), explained(f"images of shape {shape} do not pass through the ensemble"):
                 features = self._features(images_bCHW)
                 return torch.stack([self._log_probs(member, features) for member in self.members], dim=1)
 

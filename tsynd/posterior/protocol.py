@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tsynd.errors import TsyndError
-from tsynd.utils.rules import validated
 from tsynd.utils.validation import check_images
 
 
@@ -38,14 +37,6 @@ def checked_images(images_BCHW: Tensor) -> Tensor:
     """The images, if they are a float batch (B, C, H, W) that is not empty."""
     check_images(images_BCHW, in_range=False)
     return images_BCHW
-
-
-@validated
-def checked_chunk(max_chunk: int | None) -> int | None:
-    """The limit, if it is one."""
-    if max_chunk is not None and max_chunk < 1:
-        raise TsyndError(f"max_chunk, the rows that pass through a network at a time, must be >= 1 or None, got {max_chunk}")
-    return max_chunk
 
 
 def in_chunks(

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SHOWN = (
+from tsynd.metrics.weighted import BALANCED
+
+SHOWN = [
     "auroc",
     "balanced_accuracy",
     "augmented",
@@ -16,29 +18,12 @@ SHOWN = (
     "subgroup",
     "seconds",
     "cost",
-)
+]
 DIGITS = {"seconds": 1, "cost": 2}
-NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "bal. acc.",
-    "auroc": "AUROC",
-    "nll": "NLL",
-    "ece": "ECE",
-    "augmented": "augmented",
-    "augmented_inside": "augmented inside",
-    "corrupted": "corrupted",
-    "pgd_2_255": "PGD 2/255",
-    "pgd_4_255": "PGD 4/255",
-    "apgd_4_255": "APGD 4/255",
-    "square_4_255": "random search 4/255",
-    "balanced_pgd_2_255": "bal. acc. PGD 2/255",
-    "balanced_pgd_4_255": "bal. acc. PGD 4/255",
-    "balanced_apgd_4_255": "bal. acc. APGD 4/255",
-    "balanced_square_4_255": "bal. acc. random search 4/255",
-    "subgroup": "subgroup",
-    "seconds": "seconds",
-    "cost": "cost",
-}
+NAMES = {name: name for name in ("accuracy", "augmented", "corrupted", "subgroup", "seconds", "cost")}
+NAMES |= {"augmented_inside": "augmented inside", "balanced_accuracy": "bal. acc.", "auroc": "AUROC", "nll": "NLL", "ece": "ECE"}
+NAMES |= {"pgd_2_255": "PGD 2/255", "pgd_4_255": "PGD 4/255", "apgd_4_255": "APGD 4/255", "square_4_255": "random search 4/255"}
+NAMES |= {balanced: f"bal. acc. {NAMES[name]}" for balanced, name in BALANCED.items()}
 ALSO = "`differences.csv` also has those from components of variance."
 COST = (
     "Seconds are the median over seeds, by the machine's clock, of warm-up, searches and training; cost is the median of their "

@@ -148,10 +148,8 @@ def two_way(means_S: Array, under_SR: Array, images: int) -> Interval:
     """The interval of a mean difference from its components of variance: seeds and test images, crossed.
 
     The crossed bootstrap counts what seeds and images have jointly more than once, and errs on the wide side (Owen 2007). Here
-    each
-    component counts once. With differences d_s and, between two seeds, the covariance c of their differences over resampled
-    images,
-    the variance of the mean of S seeds is s^2 / S + c: the first term is the scatter of the seeds, which holds their own
+    each component counts once. With differences d_s and, between two seeds, the covariance c of their differences over resampled
+    images, the variance of the mean of S seeds is s^2 / S + c: the first term is the scatter of the seeds, which holds their own
     effect and that of seed and image together; the second is what all seeds share, the effect of the images. The quantile is
     Student's, with Satterthwaite's degrees of freedom (Searle, Casella and McCulloch 1992, "Variance components", section 5).
 
@@ -203,12 +201,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
+    given, adjusted = np.array(p_values, dtype=np.float64), np.empty(len(p_values))
+    order = given.argsort(kind="stable")
+    adjusted[order] = np.maximum.accumulate((len(given) - np.arange(len(given))) * given[order]).clip(max=1)
+    found: list[float] = adjusted.tolist()
+    return found
 
 
 @validated

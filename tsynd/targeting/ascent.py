@@ -50,7 +50,10 @@ class Ascent:
             images_BCHW, score_B, value_B = self.evaluate_objective(z_BD, labels_B, row_B, found, t)
             found.keep_best(z_BD.detach(), images_BCHW, value_B)
             if t < self.steps:
-                gradient_BD = climbing_gradient(score_B, z_BD, row_B, t)
+                if not score_B.requires_grad:
+                    raise TsyndError("the objective has no gradient to the codes: it, decode or the posterior cuts the graph")
+                (gradient_BD,) = torch.autograd.grad(score_B.sum(), z_BD)
+                refuse_not_finite(gradient_BD, row_B, t, "the gradient of the objective")
                 if t == 0:
                     found.stuck = (gradient_BD == 0).all(dim=1)
                     z_BD = z_BD + jitter_BD.masked_fill(found.stuck[:, None], 0)
@@ -110,19 +113,6 @@ class Found:
         self.values = torch.where(better_B, value_B, self.values)
         self.codes = torch.where(better_B[:, None], z_BD, self.codes)
         self.images = torch.where(better_B[:, None, None, None], images_BCHW, self.images)
-
-
-def climbing_gradient(score_B: Tensor, z_BD: Tensor, row_B: Tensor, t: int) -> Tensor:
-    """Return the gradient of each image's score to its code.
-
-    Raises:
-        TsyndError: when the graph is cut, or a gradient is not finite (the image and the step are named).
-    """
-    if not score_B.requires_grad:
-        raise TsyndError("the objective has no gradient to the codes: it, decode or the posterior cuts the graph")
-    (gradient_BD,) = torch.autograd.grad(score_B.sum(), z_BD)
-    refuse_not_finite(gradient_BD, row_B, t, "the gradient of the objective")
-    return gradient_BD
 
 
 def unit(vectors_BD: Tensor) -> Tensor:

@@ -68,8 +68,7 @@ def target(
             displacement) and `reconstruction` (none), or a differentiable callable (log_probs_BKC, labels_B) -> (B,).
         space: `latent`, or `pixel`: the image itself is moved, from the real image and inside [0, 1].
         decode: `image`, or `residual`: the image is source + decode(z) - decode(z0), clipped to [0, 1], so that it keeps the
-            detail
-            that the autoencoder loses, and the search climbs the objective of that image. In pixel space both are the same.
+            detail that the autoencoder loses, and the search climbs the objective of that image. In pixel space both are one.
         displacement: scale the change of each image, after the search, to this root mean square in [0, 1] intensity, and clip it:
             so that searches in different spaces can be compared. It needs decode="residual" or space="pixel". None: as found.
         minimise: descend instead: the negative control.

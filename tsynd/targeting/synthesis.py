@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,12 +20,11 @@ class Synthesis:
     """Targeted images and where they come from, one row per image.
 
     images: float in [0, 1]. reconstructions: what the search started from: decode(z0), or the source itself with residual
-    decoding
-    and in pixel space. labels: int64, copied
-    from the sources. sources: int64, index of the source image. start_latents, latents: z0 and z*, in standardised
-    units (in pixel space: the flattened images). objective_before, objective_after: the objective of
-    the reconstruction and of the image, on *fresh* posterior samples; mutual_information_before, mutual_information_after: their
-    mutual information likewise, in nats. log_prob_fall: by how much log p(label) fell, in nats.
+    decoding and in pixel space. labels: int64, copied from the sources. sources: int64, index of the source image.
+    start_latents, latents: z0 and z*, in standardised units (in pixel space: the flattened images). objective_before,
+    objective_after: the objective of the reconstruction and of the image, on *fresh* posterior samples;
+    mutual_information_before, mutual_information_after: their mutual information likewise, in nats. log_prob_fall: by how
+    much log p(label) fell, in nats.
     latent_displacement: `|z* - z0|` / sqrt(D), in the space that was searched. pixel_displacement: root mean square
     difference to the reconstruction, in [0, 1] intensity. steps_taken: int64, the ascent steps that the image took.
     stuck: bool, it had no gradient at its start and stayed there.
@@ -65,7 +63,7 @@ class Synthesis:
         """Some of the images: an index (n,) or a mask (B,)."""
         if not isinstance(chosen, Tensor) or chosen.ndim != 1:
             raise TsyndError(f"choose images by an index or a mask, a tensor of one dimension, got {type(chosen).__name__}")
-        return self._with({name: getattr(self, name)[chosen] for name in COLUMNS})
+        return replace(self, **{name: getattr(self, name)[chosen] for name in COLUMNS})
 
     def to(self, device: torch.device | str) -> "Synthesis":
         """Return the same synthesis with its columns on another device."""
@@ -73,7 +71,7 @@ class Synthesis:
             device = torch.device(device)
         except (RuntimeError, TypeError) as error:
             raise TsyndError(f"device must be one such as 'cpu' or 'cuda', got {device!r}") from error
-        return self._with({name: getattr(self, name).to(device) for name in COLUMNS})
+        return replace(self, **{name: getattr(self, name).to(device) for name in COLUMNS})
 
     def with_sources(self, index: Tensor) -> "Synthesis":
         """Return the same synthesis with its sources counted anew: source i becomes index[i].
@@ -84,10 +82,7 @@ class Synthesis:
         if index.ndim != 1 or index.dtype != torch.int64 or len(index) <= int(self.sources.max()):
             found = f"{index.dtype} of shape {tuple(index.shape)}"
             raise TsyndError(f"index must be int64 (N,), N above every source, {int(self.sources.max())}, got {found}")
-        return self._with({"sources": index.to(self.sources.device)[self.sources]})
-
-    def _with(self, columns: dict[str, Any]) -> "Synthesis":
-        return replace(self, **columns)
+        return replace(self, sources=index.to(self.sources.device)[self.sources])
 
 
 COLUMNS = tuple(column.name for column in fields(Synthesis) if column.type is Tensor)
@@ -121,7 +116,7 @@ def remeasure(synthesis: Synthesis, posterior: Posterior) -> Synthesis:
     check_posterior(posterior)
     before_BCHW, after_BCHW, score = synthesis.reconstructions, synthesis.images, find_objective("mutual_information")
     with torch.no_grad():
-        return synthesis._with(describe(before_BCHW, after_BCHW, synthesis.labels, posterior, score))
+        return replace(synthesis, **describe(before_BCHW, after_BCHW, synthesis.labels, posterior, score))
 
 
 def concatenate(parts: list[Synthesis]) -> Synthesis:
@@ -131,7 +126,7 @@ def concatenate(parts: list[Synthesis]) -> Synthesis:
         raise TsyndError("parts must be a list of at least one Synthesis, got []")
     for part in parts:
         check_kind(Synthesis, part=part)
-    return parts[0]._with({name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS})
+    return replace(parts[0], **{name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS})
 
 
 def identity(synthesis: Synthesis) -> str:
