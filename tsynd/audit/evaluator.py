@@ -46,12 +46,9 @@ class GroupEvaluator:
     """Asks the same of every group. It holds what answers: the judge, the classifier, real images, on phantoms the oracle.
 
     Args:
-        data: real images; their codes are the neighbours.
         chosen: which of `data.train` the run trained on, or images were made from: the nearest real image is one of these.
         classifier, autoencoder, judge: in eval mode, on one device. Without an autoencoder, codes are not asked about.
-        samples: of the posterior; their masks are drawn here, so that no search has seen them.
-        k: neighbours.
-        seed: of the masks, and of the pairs that make the typical distance.
+        samples: of the posterior; their masks are drawn here, so that no search has seen them. k: neighbours.
     """
 
     def __init__(

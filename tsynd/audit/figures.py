@@ -80,8 +80,7 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
 def table(found: dict[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
     """Headings, and rows of HTML cells by measure: mean and, below, its 95 % interval, for each group and the difference.
 
-    Args:
-        found: `Audit.to_json()`, the section `audit` of `metrics.json`.
+    `found` is `Audit.to_json()`, the section `audit` of `metrics.json`.
     """
     names = [name for name in GROUPS if name in found["groups"]]
     groups, change = [found["groups"][name] for name in names], found["differences"]["reconstruction"]

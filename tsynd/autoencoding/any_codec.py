@@ -71,9 +71,7 @@ def adopt_autoencoder(
     `Codec`.
 
     Args:
-        factory: its name.
         images_BCHW: training images in [0, 1] or of 8 bits, on the device where the autoencoder is to be.
-        seed: of whatever the factory draws.
         weights: a file for `tsynd.load_weights`.
         loading: whether the state of such an autoencoder is loaded next, so that nothing is to be measured or trained.
 

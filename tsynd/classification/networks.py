@@ -219,11 +219,7 @@ def as_targets(labels: Tensor, classifier: Classifier) -> Tensor:
 def classification_losses(
     logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: Annotated[float, number(0, 1)] = 0.0
 ) -> Tensor:
-    """What `classification_loss` averages: the loss of each image, (B,) in nats.
-
-    Raises:
-        TsyndError: when logits and targets are not floating-point (B, C) both, or the smoothing lies outside [0, 1].
-    """
+    """What `classification_loss` averages: the loss of each image, (B,) in nats."""
     if logits_BC.ndim != 2 or logits_BC.shape != targets_BC.shape or not logits_BC.is_floating_point():
         found = f"{logits_BC.dtype} of {tuple(logits_BC.shape)} and {tuple(targets_BC.shape)}"
         raise TsyndError(f"logits and targets must be floating-point (B, C), got {found}")
@@ -245,15 +241,8 @@ def classification_loss(
 ) -> Tensor:
     """The loss that a classifier is trained by: cross-entropy, or the sum of one binary cross-entropy for each label.
 
-    Args:
-        logits_BC: (B, C).
-        targets_BC: (B, C) probabilities: rows that sum to one, or for multi-label tasks one probability for each label.
-        multi_label: whether several labels may hold at once.
-        smoothing: mixes the targets with that much of an even guess.
-        weights: how much each image counts; all alike without.
-
-    Returns:
-        The mean over the images, in nats.
+    It is the mean over the images, in nats. Targets are probabilities (B, C): rows that sum to one, or with multi_label one for
+    each label; `smoothing` mixes them with that much of an even guess. `weights` (B,) say how much each image counts.
     """
     loss_B = classification_losses(logits_BC, targets_BC, multi_label=multi_label, smoothing=smoothing)
     return (loss_B if weights is None else loss_B * weights).mean()

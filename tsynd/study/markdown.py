@@ -6,19 +6,10 @@ from typing import Any
 
 from tsynd.metrics.weighted import BALANCED
 
-SHOWN = [
-    "auroc",
-    "balanced_accuracy",
-    "augmented",
-    "corrupted",
-    "pgd_2_255",
-    "pgd_4_255",
-    "nll",
-    "ece",
-    "subgroup",
-    "seconds",
-    "cost",
-]
+SHOWN = (
+    *("auroc", "balanced_accuracy", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "ece"),
+    *("subgroup", "seconds", "cost"),
+)
 DIGITS = {"seconds": 1, "cost": 2}
 NAMES = {name: name for name in ("accuracy", "augmented", "corrupted", "subgroup", "seconds", "cost")}
 NAMES |= {"augmented_inside": "augmented inside", "balanced_accuracy": "bal. acc.", "auroc": "AUROC", "nll": "NLL", "ece": "ECE"}
@@ -45,13 +36,7 @@ def markdown(
     means: Sequence[Line],
     checks: Sequence[Line],
 ) -> str:
-    """The whole report.
-
-    Args:
-        study: resolved.
-        records: of all runs that were tried.
-        claims, lines, means, checks: rows of the tables `claims.csv`, `differences.csv`, `means.csv` and `checks.csv`.
-    """
+    """The whole report: of the resolved study, the records of all runs that were tried, and the rows of the four tables."""
     counts = Counter(record["status"] for record in records)
     machines = sorted({record["cpu"] for record in records if record.get("cpu")})
     told = f"{counts['done']} runs are done, {counts['failed']} failed, {counts['missing']} lack their data."

@@ -204,14 +204,7 @@ def run_block(folder: Path, block: Sequence[Planned], attempt: str) -> None:
     """Run what is not done of a block, unless another process is at it.
 
     A run that fails is recorded and does not stop the others; what is wrong with the folder itself, such as a full disk, does.
-
-    Args:
-        folder: the study's.
-        block: runs that share data, subset and seed.
-        attempt: names this call of `run_study`, in the records of what fails.
-
-    Raises:
-        OSError: when the folder cannot be written to.
+    The block's runs share data, subset and seed; `attempt` names this call of `run_study`, in the records of what fails.
     """
     with one_thread(), at_once(folder / LOCKS / f"{digest(block[0].block)}.lock") as held:
         if not held:

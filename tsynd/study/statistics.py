@@ -158,9 +158,6 @@ def two_way(means_S: Array, under_SR: Array, images: int) -> Interval:
         under_SR: the same under each resample of the images.
         images: how many test images there are.
 
-    Raises:
-        TsyndError: with fewer than two seeds, or when the two do not fit together.
-
     >>> means, under = np.array([0.1, 0.2, 0.3]), np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]])
     >>> found = two_way(means, under, images=1000)  # images make no difference: a t-interval over the seeds
     >>> round(found.low, 3), round(found.high, 3)

@@ -98,11 +98,7 @@ def log_prob(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
 
 
 def find_objective(objective: str | Objective) -> Objective:
-    """The function that a name stands for; a function is itself.
-
-    Raises:
-        TsyndError: for an unknown name, or what is neither.
-    """
+    """The function that a name stands for; a function is itself."""
     if callable(objective):
         return objective
     check_name("objective", objective, OBJECTIVES)

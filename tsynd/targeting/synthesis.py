@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ class Synthesis:
         """Some of the images: an index (n,) or a mask (B,)."""
         if not isinstance(chosen, Tensor) or chosen.ndim != 1:
             raise TsyndError(f"choose images by an index or a mask, a tensor of one dimension, got {type(chosen).__name__}")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in COLUMNS})
+        return self._with({name: getattr(self, name)[chosen] for name in COLUMNS})
 
     def to(self, device: torch.device | str) -> "Synthesis":
         """Return the same synthesis with its columns on another device."""
@@ -71,7 +72,7 @@ class Synthesis:
             device = torch.device(device)
         except (RuntimeError, TypeError) as error:
             raise TsyndError(f"device must be one such as 'cpu' or 'cuda', got {device!r}") from error
-        return replace(self, **{name: getattr(self, name).to(device) for name in COLUMNS})
+        return self._with({name: getattr(self, name).to(device) for name in COLUMNS})
 
     def with_sources(self, index: Tensor) -> "Synthesis":
         """Return the same synthesis with its sources counted anew: source i becomes index[i].
@@ -83,6 +84,9 @@ class Synthesis:
             found = f"{index.dtype} of shape {tuple(index.shape)}"
             raise TsyndError(f"index must be int64 (N,), N above every source, {int(self.sources.max())}, got {found}")
         return replace(self, sources=index.to(self.sources.device)[self.sources])
+
+    def _with(self, columns: dict[str, Any]) -> "Synthesis":
+        return replace(self, **columns)
 
 
 COLUMNS = tuple(column.name for column in fields(Synthesis) if column.type is Tensor)
@@ -116,7 +120,7 @@ def remeasure(synthesis: Synthesis, posterior: Posterior) -> Synthesis:
     check_posterior(posterior)
     before_BCHW, after_BCHW, score = synthesis.reconstructions, synthesis.images, find_objective("mutual_information")
     with torch.no_grad():
-        return replace(synthesis, **describe(before_BCHW, after_BCHW, synthesis.labels, posterior, score))
+        return synthesis._with(describe(before_BCHW, after_BCHW, synthesis.labels, posterior, score))
 
 
 def concatenate(parts: list[Synthesis]) -> Synthesis:
@@ -126,7 +130,7 @@ def concatenate(parts: list[Synthesis]) -> Synthesis:
         raise TsyndError("parts must be a list of at least one Synthesis, got []")
     for part in parts:
         check_kind(Synthesis, part=part)
-    return replace(parts[0], **{name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS})
+    return parts[0]._with({name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS})
 
 
 def identity(synthesis: Synthesis) -> str:

@@ -31,11 +31,7 @@ def save_checkpoint(path: str | Path, state: Tree, belongs: dict[str, Any]) -> N
 
 @validated
 def load_checkpoint(path: str | Path, belongs: dict[str, Any]) -> Tree:
-    """Read what `save_checkpoint` wrote; tensors are on the CPU.
-
-    Raises:
-        TsyndError: when the file is damaged, in a single bit even, or belongs to another training.
-    """
+    """Read what `save_checkpoint` wrote, if no bit is damaged and it belongs to this training; tensors are on the CPU."""
     tensors, notes = read_tensors(Path(path), "checkpoint")
     if notes.get("seal") != _seal(notes.get("belongs"), notes.get("tree"), tensors):
         raise TsyndError(f"{path} is damaged: its content does not fit its checksum; delete it to train from the start")

@@ -30,12 +30,8 @@ def sharpen(
     First they are aligned: p (prior / mean)^alignment, renormalised, so that a teacher that drifts to one class is drawn back
     (ReMixMatch, Berthelot et al. 2020, arXiv 1911.09785). Then they are raised to `power` and renormalised, or made one-hot.
 
-    Args:
-        probs_BC: (B, C), or (B, L, 2) of several labels; rows sum to one.
-        mean_C, prior_C: the teacher's mean answer so far, and the shares of the classes among the labelled images.
-        alignment: in [0, 1]; 0 for none.
-        power: at least 0; 1 for no sharpening.
-        hard: whether targets are one-hot.
+    `probs_BC` is (B, C), or (B, L, 2) of several labels. `mean_C` is the teacher's mean answer so far, `prior_C` the shares of
+    the classes among the labelled images.
 
     Returns:
         The targets, of the shape of `probs_BC`, and the confidence (B,): the largest aligned probability, of several labels the
@@ -71,12 +67,8 @@ def moving_average(classifier: Classifier, decay: float) -> AveragedModel:
 class Consistency:
     """The teacher, what it has said so far, and the images without labels.
 
-    Args:
-        classifier: the student; the teacher is the average of its weights.
-        recipe: the numbers of the loss.
-        images_UCHW: the images without labels, in [0, 1] or of 8 bits, on the classifier's device.
-        labels_B: of the training set: their shares of the classes are what `alignment` draws the teacher's answers to.
-        seed: of all that is drawn.
+    The classifier is the student, and the average of its weights the teacher. `images_UCHW` are in [0, 1] or of 8 bits, on its
+    device; the labels of the training set give the shares of the classes that `alignment` draws the teacher's answers to.
     """
 
     def __init__(self, classifier: Classifier, recipe: Recipe, images_UCHW: Tensor, labels_B: Tensor, seed: int) -> None:

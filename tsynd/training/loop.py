@@ -182,12 +182,7 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
 def image_weights(targets_BC: Tensor, labels_N: Tensor) -> Tensor:
     """How much each image of a batch counts if each class of the training set is to count alike: (B,), 1 on average.
 
-    Args:
-        targets_BC: (B, C) probabilities; one that is shared between classes, as by mixup, has the mean of their weights.
-        labels_N: (N,) of the training set.
-
-    Raises:
-        TsyndError: for several labels an image.
+    Targets (B, C) are probabilities; one that is shared between classes, as by mixup, has the mean of their weights.
 
     >>> image_weights(torch.eye(2), torch.tensor([0, 0, 0, 1]))
     tensor([0.6667, 2.0000])

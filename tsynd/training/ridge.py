@@ -23,9 +23,7 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
     have a closed form (Allen 1974). Scores become logits by the factor of `SCALES` with the least leave-one-out loss, on labels
     that are smoothed as Platt (1999) does, since few images may be told apart without a mistake.
 
-    Args:
-        classifier: one whose logits come from an `nn.Linear`, in eval mode afterwards.
-        images_BCHW, labels_B: training images in [0, 1] or of 8 bits, and their labels, on its device.
+    The images are in [0, 1] or of 8 bits, on the classifier's device; it is in eval mode afterwards.
 
     Returns:
         The leave-one-out loss, in nats.
@@ -46,10 +44,7 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
 def ridge(features_ND: Tensor, labels_NC: Tensor, *, multi_label: bool = False) -> tuple[Tensor, Tensor, float]:
     """Fit logits to features, as `fit_ridge` says.
 
-    Args:
-        features_ND: a row for each image.
-        labels_NC: 1 for what an image is, 0 for what it is not.
-        multi_label: whether several labels may hold at once.
+    `labels_NC` is 1 for what an image is, 0 for what it is not.
 
     Returns:
         Weights (C, D) and bias (C,) in double precision, and the leave-one-out loss in nats.

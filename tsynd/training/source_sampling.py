@@ -44,15 +44,8 @@ def choose_sources(
     *submodular_mutual_information*: images that represent the `count` of the highest loss and are like them
     (see `greedy_cover`).
 
-    Args:
-        sources: one of `SOURCES`.
-        images_BCHW, labels_B: the training set: images in [0, 1] and int64 classes, or (B, L) of 0 and 1.
-        classifier: scores, in eval mode; it comes back as it was. Of a set larger than `POOL`, that many images, drawn
-            evenly, are scored.
-        count: how many to draw.
-        samples: posterior samples for *uncertain*.
-        generator: what is drawn from, on the CPU.
-        batch_size: images that are scored at a time, which bounds memory.
+    Of a set larger than `POOL`, that many images, drawn evenly, are scored. `samples` are the posterior's for *uncertain*;
+    `generator` is on the CPU.
 
     Returns:
         (count,) int64 indices on the images' device.
@@ -105,13 +98,7 @@ def better_half(
     real image is. *diverse*: those that between them represent all that were found (facility location): searches that end in one
     place count once.
 
-    Args:
-        keep: `dense` or `diverse`.
-        found_BCHW, real_NCHW: what the search found, and the training set, in [0, 1]. Of a set larger than `POOL`, that many
-            images, drawn evenly, take part.
-        classifier: gives the features, in eval mode; it comes back as it was.
-        generator: what is drawn from, on the CPU.
-        batch_size: images that are looked at a time, which bounds memory.
+    Of a training set `real_NCHW` larger than `POOL`, that many images, drawn evenly, take part.
 
     Returns:
         (B // 2,) int64 indices, in ascending order, on the images' device.

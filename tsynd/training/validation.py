@@ -15,12 +15,7 @@ from tsynd.utils.validation import check_labels
 
 @validated
 def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> None:
-    """Refuse images and labels that do not fit the classifier or each other.
-
-    Raises:
-        TsyndError: for images that are neither floating-point numbers in [0, 1] nor uint8, of other channels or size, or none;
-            labels of another shape or type, or outside the classes; and for either on another device.
-    """
+    """Refuse images and labels that do not fit the classifier or each other, or lie on another device."""
     expected_device = classifier.mean.device
     for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
         if tensor.device != expected_device:
@@ -34,12 +29,7 @@ def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Te
 
 
 def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic: Synthesis | None) -> None:
-    """Refuse synthetic images that do not fit the classifier, or an arm that cannot use any.
-
-    Raises:
-        TsyndError: for an arm with a search and given images; and for given images whose channels, size, classes or values do
-            not fit.
-    """
+    """Refuse synthetic images that do not fit the classifier, or an arm that cannot use any."""
     if synthetic is None:
         return
     if arm.ridge:
@@ -58,11 +48,7 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
 
 @validated
 def check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelled: Tensor | None) -> None:
-    """Refuse images without labels that do not fit the classifier, that the arm lacks, or that it has no use for.
-
-    Raises:
-        TsyndError: in one line, what was given and what would have been right.
-    """
+    """Refuse images without labels that do not fit the classifier, that the arm lacks, or that it has no use for."""
     if unlabelled is None:
         if arm.consistency and recipe.consistency_images == "unlabelled":
             raise TsyndError("an arm with consistency needs images without labels, got None: give unlabelled=")

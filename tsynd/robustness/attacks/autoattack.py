@@ -3,7 +3,7 @@
 AutoAttack (Croce and Hein, ICML 2020, arXiv 2003.01690) is four attacks, each on what the ones before it have left: APGD-CE,
 APGD-T on the targeted DLR loss, FAB-T and Square, which sees no gradient. The targeted DLR loss compares the first logit with
 the third and the fourth, so the standard set is not defined below 4 classes. For 2 or 3 classes the set is APGD-CE, FAB-T and
-Square, and `aa_name` says so: a figure under that name is not one of AutoAttack.
+Square, and `autoattack_name` says so: a figure under that name is not one of AutoAttack.
 """
 
 import sys
@@ -29,10 +29,7 @@ FEW_CLASSES = ("apgd-ce", "fab-t", "square")
 
 @validated
 def aa_attacks(classes: Annotated[int, whole(2)]) -> tuple[str, ...]:
-    """Which attacks `aa` runs, in order.
-
-    Raises:
-        TsyndError: for fewer than 2 classes.
+    """Which attacks `autoattack` runs, in order.
 
     >>> aa_attacks(2)
     ('apgd-ce', 'fab-t', 'square')
@@ -59,7 +56,7 @@ def autoattack(
     generator: torch.Generator | None = None,
     batch_size: Annotated[int, whole(1)] = 250,
 ) -> Tensor:
-    """Several strong attacks in turn, each on the images that still hold; call its figures `aa_name(classes)`.
+    """Several strong attacks in turn, each on the images that still hold; call its figures `autoattack_name(classes)`.
 
     pyautoattack does the work, as published: 100 steps, 5000 queries of Square, one restart, and for the targeted attacks 9
     targets, or all where there are fewer. It seeds torch's global state, which is as before afterwards. It takes minutes

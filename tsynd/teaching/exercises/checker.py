@@ -1,5 +1,6 @@
 """What every exercise's checker shares: it turns an answer, and whatever goes wrong with it, into a sentence that helps."""
 
+import copy
 import functools
 import inspect
 import textwrap
@@ -46,9 +47,9 @@ class Verdict:
 def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
     """Make a checker of a function that takes the reader's answer and returns praise or raises `NotYet`.
 
-    A stub (dots or None, given or returned) and an error of the reader's code become a verdict as well. An array of numpy
-    that the reader's function returns, also in a tuple or list, reaches the check as a tensor. Global random numbers are
-    seeded for the check, and afterwards as they were; so is the mode of gradients.
+    A stub (dots or None, given or returned) and an error of the reader's code become a verdict as well. The reader's function
+    is given copies. An array of numpy that it returns, also in a tuple or list, reaches the check as a tensor. Global random
+    numbers are seeded for the check, and afterwards as they were; so is the mode of gradients.
 
     >>> @checker
     ... def double(answer):
@@ -159,7 +160,7 @@ def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(answer)
     def call(*arguments: Any, **keywords: Any) -> Any:
         try:
-            given = answer(*arguments, **keywords)
+            given = answer(*map(_copied, arguments), **keywords)
         except Exception as error:
             if "ellipsis" in str(error):  # the dots stand inside an expression
                 raise NotYet(STUB) from None
@@ -169,6 +170,11 @@ def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
         return tuple(map(_as_tensor, given)) if isinstance(given, tuple | list) else _as_tensor(given)
 
     return call
+
+
+def _copied(value: Any) -> Any:
+    """A copy of numbers, which the reader's function may change in place; a network as it is."""
+    return copy.deepcopy(value) if isinstance(value, list | dict | np.ndarray | Tensor) else value
 
 
 def _as_tensor(value: Any) -> Any:

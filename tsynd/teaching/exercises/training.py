@@ -35,7 +35,7 @@ def bank_life(answer: Callable[[int, int, int], Any]) -> str:
 def mix_a_batch(mix: Callable[[Tensor, Tensor, float, torch.Generator], Tensor]) -> str:
     """Check `mix(real, bank, share, generator)`: a batch whose last `share` are drawn from the bank, with replacement."""
     real, bank = torch.arange(8.0).view(8, 1), 100 + torch.arange(40.0).view(40, 1)
-    one, again, two = (mix(real.clone(), bank.clone(), 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    one, again, two = (mix(real, bank, 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     if not isinstance(one, Tensor) or one.shape != real.shape:
         kind = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else f"a {type(one).__name__}"
         raise NotYet(
@@ -50,15 +50,15 @@ def mix_a_batch(mix: Callable[[Tensor, Tensor, float, torch.Generator], Tensor])
         raise NotYet("Two generators draw the same images of the bank: draw from `generator`.")
     if not torch.equal(one, again):
         raise NotYet("The same generator draws other images the second time: draw from `generator`, and from nothing else.")
-    drawn = torch.stack([mix(real.clone(), bank.clone(), 0.5, torch.Generator().manual_seed(seed))[4:, 0] for seed in range(40)])
+    drawn = torch.stack([mix(real, bank, 0.5, torch.Generator().manual_seed(seed))[4:, 0] for seed in range(40)])
     if all(len(batch.unique()) == 1 for batch in drawn):
         raise NotYet("Within a batch one image of the bank stands four times. Draw an index for each place.")
     if len(drawn.unique()) < 30:
         raise NotYet(f"Of a bank of 40 images only {len(drawn.unique())} are ever drawn. Draw from the whole bank.")
-    few = [mix(real.clone(), bank[:2].clone(), 0.5, torch.Generator().manual_seed(seed)) for seed in range(40)]
+    few = [mix(real, bank[:2], 0.5, torch.Generator().manual_seed(seed)) for seed in range(40)]
     if any(batch.shape != real.shape for batch in few) or all(len(batch.unique()) == len(batch) for batch in few):
         raise NotYet("From a bank of two images four can be drawn too: draw with replacement, so one can come twice.")
-    if int((mix(real.clone(), bank.clone(), 0.25, torch.Generator().manual_seed(0)) >= 100).sum()) != 2:
+    if int((mix(real, bank, 0.25, torch.Generator().manual_seed(0)) >= 100).sum()) != 2:
         raise NotYet("With a share of 0.25, 2 of 8 images come from the bank.")
     return "The real half is the same in every arm, so arms differ in what the other half is, and in nothing else."
 

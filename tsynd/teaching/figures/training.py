@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from tsynd.posterior import Posterior
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import WIDTH, column, taught
 from tsynd.teaching.figures.targeting import look, sheet
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
@@ -68,8 +68,7 @@ def border(distances: Mapping[str, Tensor]) -> Figure:
     Args:
         distances: by method, the smallest attack that changes the answer of each image, in grey levels.
     """
-    figure = Picture(figsize=(WIDTH, 3.4))
-    axis = figure.subplots()
+    figure, (axis,) = column(3.4)
     for number, (name, values_N) in enumerate(distances.items()):
         levels = [0.0, *sorted(set(values_N.tolist()))]
         kept = [float((values_N > level).double().mean()) for level in levels]
@@ -115,8 +114,7 @@ def before_and_after(images: Mapping[str, Tensor], votes: Mapping[tuple[str, str
 @taught
 def age(ages: Sequence[int], values: Sequence[float], start: float, life: int) -> Figure:
     """Mutual information of targeted images, asked of the classifier that they meet, against their age in steps."""
-    figure = Picture(figsize=(WIDTH, 4))
-    axis = figure.subplots()
+    figure, (axis,) = column(4)
     axis.axvspan(0, life, color=COLOURS[2], alpha=0.12, label="in the bank")
     axis.plot(ages, values, color=COLOURS[0], marker=MARKERS[0], markersize=5, label="targeted images")
     axis.axhline(start, color="0.4", linestyle="--", linewidth=1, label="where searches start")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import WIDTH, column, taught
 from tsynd.uncertainty import expected_entropy, mutual_information, predictive_entropy
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
 
@@ -61,8 +61,7 @@ def dropout(masks_KU: Tensor) -> Figure:
 @taught
 def bars(cases: Mapping[str, tuple[float, float, float]]) -> Figure:
     """The split for several sets of samples, a bar each, from (total, aleatoric, epistemic) in nats."""
-    figure = Picture(figsize=(WIDTH, 0.42 * len(cases) + 1.3))
-    axis = figure.subplots()
+    figure, (axis,) = column(0.42 * len(cases) + 1.3)
     _split(axis, list(cases), list(cases.values()))
     axis.set_xlabel("nats")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -74,8 +73,7 @@ def disagreement(spread: float) -> Figure:
     """Draw eight samples whose average is 0.5: half of them say 0.5 + spread, the others 0.5 - spread. A frame of a slider."""
     samples_K = torch.tensor([0.5 - spread, 0.5 + spread], dtype=torch.float64).repeat(4)
     log_probs_BKC = torch.stack([1 - samples_K, samples_K], dim=1).log()[None]
-    figure = Picture(figsize=(WIDTH, 4.6))
-    strip, split = figure.subplots(2, 1, height_ratios=(1.3, 1))
+    figure, (strip, split) = column(4.6, 2, height_ratios=(1.3, 1))
     strip.bar(range(1, 9), samples_K.numpy(), color=GREY)
     strip.axhline(0.5, color="black", linewidth=1, linestyle="--")
     strip.set(ylim=(0, 1.05), xlabel="sample", ylabel="p(malignant)", title="what each sample says", xticks=range(1, 9))
@@ -115,8 +113,7 @@ def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: M
         estimates_SB: mutual information of B images by S draws of samples. reference_B: by many samples.
         cosines: by the posterior's name, cosines of gradients to their reference, any shape.
     """
-    figure = Picture(figsize=(WIDTH, 5.8))
-    value, direction = figure.subplots(2, 1)
+    figure, (value, direction) = column(5.8, 2)
     order = reference_B.argsort()
     for place, image in enumerate(order.tolist()):
         ratio_S = estimates_SB[:, image] / reference_B[image]
@@ -162,8 +159,7 @@ def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
     Args:
         correct_by_score: by the score's name, whether each prediction is right, the surest image first.
     """
-    figure = Picture(figsize=(WIDTH, 4.4))
-    axis = figure.subplots()
+    figure, (axis,) = column(4.4)
     for position, (name, correct_N) in enumerate(correct_by_score.items()):
         kept_N = torch.arange(1, len(correct_N) + 1)
         accuracy_N, least = correct_N.double().cumsum(0) / kept_N, len(correct_N) // 10
