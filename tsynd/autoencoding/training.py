@@ -99,8 +99,9 @@ def train_autoencoder(
             noise = normal(tuple(codes.shape), generator, codes) * codes.detach().std() * latent_noise
             made_BCHW = autoencoder.decode_raw(codes + noise)
             loss = loss + F.mse_loss(made_BCHW, batch_BCHW)
-            if edge_weight:
-                loss = loss + edge_weight * _edge_error(made_BCHW - batch_BCHW)
+            if edge_weight:  # of differences between neighbouring pixels, down and across
+                apart = made_BCHW - batch_BCHW
+                loss = loss + edge_weight * (apart.diff(dim=-2).square().mean() + apart.diff(dim=-1).square().mean())
             if ssim_weight:
                 loss = loss + ssim_weight * (1 - ssim(made_BCHW, batch_BCHW).mean())
             if features is not None:
@@ -118,11 +119,6 @@ def train_autoencoder(
     autoencoder.eval()
     autoencoder.standardise(images_BCHW)
     return losses
-
-
-def _edge_error(difference_BCHW: Tensor) -> Tensor:
-    """The squared error of differences between neighbouring pixels, each direction's mean, added."""
-    return difference_BCHW.diff(dim=-2).square().mean() + difference_BCHW.diff(dim=-1).square().mean()
 
 
 def ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:

@@ -183,7 +183,9 @@ class Residual(nn.Module):
 def _compact(channels: int, size: int, dropout: float) -> nn.Sequential:
     """The compact trunk: strided convolutions until fewer than 32 px are left, three residual blocks, pooling."""
     halvings = max(1, (-(-size // 16)).bit_length() - 1)
-    layers: list[nn.Module] = [_halving(channels if i == 0 else 16, 16) for i in range(halvings)]
+    layers: list[nn.Module] = []
+    for inputs in (channels, *[16] * (halvings - 1)):
+        layers.append(nn.Sequential(nn.Conv2d(inputs, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()))
     for inputs, outputs, stride in ((16, 16, 1), (16, 32, 2), (32, 64, 2)):
         layers += [Residual(inputs, outputs, stride), *([nn.Dropout2d(dropout)] if dropout else [])]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -195,10 +197,6 @@ def _resnet18(channels: int) -> nn.Sequential:
     for inputs, outputs, stride in ((64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)):
         layers += [Residual(inputs, outputs, stride), Residual(outputs, outputs, 1)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-
-def _halving(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 @validated

@@ -145,12 +145,9 @@ def _refuse_copies(members: tuple[Function, ...]) -> None:
     for number, own in enumerate(weights):
         for other, theirs in enumerate(weights[:number]):
             pairs = zip(own, theirs, strict=False)
-            if own and len(own) == len(theirs) and not own[0].is_meta and all(map(_equal, *zip(*pairs, strict=True))):
+            same = (a is b or ((a.dtype, a.device) == (b.dtype, b.device) and a.equal(b)) for a, b in pairs)
+            if own and len(own) == len(theirs) and not own[0].is_meta and all(same):
                 raise TsyndError(f"members {other} and {number} of an ensemble have the same weights, so they cannot disagree")
-
-
-def _equal(some: Tensor, other: Tensor) -> bool:
-    return some is other or (some.dtype == other.dtype and some.device == other.device and some.equal(other))
 
 
 def _checked_members(members: object, trunk: object) -> tuple[Function, ...]:

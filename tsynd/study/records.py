@@ -128,7 +128,10 @@ def _answers(run: Run) -> dict[str, np.ndarray]:
     if hidden := withheld(run.config["data"]):
         split: Split = getattr(run.data, run.config["evaluate"])
         arrays["subgroup"] = split.subgroups[hidden]
-    return {name: _small(array) for name, array in arrays.items()}
+    # Shares that are all 0 or 1 as bool: a tenth of the file.
+    shares = {name: array for name, array in arrays.items() if array.is_floating_point() and array.ndim == 1}
+    few = {name for name, array in shares.items() if bool(((array == 0) | (array == 1)).all())}
+    return {name: (array.bool() if name in few else array).numpy() for name, array in arrays.items()}
 
 
 def _rounded(value: Any) -> Any:
@@ -138,13 +141,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _rounded(each) for name, each in value.items()}
     return [_rounded(each) for each in value] if isinstance(value, list) else value
-
-
-def _small(array: Tensor) -> np.ndarray:
-    """Shares that are all 0 or 1 as bool: a tenth of the file."""
-    if array.is_floating_point() and array.ndim == 1 and bool(((array == 0) | (array == 1)).all()):
-        array = array.bool()
-    return array.numpy()
 
 
 def _flat(study: Mapping[str, Any]) -> dict[str, Any]:

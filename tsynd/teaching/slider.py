@@ -56,7 +56,10 @@ def explore(
     given: Any = ((label,), (values,), (start,)) if isinstance(label, str) else (label, values, start)
     if not isinstance(label, str) and not all(isinstance(each, tuple | list) and len(each) == 2 for each in given):
         raise TsyndError(f"with two parameters, label, values and start are a pair each; got {label!r}, {values!r} and {start!r}")
-    labels, choices = tuple(given[0]), [_several(*each) for each in zip(given[0], given[1], strict=True)]
+    for one, each in zip(given[0], given[1], strict=True):
+        if isinstance(each, str) or not isinstance(each, Iterable):
+            raise TsyndError(f"values of {one} must be a list of numbers or strings, got {each!r}")
+    labels, choices = tuple(given[0]), [tuple(each) for each in given[1]]
     texts = tuple(tuple(_text(value) for value in each) for each in choices)
     at = tuple(_position(*each) for each in zip(labels, texts, given[2], strict=True))
     combinations = list(itertools.product(*choices))
@@ -79,13 +82,6 @@ def explore(
             pyplot.close(figure)  # a notebook would show it once more
         frames.append(Frame(name, words, data_uri(figure)))
     return Explorer(labels, texts, at, tuple(frames))
-
-
-def _several(label: str, values: Any) -> tuple[Any, ...]:
-    """The values of one parameter, if they are several."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TsyndError(f"values of {label} must be a list of numbers or strings, got {values!r}")
-    return tuple(values)
 
 
 def _position(label: str, texts: tuple[str, ...], start: Any) -> int:

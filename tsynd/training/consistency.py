@@ -124,7 +124,8 @@ class Consistency:
         hard = recipe.pseudo_labels == "hard"
         settings: dict[str, Any] = {"alignment": recipe.alignment, "power": recipe.sharpening, "hard": hard}
         targets_UC, confidence_U = sharpen(probs_UC, self.mean_C, self.prior_C, **settings)
-        return self._one(targets_UC), (confidence_U >= recipe.threshold).to(targets_UC)
+        found_UC = targets_UC[..., 1] if self.multi_label else targets_UC
+        return found_UC, (confidence_U >= recipe.threshold).to(targets_UC)
 
     def candidates(self) -> tuple[Tensor, Tensor, Tensor]:
         """Draw unlabelled images that a search may start from, with the teacher's classes, and their numbers among all."""
@@ -142,9 +143,6 @@ class Consistency:
     def _both(self, probs_BC: Tensor) -> Tensor:
         """Of several labels, the probabilities of absence and presence: (B, L, 2)."""
         return torch.stack([1 - probs_BC, probs_BC], dim=-1) if self.multi_label else probs_BC
-
-    def _one(self, targets_BC: Tensor) -> Tensor:
-        return targets_BC[..., 1] if self.multi_label else targets_BC
 
     def dump(self) -> dict[str, Any]:
         """As `State.dump`; the images are no part of it."""

@@ -37,11 +37,8 @@ def losses(batches: Sequence[float], tests: Sequence[float], every: int) -> Figu
 
 @taught
 def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) -> Figure:
-    """What reconstructions lose: the share of detail of each size, and how well each factor can still be read.
-
-    Args:
-        lost: by size of detail, the power of the difference relative to that of the image.
-        factors: by name, the correlation with the truth of what is read from the images and from the reconstructions.
+    """What reconstructions lose: by size of detail the power of the difference relative to that of the image, and how well
+    each factor can still be read, its correlation with the truth in the images and in the reconstructions.
     """
     figure, (left, right) = column(6.8, 2, height_ratios=(1, 1.5))
     left.bar(range(len(lost)), [100 * share for share in lost.values()], color=COLOURS[0], width=0.7)
@@ -74,12 +71,9 @@ def deviations(deviation_D: Tensor, floor: float) -> Figure:
 
 
 def ball_slider(spaces: Mapping[str, Standardised], image_1CHW: Tensor, directions_ND: Tensor) -> Explorer:
-    """The ball around the code of an image in several spaces: a slider over the radius of steps in these directions.
+    """The ball around the code of an image: a slider over the radius of steps in these directions, each of radius 1.
 
-    Args:
-        spaces: two autoencoders by name, the one whose ball is good first.
-        image_1CHW: (1, C, H, W) in [0, 1].
-        directions_ND: (N, D), each of radius 1.
+    spaces: two autoencoders by name, the one whose ball is good first.
     """
     seen = {0.1: "no change", 0.25: "hardly a change", 0.5: "a little change", 1: "another texture", 2: "the lesion dissolves"}
 
@@ -115,12 +109,8 @@ def distances(codes_ND: Tensor, radius: float) -> Figure:
 
 
 def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifier: nn.Module) -> Explorer:
-    """A walk along a factor: what is drawn, its reconstruction and the walk, with sliders over factor and share.
-
-    Args:
-        panels: of a factor's name and a share of the way, three images: drawn, reconstructed, walked.
-        oracle: reads the factor from them.
-        classifier: says how likely they are malignant, class 1.
+    """A walk along a factor, with sliders over factor and share of the way; `panels` of both gives three images: drawn,
+    reconstructed, walked. The oracle reads the factor from them, the classifier says how likely they are malignant.
     """
     points = {
         "shadow": "it deepens in all three",
@@ -143,10 +133,8 @@ def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifi
 
 @taught
 def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
-    """How far walks change each factor, as a share of the change in the images that the direction was made from.
-
-    Args:
-        reached: by factor, the share for the reconstructions, a direction from one place, a direction from all places.
+    """How far walks change each factor, as a share of the change in the images that the direction was made from: by factor
+    for the reconstructions, a direction from one place, and a direction from all places.
     """
     figure, (axis,) = column(4.2)
     labels = ("reconstructions of the pair", "walk, lesions at one place", "walk, lesions anywhere")

@@ -62,9 +62,7 @@ def alike(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
 def verdicts(right: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
     """The accuracies that `DRAWS` validation sets of `count` images measure, the same images for every classifier.
 
-    Args:
-        right: by classifier, which of the same N images it gets right, (N,) bool.
-        count: images of a validation set, at most N.
+    right: by classifier, which of the same N images it gets right, (N,) bool.
     """
     whole = len(next(iter(right.values())))
     order_DN = torch.rand(DRAWS, whole, generator=torch.Generator().manual_seed(0)).argsort(dim=1)[:, :count]
@@ -72,12 +70,7 @@ def verdicts(right: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
 
 
 def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: int) -> Explorer:
-    """A slider over the size of a validation set: what it says of two classifiers, and how often it does not see the worse.
-
-    Args:
-        right: two classifiers, as in `verdicts`.
-        counts, start: images of a validation set, and what is shown first.
-    """
+    """A slider over the images of a validation set: what it says of two classifiers, and how often it does not see the worse."""
     truth = {name: float(right_N.double().mean()) for name, right_N in right.items()}
     worse, better = sorted(truth, key=lambda name: truth[name])
 

@@ -17,13 +17,7 @@ __all__ = ["attacked", "bars", "corrupted", "fall", "under_shift"]
 
 
 def attacked(images: Tensor, found: Tensor, eps: float, before: Sequence[str], after: Sequence[str]) -> Figure:
-    """Images, the changes that an attack makes, and the attacked images; below each what the classifier says.
-
-    Args:
-        images: (N, 1, H, W) in [0, 1]; found: the attacked ones.
-        eps: size of the attack; the change is drawn in full colour there.
-        before, after: N short texts.
-    """
+    """Images (N, 1, H, W), the changes that an attack makes, in full colour at eps, and the attacked images; below, texts."""
     change = f"change: ±{eps * 255:.0f}/255 is full colour" if eps else "change"
     rows = {"image": images, change.partition(" is")[0]: found - images, "attacked": found}
     return sheet(rows, notes={"image": before, "attacked": after}, scale=eps or 1 / 255)

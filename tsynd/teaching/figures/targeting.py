@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
@@ -78,12 +77,7 @@ def survey(
 
 @taught
 def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Landscapes of mutual information side by side, each with its ball, images round the rim, and paths that lie in it.
-
-    Args:
-        landscapes: by the title of the panel.
-        paths: by the title of the panel, then by name: codes (T, D) that are joined by a line.
-    """
+    """Landscapes of mutual information, each with its ball, images round the rim, and paths: codes (T, D) joined by a line."""
     figure, panels = column(4.9 * len(landscapes), len(landscapes))
     top = max(float(each.information.max()) for each in landscapes.values())
     shown = None
@@ -95,7 +89,14 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         for lines in (shown, border):
             lines.set_clip_path(disc)
         axis.add_patch(Circle((0, 0), land.radius, fill=False, edgecolor="white", linewidth=2))
-        _ring(axis, land)
+        for number, image in enumerate(land.ring):  # small, each joined to its point of the rim
+            angle = 2 * np.pi * number / len(land.ring)
+            point = land.radius * np.array([np.cos(angle), np.sin(angle)])
+            picture = OffsetImage(image, zoom=1.25, cmap="gray", norm=Normalize(0, 1))
+            link = {"arrowstyle": "-", "color": "#555555", "linewidth": 0.9}
+            frame = {"edgecolor": "#555555", "linewidth": 0.9}
+            box = AnnotationBbox(picture, tuple(point), tuple(RIM * point), pad=0.1, arrowprops=link, bboxprops=frame)
+            axis.add_artist(box)
         for place, (name, codes_TD) in enumerate(paths[title].items()):
             steps = land.plane.shadow(codes_TD).numpy()
             axis.plot(*steps.T, color="white", linewidth=3.2, zorder=4)
@@ -112,18 +113,6 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         shown, ax=list(panels), location="bottom", shrink=0.8, aspect=30, ticks=ticks, label="mutual information (nats)"
     )
     return figure
-
-
-def _ring(axis: Axes, land: Landscape) -> None:
-    """Small decoded images round the ball, each joined to its point of the rim."""
-    for number, image in enumerate(land.ring):
-        angle = 2 * np.pi * number / len(land.ring)
-        point = land.radius * np.array([np.cos(angle), np.sin(angle)])
-        picture = OffsetImage(image, zoom=1.25, cmap="gray", norm=Normalize(0, 1))
-        link = {"arrowstyle": "-", "color": "#555555", "linewidth": 0.9}
-        frame = {"edgecolor": "#555555", "linewidth": 0.9}
-        box = AnnotationBbox(picture, tuple(point), tuple(RIM * point), pad=0.1, arrowprops=link, bboxprops=frame)
-        axis.add_artist(box)
 
 
 def look(name: str, number: int) -> dict[str, Any]:
@@ -147,11 +136,8 @@ def sheet(
 ) -> Figure:
     """Images in rows. What is called a change, by the word in its name, is drawn in colour: red brighter, blue darker.
 
-    Args:
-        rows: (N, C, H, W) by the name of the row: images in [0, 1], or changes in intensity.
-        heads: N titles above the first row.
-        notes: for some of the rows, N short texts below its images.
-        scale: the change that is drawn in full colour, in intensity. told: what the colours mean.
+    rows: (N, C, H, W) by the name of the row: images in [0, 1], or changes in intensity. heads: N titles above the first row.
+    notes: for some of the rows, N short texts below. scale: the change that is drawn in full colour. told: what the colours mean.
     """
     notes, count = notes or {}, len(next(iter(rows.values())))
     bar = 0.6 * any("change" in name for name in rows)

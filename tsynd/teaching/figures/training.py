@@ -37,9 +37,7 @@ def survey(posterior: Posterior) -> tuple[Array, Array]:
 def plane(panels: Mapping[str, tuple[Posterior, Tensor | None]], points: Tensor, labels: Tensor) -> Figure:
     """What classifiers of points do not know, side by side: mutual information, the border, training points and targeted ones.
 
-    Args:
-        panels: by title, a posterior and the targeted points (M, 1, 1, 2), or None.
-        points: (N, 1, 1, 2) training points in [0, 1], and labels 0 or 1.
+    Points are (N, 1, 1, 2) in [0, 1]; labels are 0 or 1.
     """
     figure = Picture(figsize=(WIDTH, 3.7 if len(panels) > 1 else 5.2))
     axes, ticks = figure.subplots(1, len(panels), squeeze=False)[0], np.linspace(0, 1, SIDE)
@@ -63,10 +61,8 @@ def plane(panels: Mapping[str, tuple[Posterior, Tensor | None]], points: Tensor,
 
 @taught
 def border(distances: Mapping[str, Tensor]) -> Figure:
-    """Draw the share of images that keep their answer against the size of the attack, in grey levels, a line for each method.
-
-    Args:
-        distances: by method, the smallest attack that changes the answer of each image, in grey levels.
+    """Draw the share of images that keep their answer against the size of the attack, in grey levels, a line for each method:
+    from the smallest attack that changes the answer of each image.
     """
     figure, (axis,) = column(3.4)
     for number, (name, values_N) in enumerate(distances.items()):
@@ -81,11 +77,8 @@ def border(distances: Mapping[str, Tensor]) -> Figure:
 
 @taught
 def before_and_after(images: Mapping[str, Tensor], votes: Mapping[tuple[str, str], Tensor]) -> Figure:
-    """Draw an image as it is and attacked; below, how probable the posterior samples of each method find the true class.
-
-    Args:
-        images: (1, 1, H, W) in [0, 1] by name.
-        votes: by method and by what was done to the image, the probability (K,) of the true class in each sample.
+    """Draw an image as it is and attacked; below, how probable the posterior samples of each method find the true class: (K,)
+    by method and by what was done to the image.
     """
     methods = list(dict.fromkeys(method for method, _ in votes))
     figure = Picture(figsize=(WIDTH, 2.1 + 2.3 * len(methods)))

@@ -26,7 +26,14 @@ def votes(images_BCHW: Tensor, log_probs_BKC: Tensor, called: str = "p(malignant
     for number, (picture, strip) in enumerate(axes):
         picture.imshow(images_BCHW[number, 0].numpy(), cmap="gray", vmin=0, vmax=1)
         picture.set_title("ABCDEF"[number], loc="left", fontweight="bold")
-        _votes(strip, log_probs_BKC[number, :, 1].exp())
+        malignant_K = log_probs_BKC[number, :, 1].exp()
+        if len(malignant_K) <= FEW:
+            strip.stem(malignant_K.numpy(), np.ones(len(malignant_K)), basefmt=" ")
+            strip.set(ylim=(0, 1.3))
+        else:
+            strip.hist(malignant_K.numpy(), bins=np.linspace(0, 1, 21).tolist(), color=COLOURS[0])
+        strip.axvline(float(malignant_K.mean()), color=DISAGREE, linestyle="--", linewidth=1.5)
+        strip.set(xlim=(-0.03, 1.03), yticks=[])
         total, epistemic = (
             float(measure(log_probs_BKC[number : number + 1])) for measure in (predictive_entropy, mutual_information)
         )
@@ -107,11 +114,8 @@ def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ())
 
 @taught
 def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: Mapping[str, Tensor]) -> Figure:
-    """How far so many samples are off: in the value, image by image, and in the direction. A frame of a slider.
-
-    Args:
-        estimates_SB: mutual information of B images by S draws of samples. reference_B: by many samples.
-        cosines: by the posterior's name, cosines of gradients to their reference, any shape.
+    """How far so many samples are off: in the value of B images by S draws of samples, and in the direction, by the cosines of
+    gradients to their reference. A frame of a slider.
     """
     figure, (value, direction) = column(5.8, 2)
     order = reference_B.argsort()
@@ -156,8 +160,7 @@ def marked(log_probs: Mapping[str, Tensor], labels_B: Tensor, inside_B: Tensor) 
 def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
     """Accuracy on the images that are kept when the most uncertain ones are put aside, against the share that is kept.
 
-    Args:
-        correct_by_score: by the score's name, whether each prediction is right, the surest image first.
+    correct_by_score: by the score's name, whether each prediction is right, the surest image first.
     """
     figure, (axis,) = column(4.4)
     for position, (name, correct_N) in enumerate(correct_by_score.items()):
@@ -174,11 +177,7 @@ def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
 
 @taught
 def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Figure:
-    """Pictures of no lesion, and under each what two posteriors say: p(malignant) and mutual information.
-
-    Args:
-        images: (C, H, W) by name. log_probs: by the posterior's name, (B, K, C) of these images.
-    """
+    """Pictures of no lesion, (C, H, W), and under each what two posteriors say: p(malignant) and mutual information."""
     columns = min(2, len(images))
     rows = -(-len(images) // columns)
     figure = Picture(figsize=(WIDTH, 3.7 * rows))
@@ -194,17 +193,6 @@ def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Fi
         axis.set_xlabel("\n".join(lines))
     bare(axes)
     return figure
-
-
-def _votes(axis: Axes, malignant_K: Tensor) -> None:
-    """A few samples as sticks, many as a histogram; their average as a dashed line."""
-    if len(malignant_K) <= FEW:
-        axis.stem(malignant_K.numpy(), np.ones(len(malignant_K)), basefmt=" ")
-        axis.set(ylim=(0, 1.3))
-    else:
-        axis.hist(malignant_K.numpy(), bins=np.linspace(0, 1, 21).tolist(), color=COLOURS[0])
-    axis.axvline(float(malignant_K.mean()), color=DISAGREE, linestyle="--", linewidth=1.5)
-    axis.set(xlim=(-0.03, 1.03), yticks=[])
 
 
 def _split(axis: Axes, names: Sequence[str], values: Sequence[tuple[float, ...]]) -> None:
