@@ -65,7 +65,7 @@ def test_a_mosaic_averages_its_cells(side: int, level: float) -> None:
     if side * level == round(side * level):  # whole pixels: the plain mean of each cell
         images, cell = natural(size=side), round(side * level)
         plain = torch.nn.functional.avg_pool2d(images, cell).repeat_interleave(cell, 2).repeat_interleave(cell, 3)
-        assert torch.allclose(blur.pixelate(images, level), plain, atol=1e-5)
+        assert torch.allclose(functions.pixelate(images, level), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in DRAWN])

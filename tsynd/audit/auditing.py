@@ -116,7 +116,7 @@ def audit(
     judge: Annotated[Classifier, instance(nn.Module, optional=True)] | None = None,
     recipe: Recipe | None = None,
     build: Callable[[int], Classifier] | None = None,
-    split: str = "test",
+    split: Annotated[str, choice("split of unseen images", SPLITS[1:])] = "test",
     guard: Guard | None = None,
     samples: Annotated[int, whole(2)] = 64,
     k: Annotated[int, whole(1)] = 10,
@@ -152,7 +152,7 @@ def audit(
     """
     if autoencoder is not None:
         check_verbs(autoencoder)
-    _check(synthesis, data, split)
+    _check(synthesis, data)
     if chosen is None:
         chosen = torch.arange(len(data.train))
     elif chosen.ndim != 1 or not len(chosen):
@@ -223,8 +223,7 @@ def _some(split: Split) -> Split:
     return split if len(split) <= UNSEEN else split[torch.linspace(0, len(split) - 1, UNSEEN).long()]
 
 
-@validated
-def _check(synthesis: Synthesis, data: Dataset, split: Annotated[str, choice("split of unseen images", SPLITS[1:])]) -> None:
+def _check(synthesis: Synthesis, data: Dataset) -> None:
     """Refuse a synthesis that is empty or not of these data."""
     if not len(synthesis):
         raise TsyndError("an audit needs at least one synthetic image, got none")

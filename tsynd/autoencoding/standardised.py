@@ -13,7 +13,7 @@ from tsynd.utils.eval_mode import frozen, owner_of
 from tsynd.utils.network_passes import wide
 from tsynd.utils.rng import seeded
 from tsynd.utils.shape_errors import explained
-from tsynd.utils.validation import check_count, check_range, check_tensors
+from tsynd.utils.validation import check_count, check_images, check_range, check_tensors
 
 # A dimension that hardly varies on a small training set would otherwise blow up when it is divided by its deviation.
 FLOOR = 0.5
@@ -138,9 +138,7 @@ class AnyAutoencoder(Standardised):
         self.training = False  # of this module alone: the networks stay in their mode
         self.networks = nn.ModuleList(dict.fromkeys([*owners(encode, decode), *networks]))
         self._callables = (encode, decode)  # in a tuple, so that a module is not registered twice
-        check_tensors(images=images_BCHW)
-        check_batch(images_BCHW, images_BCHW.shape[1:])
-        check_range(images=images_BCHW)
+        check_images(images_BCHW)
         check_count(1, batch_size=batch_size)
         first_BCHW = images_BCHW[: min(batch_size, 16)]  # enough to see what the callables return
         with torch.no_grad():

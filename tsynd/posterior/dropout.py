@@ -1,8 +1,7 @@
 """Monte-Carlo dropout with fixed masks, by hooks on any network: in the whole of it, or in what follows a split.
 
-The network runs in eval mode. Where the samples begin, each row becomes K rows; from there on the output of every dropout
-layer is multiplied by its fixed mask. (Gal and Ghahramani, ICML 2016, read dropout as an approximate posterior;
-batchbald_redux holds its masks likewise.)
+The network runs in eval mode. (Gal and Ghahramani, ICML 2016, read dropout as an approximate posterior; batchbald_redux holds
+its masks likewise.)
 """
 
 import difflib

@@ -1,8 +1,7 @@
 """Dropout masks that are held fixed, K of them shared by all images, and a forward pass in which rows are repeated under them.
 
-A mask's numbers depend on the seed, the layer's name in the network and the number of the call, on nothing else. So equal
-seeds give equal masks on every device, for every floating-point type, however a batch is split, and whether the whole
-network is repeated or its head only.
+A mask's numbers depend on the seed, the layer's name and the number of the call, on nothing else: not on the device, the
+floating-point type, how a batch is split, and whether the whole network is repeated or its head only.
 """
 
 from collections import Counter
@@ -96,14 +95,8 @@ def _affine(keep: Tensor, rate: float, alpha: bool) -> tuple[Tensor, Tensor | No
 class Expansion:
     """A pass of b images that gives logits (b, k, C) under the k chosen samples. For one use; its hooks do not outlive it.
 
-    Args:
-        network: in eval mode.
-        split: the layer before which each row becomes k rows, ordered by image, then by sample; None: the input.
-        count: b, the number of images.
-        chosen: the samples.
-        masks: None to repeat rows only.
-        brought: the rate of dropout on the split layer's input, in place of the network's own; None for the network's own.
-
+    Before the layer `split` (None: the input) each of `count` rows becomes k rows, ordered by image, then by sample. Without
+    masks, rows are only repeated. `brought` is the rate of dropout on the split layer's input, in place of the network's own.
     After the pass, `reached` has the names of the active dropout layers that were called from the split on.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(4, 2)).eval()

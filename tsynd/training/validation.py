@@ -8,12 +8,10 @@ from tsynd.errors import TsyndError
 from tsynd.targeting import Synthesis
 from tsynd.training.arms import Arm
 from tsynd.training.recipe import Recipe
-from tsynd.utils.rules import validated
 from tsynd.utils.shape_errors import check_precision
 from tsynd.utils.validation import check_labels
 
 
-@validated
 def check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> None:
     """Refuse images and labels that do not fit the classifier or each other, or lie on another device."""
     expected_device = classifier.mean.device
@@ -46,7 +44,6 @@ def check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic:
         raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
 
 
-@validated
 def check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelled: Tensor | None) -> None:
     """Refuse images without labels that do not fit the classifier, that the arm lacks, or that it has no use for."""
     if unlabelled is None:

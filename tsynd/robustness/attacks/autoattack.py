@@ -1,9 +1,8 @@
 """AutoAttack through pyautoattack, an extra: `pip install "tsynd[attacks]"`.
 
-AutoAttack (Croce and Hein, ICML 2020, arXiv 2003.01690) is four attacks, each on what the ones before it have left: APGD-CE,
-APGD-T on the targeted DLR loss, FAB-T and Square, which sees no gradient. The targeted DLR loss compares the first logit with
-the third and the fourth, so the standard set is not defined below 4 classes. For 2 or 3 classes the set is APGD-CE, FAB-T and
-Square, and `autoattack_name` says so: a figure under that name is not one of AutoAttack.
+AutoAttack (Croce and Hein, ICML 2020, arXiv 2003.01690) is four attacks, each on what the ones before it have left. The targeted
+DLR loss of APGD-T compares the first logit with the third and the fourth, so the standard set is not defined below 4 classes: a
+figure of the smaller set, as `autoattack_name` calls it, is not one of AutoAttack.
 """
 
 import sys

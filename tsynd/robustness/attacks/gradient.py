@@ -1,8 +1,7 @@
 """Adversarial attacks: the worst image within eps of the given one (L-infinity), found by following the model's own gradient.
 
 Images lie in [0, 1] and normalisation is inside the model, so `eps` is in units of intensity: 2/255 is two grey levels.
-The model is attacked as it stands, in eval mode. A model that draws new dropout masks in every call must be attacked
-on its average instead (`tsynd.robustness.attacks.averaged_model`), or the figures flatter it.
+A model that draws new dropout masks in every call must be attacked on its average, or the figures flatter it.
 """
 
 import math

@@ -3,16 +3,19 @@
 import copy
 import functools
 import inspect
+import json
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+VERDICTS = Path(__file__).with_name("verdicts.json")
 WIDTH = 96
 STUB = "Nothing was returned: replace the dots."
 Mistakes = Mapping[str, Any] | Sequence[tuple[str, Any]]  # what is said, and the answer to which it is said
@@ -125,13 +128,12 @@ def expect(found: Any, right: Any, mistakes: Mistakes, otherwise: str, close: fl
         raise NotYet(words.replace("{found}", ", ".join(f"{value:.3g}" for value in values)))
 
 
-def judged(
-    verdicts: Any, right: Mapping[str, tuple[str, str]], known: Sequence[str], wrong: str = "{case} is not {word}."
-) -> None:
-    """Raise `NotYet` unless a tuple has the right word for each case; the first wrong one is told with its reason.
+def judged(name: str, verdicts: Any, wrong: str = "{case} is not {word}.") -> None:
+    """Raise `NotYet` unless a tuple has the right word for each case of an exercise; the first wrong one is told with its reason.
 
-    right: by case its word and the reason. known: the words that may be used.
+    `verdicts.json` has by exercise and case the word and the reason.
     """
+    right = json.loads(VERDICTS.read_text(encoding="utf-8"))[name]
     if isinstance(verdicts, Mapping):
         verdicts = tuple(verdicts[case] for case in right) if set(verdicts) == set(right) else tuple(verdicts.values())
     if isinstance(verdicts, str) or len(verdicts) != len(right):
@@ -139,8 +141,8 @@ def judged(
         raise NotYet(f"{count} words are asked for, one for each of {', '.join(right)}, got {verdicts!r}.")
     for (case, (wanted, reason)), verdict in zip(right.items(), verdicts, strict=True):
         word = str(verdict).strip().lower()
-        if word not in known:
-            raise NotYet(f"{str(verdict)!r} is none of the words: {', '.join(known)}.")
+        if word not in (known := [each for each, _ in right.values()]):
+            raise NotYet(f"{str(verdict)!r} is none of the words: {', '.join(sorted(known))}.")
         if word != wanted:
             raise NotYet(f"{wrong.format(case=case, word=repr(word))} {reason}")
 

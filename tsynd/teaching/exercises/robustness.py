@@ -9,18 +9,6 @@ from torch import Tensor
 from tsynd.teaching.exercises.checker import NotYet, checker, expect, judged, kind_of, listed, shaped
 
 CLOSE = 1e-6
-FLAWS = ("sound", "weak attack", "gradient masking", "random defence", "no clean accuracy")
-# Of each team, in the order of the exercise: its verdict, and why.
-REPORTS = {
-    "Ada": ("weak attack", "Ada's accuracy still falls by much when the attack gets five times the steps: it had not arrived."),
-    "Boris": (
-        "gradient masking",
-        "Boris's attack has gradients, and a search without any finds more: his gradients mislead it.",
-    ),
-    "Chiara": ("sound", "Chiara's accuracy does not change with more steps, and the search without gradients finds less."),
-    "Deniz": ("random defence", "Deniz's model answers differently each time, and on its average the attack finds much more."),
-    "Ewa": ("no clean accuracy", "Ewa's classifier holds against everything, and nobody knows whether it can classify at all."),
-}
 
 
 @checker
@@ -89,7 +77,7 @@ def attack_the_average(average: Callable[[Tensor], Tensor]) -> str:
 @checker
 def judge_a_report(verdicts: Any) -> str:
     """Check the verdicts on five reports: a tuple of five words."""
-    judged(verdicts, REPORTS, FLAWS)
+    judged("judge_a_report", verdicts)
     return "More steps, no gradient, the average, and clean accuracy beside it: any report must survive these four questions."
 
 

@@ -10,16 +10,6 @@ from tsynd.targeting.ascent import unit
 from tsynd.teaching.exercises.checker import NotYet, checker, expect, judged, listed, shaped
 
 CLOSE = 1e-5
-# Of each team, in the order of the exercise: its verdict, and why.
-REPORTS = {
-    "Ada": ("own samples", "On fresh samples most of Ada's rise is gone."),
-    "Boris": ("another class", "Boris's rise survives fresh samples and random, but look at his last two numbers."),
-    "Chiara": (
-        "found",
-        "Chiara's rise survives fresh samples, random brings none of it, and her classes hardly change more often.",
-    ),
-    "Deniz": ("no better than random", "Deniz's random displacement ends as high as his search."),
-}
 
 
 @checker
@@ -129,7 +119,7 @@ def fair_control(control: Callable[[Tensor, Tensor, torch.Generator], Tensor]) -
 @checker
 def judge_a_search(verdicts: Any) -> str:
     """Check the verdicts on the four teams: a tuple of four words."""
-    judged(verdicts, REPORTS, [word for word, _ in REPORTS.values()])
+    judged("judge_a_search", verdicts)
     return "Fresh samples first, then the control, then somebody who knows the class: a search has to pass all three."
 
 

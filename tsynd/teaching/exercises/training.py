@@ -8,17 +8,6 @@ from torch import Tensor
 
 from tsynd.teaching.exercises.checker import NotYet, checker, expect, judged
 
-# Of each objection: the arm that answers it, and why.
-OBJECTIONS = {
-    "Objection 1": ("none-matched", "The gain may be that of the time that searches take: train without them for as long."),
-    "Objection 2": (
-        "reconstruction",
-        "The gain may be that of the blur: send images through the autoencoder without moving them.",
-    ),
-    "Objection 3": ("random", "The gain may be that of any variety: move the code equally far, in an uninformed direction."),
-    "Objection 4": ("sham", "The gain may be that of any uphill direction: climb the mutual information of an untrained copy."),
-}
-
 
 @checker
 def bank_life(answer: Callable[[int, int, int], Any]) -> str:
@@ -87,7 +76,7 @@ def equal_cost(answer: Callable[[float, float, int, int, int], Any]) -> str:
 @checker
 def which_control(answers: Any) -> str:
     """Check which arm answers which objection: a tuple of four names."""
-    judged(answers, OBJECTIONS, sorted(arm for arm, _ in OBJECTIONS.values()), "{case} is not answered by {word}.")
+    judged("which_control", answers, wrong="{case} is not answered by {word}.")
     return "Each control does all that targeting does but for one thing. What targeting does better is that one thing's doing."
 
 
