@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError, unknown
-from tsynd.posterior.compatibility import refuse_compiled, refuse_unclimbable, refuse_uncontrolled
 from tsynd.posterior.masks import Expansion, Masks, active
-from tsynd.posterior.protocol import checked_images, in_chunks
+from tsynd.posterior.protocol import checked_images, in_chunks, refuse_compiled, refuse_unclimbable, refuse_uncontrolled
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.folding import folded

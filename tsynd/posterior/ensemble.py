@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
-from tsynd.posterior.compatibility import refuse_unclimbable
-from tsynd.posterior.protocol import checked_images, in_chunks
+from tsynd.posterior.protocol import checked_images, in_chunks, refuse_unclimbable
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen, owner_of
 from tsynd.utils.network_passes import given, pair_of, steady, trial

@@ -13,10 +13,18 @@ from tsynd.errors import TsyndError
 from tsynd.metrics.classification import clean_metrics, error_auroc
 from tsynd.posterior import Posterior
 from tsynd.robustness.attacks.gradient import pgd
-from tsynd.robustness.conditions import STRONG, STRONG_EPS, Attack, ConditionEvaluator, proportional, resampled, share_of
+from tsynd.robustness.conditions import (
+    STRONG,
+    STRONG_EPS,
+    Attack,
+    ConditionEvaluator,
+    proportional,
+    resampled,
+    share_of,
+    test_time_augmentation,
+)
 from tsynd.robustness.corruptions import DEFAULT
 from tsynd.robustness.report import RobustnessReport
-from tsynd.robustness.test_time_augmentation import test_time_augmentation
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.augmentation.mixup import mixup
 from tsynd.augmentation.trivialaugment import trivial_augment
-from tsynd.classification import Classifier, as_targets, normalise_to
+from tsynd.classification import Classifier, as_targets, check_fitting, normalise_to
 from tsynd.errors import TsyndError
 from tsynd.robustness.attacks.gradient import pgd
 from tsynd.targeting import Autoencoder, Synthesis
@@ -23,14 +23,15 @@ from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
 from tsynd.training.ridge import fit_ridge
 from tsynd.training.state import History, State
-from tsynd.training.validation import check_synthetic, check_training_set, check_unlabelled
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import tried
 from tsynd.utils.progress import Progress, Step
 from tsynd.utils.rng import seed_for, seeded
 from tsynd.utils.rules import validated, whole
+from tsynd.utils.shape_errors import check_precision
 from tsynd.utils.tensor_files import tensors_hash, weights_hash
+from tsynd.utils.validation import check_labels
 
 CHECKPOINT_EVERY = 100  # steps: writing takes some .6 % of a training on one core
 
@@ -78,9 +79,9 @@ def train_classifier(
         TsyndError: for images or labels that do not fit the classifier, an arm without what it needs, and a checkpoint that
             is damaged or belongs to another training.
     """
-    check_training_set(classifier, images_BCHW, labels_B)
-    check_synthetic(classifier, arm, recipe, synthetic)
-    check_unlabelled(classifier, arm, recipe, unlabelled)
+    _check_training_set(classifier, images_BCHW, labels_B)
+    _check_synthetic(classifier, arm, recipe, synthetic)
+    _check_unlabelled(classifier, arm, recipe, unlabelled)
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
     file = Path(checkpoint) if checkpoint is not None else None
@@ -203,3 +204,48 @@ def _in_training(network: Classifier) -> Iterator[None]:
     finally:
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         network.eval()
+
+
+def _check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> None:
+    """Refuse images and labels that do not fit the classifier or each other, or lie on another device."""
+    expected_device = classifier.mean.device
+    for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
+        if tensor.device != expected_device:
+            raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
+    check_fitting("images_BCHW", images_BCHW, classifier)
+    if classifier.mean.dtype not in (torch.float32, torch.float64):
+        raise TsyndError(f"a classifier is trained in float32 or float64, got {classifier.mean.dtype}: call .half() afterwards")
+    check_precision(images_BCHW, classifier)
+    several = (classifier.classes,) if classifier.multi_label else ()
+    check_labels(labels_B, (len(images_BCHW), *several), classifier.classes, name="labels_B")
+
+
+def _check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic: Synthesis | None) -> None:
+    """Refuse synthetic images that do not fit the classifier, or an arm that cannot use any."""
+    if synthetic is None:
+        return
+    if arm.ridge:
+        raise TsyndError("ridge regression in closed form takes no synthetic images, and synthetic= gives some: use another arm")
+    if arm.objective:
+        raise TsyndError(
+            f"this arm searches for synthetic images of its own (objective {arm.objective!r}), and synthetic= gives some: "
+            "use none, mixup, label-smoothing, trivialaugment or pgd with given images"
+        )
+    check_fitting("synthetic images", synthetic.images, classifier)
+    several = (classifier.classes,) if classifier.multi_label else ()
+    check_labels(synthetic.labels, (len(synthetic), *several), classifier.classes, name="synthetic labels")
+    if recipe.soft_labels and not bool(synthetic.mutual_information_after.isfinite().all()):
+        raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
+
+
+def _check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelled: Tensor | None) -> None:
+    """Refuse images without labels that do not fit the classifier, that the arm lacks, or that it has no use for."""
+    if unlabelled is None:
+        if arm.consistency and recipe.consistency_images == "unlabelled":
+            raise TsyndError("an arm with consistency needs images without labels, got None: give unlabelled=")
+        return
+    if not arm.consistency:
+        raise TsyndError("this arm has no use for images without labels: add consistency to it, or leave unlabelled= out")
+    if unlabelled.device != classifier.mean.device:
+        raise TsyndError(f"unlabelled must be on the classifier's device, {classifier.mean.device}, got {unlabelled.device}")
+    check_fitting("unlabelled", unlabelled, classifier)
