@@ -57,7 +57,13 @@ class Ensemble:
 
     @validated
     def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: Annotated[int, whole(1)] | None) -> None:
-        members = _checked_members(members, trunk)
+        if not isinstance(members, Iterable):
+            raise TsyndError(f"an ensemble needs a list of networks, got {type(members).__name__}")
+        members = tuple(members)
+        parts: dict[str, object] = {} if trunk is None else {"the trunk": trunk}
+        for name, each in (parts | {f"member {number}": member for number, member in enumerate(members)}).items():
+            if not callable(each):
+                raise TsyndError(f"{name} of an ensemble must be a network, got {type(each).__name__}")
         if len(members) < 2:
             raise TsyndError(f"an ensemble needs at least 2 members, so that they can disagree, got {len(members)}")
         if len({id(owner_of(member)) for member in members}) < len(members):
@@ -65,7 +71,7 @@ class Ensemble:
         owners = [owner_of(function) for function in (trunk, *members)]
         self.networks = tuple(owner for owner in owners if isinstance(owner, nn.Module))
         self.samples, self.max_chunk = len(members), max_chunk
-        self.trunk, self.members, self._examined, self._climbed = trunk, tuple(members), False, False
+        self.trunk, self.members, self._examined, self._climbed = trunk, members, False, False
 
     def __len__(self) -> int:
         return self.samples
@@ -147,15 +153,3 @@ def _refuse_copies(members: tuple[Function, ...]) -> None:
             same = (a is b or ((a.dtype, a.device) == (b.dtype, b.device) and a.equal(b)) for a, b in pairs)
             if own and len(own) == len(theirs) and not own[0].is_meta and all(same):
                 raise TsyndError(f"members {other} and {number} of an ensemble have the same weights, so they cannot disagree")
-
-
-def _checked_members(members: object, trunk: object) -> tuple[Function, ...]:
-    """The members, if they are several things that can be called."""
-    if not isinstance(members, Iterable):
-        raise TsyndError(f"an ensemble needs a list of networks, got {type(members).__name__}")
-    listed = tuple(members)
-    parts = {} if trunk is None else {"the trunk": trunk}
-    for name, each in (parts | {f"member {number}": member for number, member in enumerate(listed)}).items():
-        if not callable(each):
-            raise TsyndError(f"{name} of an ensemble must be a network, got {type(each).__name__}")
-    return listed

@@ -97,7 +97,16 @@ def evaluate(
             (`tsynd.utils.network_trial.tried`), or that gives NaN for an image.
     """
     check_several(corruptions=corruptions, eps=eps)
-    _check(images, labels, task)
+    if images.ndim != 4:
+        raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
+    if len(images) == 0:
+        raise TsyndError("there are no images to evaluate on")
+    if images.is_floating_point():
+        check_range(images=images)
+    several = task == "multi-label"
+    if labels.ndim != 1 + several or len(labels) != len(images) or labels.dtype != torch.int64:
+        wanted = f"({len(images)}, L)" if several else f"({len(images)},)"
+        raise TsyndError(f"labels must be int64 of shape {wanted}, got {labels.dtype} of shape {tuple(labels.shape)}")
     say = progress or silent
     weights = (parameter for network in network_of(model) for parameter in network.parameters())
     device = device or next((weight.device for weight in weights), images.device)
@@ -109,12 +118,18 @@ def evaluate(
     networks = network_of(model) + (posterior.networks if posterior is not None else ())
     with frozen(*networks) if networks else nullcontext(), tried(model, first, labels, gradient=strong or any(sizes)):
         if posterior is not None:
-            _check_posterior(posterior, model, first, labels.ndim == 2)
+            with torch.no_grad():
+                classes, found = logits_of(model, first).shape[1], tuple(posterior(first).shape[2:])
+            if found != (due := (classes, 2) if several else (classes,)):
+                hint = ": of several labels its network needs an attribute multi_label that is true" if several else ""
+                raise TsyndError(
+                    f"the posterior must give log-probabilities (B, K, {str(due)[1:]} as the model, got {found}{hint}"
+                )
         say(Step("evaluation", text="clean"))
         logits = predict(model, images, batch_size, device).double()
-        probs = logits.sigmoid() if task == "multi-label" else logits.softmax(dim=1)
+        probs = logits.sigmoid() if several else logits.softmax(dim=1)
         report: dict[str, Any] = {"clean": clean_metrics(probs, labels, task, seed=seed)}
-        right = (probs > 0.5).long() == labels if task == "multi-label" else probs.argmax(dim=1) == labels
+        right = (probs > 0.5).long() == labels if several else probs.argmax(dim=1) == labels
         chosen = proportional(labels if labels.ndim == 1 else labels.unique(dim=0, return_inverse=True)[1], limit)
         counts_RB = resampled(labels[chosen], generator_for(seed, "intervals"))
         information = None
@@ -168,24 +183,3 @@ def evaluate(
             "error_auroc": None if information is None else error_auroc(information, ~right.reshape(len(right), -1).all(dim=1))
         }
     return RobustnessReport(report | {"conditions": rows}, answers)
-
-
-def _check_posterior(posterior: Posterior, model: Model, images: Tensor, several: bool) -> None:
-    """Refuse a posterior of other classes than the model's, or one that takes several labels for classes."""
-    with torch.no_grad():
-        classes, found = logits_of(model, images).shape[1], tuple(posterior(images).shape[2:])
-    if found != (wanted := (classes, 2) if several else (classes,)):
-        hint = ": of several labels its network needs an attribute multi_label that is true" if several else ""
-        raise TsyndError(f"the posterior must give log-probabilities (B, K, {str(wanted)[1:]} as the model, got {found}{hint}")
-
-
-def _check(images: Tensor, labels: Tensor, task: str) -> None:
-    if len(images) == 0:
-        raise TsyndError("there are no images to evaluate on")
-    if images.ndim != 4:
-        raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
-    if images.is_floating_point():
-        check_range(images=images)
-    wanted, ndim = (f"({len(images)}, L)", 2) if task == "multi-label" else (f"({len(images)},)", 1)
-    if labels.ndim != ndim or len(labels) != len(images) or labels.dtype != torch.int64:
-        raise TsyndError(f"labels must be int64 of shape {wanted}, got {labels.dtype} of shape {tuple(labels.shape)}")

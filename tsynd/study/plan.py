@@ -22,7 +22,7 @@ images from the same start, on one machine.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -223,8 +223,9 @@ def _tier(found: object, number: int) -> Tier:
             raise TsyndError(f"arm {name!r} stands twice in tier {number}: give one of them another name")
         arms[name] = one["arm"], _mapping(one.get("changes", {}), f"changes of arm {name!r}")
     seeds = _seeds(given["seeds"])
-    _check_once("set", sets, number)
-    _check_once("seed", seeds, number)
+    for what, values in (("set", sets), ("seed", seeds)):
+        if repeated := [value for value in values if values.count(value) > 1]:
+            raise TsyndError(f"{what} {repeated[0]} stands twice in tier {number}")
     return Tier(str(given.get("name", f"tier {number}")), tuple(sets), tuple(seeds), arms)
 
 
@@ -239,11 +240,6 @@ def _seeds(found: object) -> list[int]:
     if not seeds or not all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
         raise TsyndError(f"seeds must be whole numbers >= 0, as 0-9 or [0, 1, 2], got {found!r}")
     return seeds
-
-
-def _check_once(what: str, values: Sequence[Any], number: int) -> None:
-    if repeated := [value for place, value in enumerate(values) if value in values[:place]]:
-        raise TsyndError(f"{what} {repeated[0]} stands twice in tier {number}")
 
 
 def _mapping(found: object, what: str, known: tuple[str, ...] = (), needed: tuple[str, ...] = ()) -> dict[str, Any]:

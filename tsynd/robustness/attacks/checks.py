@@ -40,7 +40,6 @@ class Check:
         return f"passed  {told}" if self.passed else f"FAILED  {told} (see chapter 6)"
 
 
-@validated
 def checks_before(model: Model, images: Tensor, labels: Tensor, attacks: Iterable[str] = ("pgd", "apgd-ce")) -> list[Check]:
     """Ask before an attack: is the model deterministic, are its outputs logits, has it gradients, has it enough classes?
 

@@ -149,7 +149,6 @@ def apgd(
         return worst.found(model)
 
 
-@validated
 def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
     """Fast gradient sign method: one signed step of size eps up the loss, from the image itself.
 
@@ -237,6 +236,7 @@ def refuse_not_finite(model: Model, right: bool) -> None:
         raise TsyndError(f"{name_of(model)} gives logits or gradients that are NaN or infinite, so nothing is attacked")
 
 
+@validated
 @contextmanager
 def attacking(
     model: Model,
