@@ -119,11 +119,11 @@ def evaluate(
     with frozen(*networks) if networks else nullcontext(), tried(model, first, labels, gradient=strong or any(sizes)):
         if posterior is not None:
             with torch.no_grad():
-                classes, found = logits_of(model, first).shape[1], tuple(posterior(first).shape[2:])
-            if found != (due := (classes, 2) if several else (classes,)):
+                classes, given = logits_of(model, first).shape[1], tuple(posterior(first).shape[2:])
+            if given != (due := (classes, 2) if several else (classes,)):
                 hint = ": of several labels its network needs an attribute multi_label that is true" if several else ""
                 raise TsyndError(
-                    f"the posterior must give log-probabilities (B, K, {str(due)[1:]} as the model, got {found}{hint}"
+                    f"the posterior must give log-probabilities (B, K, {str(due)[1:]} as the model, got {given}{hint}"
                 )
         say(Step("evaluation", text="clean"))
         logits = predict(model, images, batch_size, device).double()

@@ -223,7 +223,8 @@ def _tier(found: object, number: int) -> Tier:
             raise TsyndError(f"arm {name!r} stands twice in tier {number}: give one of them another name")
         arms[name] = one["arm"], _mapping(one.get("changes", {}), f"changes of arm {name!r}")
     seeds = _seeds(given["seeds"])
-    for what, values in (("set", sets), ("seed", seeds)):
+    listed: dict[str, list[Any]] = {"set": sets, "seed": seeds}
+    for what, values in listed.items():
         if repeated := [value for value in values if values.count(value) > 1]:
             raise TsyndError(f"{what} {repeated[0]} stands twice in tier {number}")
     return Tier(str(given.get("name", f"tier {number}")), tuple(sets), tuple(seeds), arms)
