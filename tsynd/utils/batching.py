@@ -58,7 +58,7 @@ def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, 
 
 
 # Training images that would take more bytes than this as floats are kept in 8 bits.
-LARGE = 2 * 10**9
+LARGE = 10**9
 
 
 def as_float(images: Tensor) -> Tensor:
