@@ -38,23 +38,17 @@ def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
     if not classifier.normalises_to_training:
         return
     if images_BCHW.dtype == torch.uint8:
-        mean_C, std_C = _moments(images_BCHW)
+        counts_CV = torch.zeros(images_BCHW.shape[1], 256, dtype=torch.float64, device=images_BCHW.device)
+        for part_bCHW in images_BCHW.split(1024):
+            counts_CV += torch.stack([channel.flatten().bincount(minlength=256) for channel in part_bCHW.unbind(1)])
+        values_V = torch.arange(256, dtype=torch.float64, device=images_BCHW.device) / 255
+        total = counts_CV[0].sum()
+        mean_C = (counts_CV * values_V).sum(1) / total
+        std_C = ((counts_CV * (values_V - mean_C[:, None]).square()).sum(1) / (total - 1)).sqrt()
     else:
         mean_C, std_C = images_BCHW.mean(dim=(0, 2, 3)), images_BCHW.std(dim=(0, 2, 3))
     classifier.mean.copy_(mean_C.view(1, -1, 1, 1))
     classifier.std.copy_(std_C.clamp_min(0.01).view(1, -1, 1, 1))
-
-
-def _moments(images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel of 8-bit images, in [0, 1] intensity."""
-    counts_CV = torch.zeros(images_BCHW.shape[1], 256, dtype=torch.float64, device=images_BCHW.device)
-    for part_bCHW in images_BCHW.split(1024):
-        counts_CV += torch.stack([channel.flatten().bincount(minlength=256) for channel in part_bCHW.unbind(1)])
-    values_V = torch.arange(256, dtype=torch.float64, device=images_BCHW.device) / 255
-    total = counts_CV[0].sum()
-    mean_C = (counts_CV * values_V).sum(1) / total
-    variance_C = (counts_CV * (values_V - mean_C[:, None]).square()).sum(1) / (total - 1)
-    return mean_C, variance_C.sqrt()
 
 
 class Classifier(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsynd.classification.networks import Residual
 from tsynd.errors import TsyndError
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
@@ -69,7 +70,12 @@ def attribute(
     check_images(images_BCHW)
     start = _baseline(model, baseline, images_BCHW)
     if method == "grad_cam" and layer is None:
-        layer = _last_block(model)
+        blocks = [module for module in model.modules() if isinstance(module, Residual)]
+        if not blocks:
+            raise TsyndError(
+                f"grad_cam needs the layer whose maps it weights: layer=..., since {type(model).__name__} is not ours"
+            )
+        layer = blocks[-1]
     with tried(model, images_BCHW, gradient=True), frozen(model):
         logits_BC = predict(model, images_BCHW, BATCH)
         wanted_B = logits_BC.argmax(dim=1) if classes is None else classes
@@ -154,12 +160,3 @@ def _baseline(model: nn.Module, given: Tensor | float | None, images_BCHW: Tenso
     if start.ndim and (start.ndim != 4 or any(side not in (1, most) for side, most in zip(start.shape, wanted, strict=True))):
         raise TsyndError(f"baseline must be a number, or of shape {wanted} or 1 where it is the same, got {tuple(start.shape)}")
     return start
-
-
-def _last_block(model: nn.Module) -> nn.Module:
-    from tsynd.classification.networks import Residual
-
-    blocks = [module for module in model.modules() if isinstance(module, Residual)]
-    if not blocks:
-        raise TsyndError(f"grad_cam needs the layer whose maps it weights: layer=..., since {type(model).__name__} is not ours")
-    return blocks[-1]

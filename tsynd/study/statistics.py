@@ -58,27 +58,20 @@ def resampled_images(
     With `groups_N`, such as a patient's number, groups are drawn instead of images, with all their images, whatever their
     class; a resample that lacks a class is drawn again.
     """
-    if groups_N is not None:
-        return _resampled_groups(labels_N, np.asarray(groups_N), generator, resamples)
     counts_RN = np.zeros((resamples, len(labels_N)))
-    for label in np.unique(labels_N):
-        places = np.flatnonzero(labels_N == label)
-        counts_RN[:, places] = generator.multinomial(len(places), np.full(len(places), 1 / len(places)), size=resamples)
-    return counts_RN
-
-
-def _resampled_groups(
-    labels_N: npt.NDArray[np.generic], groups_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: int
-) -> Array:
+    if groups_N is None:
+        for label in np.unique(labels_N):
+            places = np.flatnonzero(labels_N == label)
+            counts_RN[:, places] = generator.multinomial(len(places), np.full(len(places), 1 / len(places)), size=resamples)
+        return counts_RN
     if groups_N.shape != labels_N.shape:
         raise TsyndError(f"groups must be one for each of {len(labels_N)} images, got shape {groups_N.shape}")
     names, group_N = np.unique(groups_N, return_inverse=True)
     members_NC = labels_N[:, None] == np.unique(labels_N)
     kept: list[Array] = []
     for _ in range(1000):
-        counts_RN = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)[:, group_N]
-        counts_RN = counts_RN[((counts_RN @ members_NC) > 0).all(axis=1)].astype(np.float64)
-        kept.append(counts_RN)
+        drawn_RN = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)[:, group_N]
+        kept.append(drawn_RN[((drawn_RN @ members_NC) > 0).all(axis=1)].astype(np.float64))
         if sum(map(len, kept)) >= resamples:
             return np.concatenate(kept)[:resamples]
     raise TsyndError(f"{len(names)} groups are too few to be resampled: hardly any resample has every class")

@@ -34,11 +34,8 @@ class Ascent:
     def __call__(
         self, start_BD: Tensor, labels_B: Tensor, jitter_BD: Tensor, row_B: Tensor, offset_BCHW: Tensor | None = None
     ) -> "Found":
-        """Search from each code.
-
-        `jitter_BD` is added to the first step, and is the first step of a divergence, whose gradient at the start is 0;
-        `row_B` are the images' numbers in messages; `offset_BCHW`, of residual decoding, is what each reconstruction lacks of
-        its source.
+        """Search from each code. `jitter_BD` is added to the first step, and is that of a divergence, which has no gradient yet;
+        `row_B` are the images' numbers in messages; `offset_BCHW` is what each reconstruction lacks of its source (residual).
         """
         found, z_BD = Found(start_BD, offset_BCHW), start_BD
         if isinstance(self.objective, Divergence):

@@ -45,7 +45,10 @@ def bagged_heads(
     drawn_MN = torch.randint(len(images_BCHW), shape, generator=generator_for(seed, "bootstrap samples"))
     weights_MN = torch.zeros(shape).scatter_add_(1, drawn_MN, torch.ones(shape)).to(device)
     with seeded(seed_for(seed, "heads")):
-        heads = [_fresh(classifier.head) for _ in range(count)]
+        heads: list[nn.Module] = [copy.deepcopy(classifier.head).requires_grad_(True).train() for _ in range(count)]
+        for layer in nn.ModuleList(heads).modules():
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
         # What stack_module_state gives is what the optimiser updates: one parameter that holds those of all heads.
         parameters, _ = stack_module_state(heads)
         template = copy.deepcopy(heads[0]).to("meta")
@@ -76,12 +79,3 @@ def bagged_heads(
         head.load_state_dict({name: stacked[number].detach() for name, stacked in parameters.items()})
         head.eval().requires_grad_(False)
     return heads
-
-
-def _fresh(head: nn.Module) -> nn.Module:
-    """A copy of a head with new initial weights, in training mode."""
-    fresh = copy.deepcopy(head).requires_grad_(True)
-    for layer in fresh.modules():
-        if isinstance(layer, nn.Linear):
-            layer.reset_parameters()
-    return fresh.train()

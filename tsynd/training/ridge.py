@@ -31,7 +31,10 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
     Raises:
         TsyndError: when the logits do not come from a linear layer.
     """
-    layer = _readout(classifier)
+    named = classifier.get_submodule(classifier.readout) if classifier.readout else classifier
+    layer: nn.Module | None = named if isinstance(named, nn.Linear) else next(reversed(list(named.children())), None)
+    if not isinstance(layer, nn.Linear) or layer.bias is None:
+        raise TsyndError("ridge regression needs a classifier whose last layer is linear, with a bias, as in efficientnet-lite0")
     features_ND = _features(classifier, layer, images_BCHW)
     weights_CD, bias_C, loss = ridge(features_ND, as_targets(labels_B, classifier), multi_label=classifier.multi_label)
     with torch.no_grad():
@@ -76,15 +79,6 @@ def ridge(features_ND: Tensor, labels_NC: Tensor, *, multi_label: bool = False) 
     factor = SCALES[losses.index(min(losses))]
     weights_DC = weights_DC / std_D[:, None]
     return factor * weights_DC.T, factor * (offset_C - mean_D @ weights_DC), min(losses)
-
-
-def _readout(classifier: Classifier) -> nn.Linear:
-    """The linear layer that gives the logits."""
-    named = classifier.get_submodule(classifier.readout) if classifier.readout else classifier
-    last: nn.Module | None = named if isinstance(named, nn.Linear) else next(reversed(list(named.children())), None)
-    if not isinstance(last, nn.Linear) or last.bias is None:
-        raise TsyndError("ridge regression needs a classifier whose last layer is linear, with a bias, as in efficientnet-lite0")
-    return last
 
 
 def _features(classifier: Classifier, layer: nn.Linear, images_BCHW: Tensor) -> Tensor:
