@@ -92,6 +92,7 @@ def train_classifier(
         belongs = {
             **{f"arm.{name}": value for name, value in asdict(arm).items() if name != "what"},
             **{f"recipe.{name}": value for name, value in asdict(recipe).items()},
+            "form": 2,  # of the tree in the file
             "seed": seed,
             "classifier": classifier.identity(),
             "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
