@@ -191,11 +191,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    given, adjusted = np.array(p_values, dtype=np.float64), np.empty(len(p_values))
-    order = given.argsort(kind="stable")
-    adjusted[order] = np.maximum.accumulate((len(given) - np.arange(len(given))) * given[order]).clip(max=1)
-    found: list[float] = adjusted.tolist()
-    return found
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
 
 
 @validated
