@@ -1,24 +1,7 @@
-"""A study: what is compared, read from a YAML file that is written before anything is run.
+"""A study: what is compared, read from a YAML file that is written before anything is run, such as `studies/smoke.yaml`.
 
-    name: main
-    question: Does targeting work?
-    decision: how the claims are decided, in words
-    primaries: [auroc, augmented, pgd_2_255]
-    budget: cpu
-    tiers:
-      - name: first
-        sets:
-          - {data: breastmnist, per_class: 60}
-        seeds: 0-9
-        arms:
-          - none
-          - guarded
-          - {name: hard guard, arm: guarded, changes: {guard_hard: true}}
-    claims:  # optional: what the report decides
-      - {name: attacks, text: Targeting makes robust, arm: guarded, others: [none], measures: [pgd_2_255]}
-
-A tier is every set with every seed and every arm. A *block* is a set, a number of images and a seed: its arms train on the same
-images from the same start, on one machine.
+A tier is every set with every seed and every arm; `claims` (as in `studies/main.yaml`) say what the report decides. A *block* is
+a set, a number of images and a seed: its arms train on the same images from the same start, on one machine.
 """
 
 import re
