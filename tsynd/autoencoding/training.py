@@ -27,7 +27,7 @@ def train_autoencoder(
     *,
     steps: int = 800,
     batch_size: int = 16,
-    learning_rate: float = 4e-3,
+    learning_rate: float | None = None,
     latent_noise: float | None = None,
     edge_weight: float | None = None,
     ssim_weight: float = 0.0,
@@ -49,7 +49,8 @@ def train_autoencoder(
     Args:
         autoencoder: ours, or an `AnyAutoencoder` of your networks; in single or double precision.
         images_BCHW: (N, C, H, W) training images in [0, 1], or of 8 bits, on the autoencoder's device; one is enough.
-        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
+        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`. None takes the
+            autoencoder's own: .004, or .001 for a `ConvAutoencoder` of 64 px and more.
         latent_noise: standard deviation of the noise, relative to the codes of the batch. None takes the autoencoder's
             own: .05, or 0 for a `VAE`, which samples its codes anyway.
         edge_weight: of the mean squared error of the edges. None takes the autoencoder's own: 1, or 0 for a `VAE`, whose
@@ -74,6 +75,7 @@ def train_autoencoder(
     check_training_images(images_BCHW, autoencoder.image_shape)
     latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
     edge_weight = autoencoder.edge_weight if edge_weight is None else edge_weight
+    learning_rate = autoencoder.learning_rate if learning_rate is None else learning_rate
     numbers = {"latent_noise": latent_noise, "edge_weight": edge_weight, "ssim_weight": ssim_weight}
     numbers |= {"feature_weight": feature_weight, "steps": steps}
     check_number(**numbers, learning_rate=learning_rate)
@@ -93,6 +95,7 @@ def train_autoencoder(
         raise TsyndError(f"an autoencoder is trained in float32 or float64, got {parameters[0].dtype}: call .half() afterwards")
     check_precision(images_BCHW, autoencoder)
     refuse_inference_mode(autoencoder)
+    autoencoder.begin(images_BCHW)
     generator = generator_for(seed, "autoencoder batches")
     optimiser = torch.optim.AdamW(parameters, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))

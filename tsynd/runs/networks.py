@@ -92,7 +92,7 @@ def trained_autoencoder(
             else train_autoencoder(
                 autoencoder,
                 images_BCHW,
-                steps=recipe.autoencoder_steps,
+                steps=round(recipe.autoencoder_steps * autoencoder.share_of_steps),
                 latent_noise=recipe.latent_noise,
                 seed=config.seed,
                 progress=progress,
