@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tsynd.classification import check_fitting
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import NO_IMAGES, fit, is_image, quiet_pillow, read_picture
+from tsynd.data.image_folder.decode_cache import decode_for
+from tsynd.data.image_folder.image_file import NO_IMAGES, is_image
 from tsynd.data.image_folder.listing import find_unsorted
 from tsynd.data.image_folder.remarks import passed_over
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
@@ -183,18 +183,14 @@ def _from_files(place: Path, run: Run, batch_size: int, say: Progress) -> Iterat
     sorted_by_class = any(class_key(item.label) in classes for item in items)
     if not items:
         raise TsyndError(f"{place} has {NO_IMAGES}")
+    files, crop = [item.file for item in items], run.config.get("crop", False)
+    images = decode_for(files, run.data.channels, run.data.size, "the images that the run was trained on are", crop=crop)
     for start in range(0, len(items), batch_size):
         rows: list[Row] = []
-        pixels = []
         for item in items[start : start + batch_size]:
-            with quiet_pillow():
-                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size, crop=run.config.get("crop", False))
-            if len(image_CHW) > run.data.channels:
-                raise TsyndError(f"{item.file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
-            pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))
             # The class folder is where `load` has it; only where no such folder is a class, the set lies further down.
             names = [item.label] if sorted_by_class else Path(item.name).parts[:-1]
             found = [classes[class_key(name)] for name in names if class_key(name) in classes and not run.data.multi_label]
             label = torch.tensor(found[0]) if found else None
             rows.append((item.name, item.split or "", item.group or "", label))
-        yield rows, torch.from_numpy(np.stack(pixels))
+        yield rows, torch.from_numpy(images[start : start + batch_size].copy())
