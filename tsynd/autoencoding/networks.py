@@ -2,7 +2,7 @@
 
 import math
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,8 @@ from tsynd.autoencoding.standardised import Standardised
 from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.rng import normal, seeded
-from tsynd.utils.validation import check_name, check_number, check_seed, check_whole
+from tsynd.utils.rules import number, validated, whole
+from tsynd.utils.validation import check_name
 
 LATENT_CHANNELS = 16
 LARGEST_SIDE = 16  # of a code, unless told otherwise
@@ -20,6 +21,7 @@ LARGEST_SIDE = 16  # of a code, unless told otherwise
 FIRST_LOG_VARIANCE = -4.0
 
 
+@validated
 def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv", **settings: Any) -> "ConvAutoencoder":
     """Build a freshly initialised autoencoder; the same seed gives the same weights, and torch's global state is untouched.
 
@@ -29,7 +31,6 @@ def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv", *
     torch.Size([2, 256])
     """
     check_name("kind of autoencoder", kind, KINDS)
-    check_seed(seed)
     with seeded(seed):
         return KINDS[kind](channels, size, **settings)
 
@@ -68,29 +69,22 @@ class ConvAutoencoder(Standardised):
     principal_from: ClassVar[float] = 64
     """Side in px from which the linear way is fixed to principal components."""
 
+    @validated
     def __init__(
         self,
-        channels: int,
-        size: int,
+        channels: Annotated[int, whole(1)],
+        size: Annotated[int, whole(16)],
         *,
-        latent_channels: int | None = None,
+        latent_channels: Annotated[int, whole(1)] | None = None,
         width: int = 64,
-        depth: int = 0,
+        depth: Annotated[int, whole(0)] = 0,
         stride: int | None = None,
     ) -> None:
-        check_whole(channels=channels, size=size)
         principal = size >= self.principal_from
         latent_channels = LATENT_CHANNELS * (1 + principal) if latent_channels is None else latent_channels
-        check_whole(latent_channels=latent_channels, width=width, depth=depth)
-        for name, value, least in (("channels", channels, 1), ("latent_channels", latent_channels, 1), ("depth", depth, 0)):
-            if value < least:
-                raise TsyndError(f"{name} must be >= {least}, got {value}")
-        if size < 16:
-            raise TsyndError(f"an autoencoder needs size >= 16 px, got {size}")
         if width < 16 or width % 16:
             raise TsyndError(f"width must be a multiple of 16, got {width}")
         stride = max(8, 2 ** math.ceil(math.log2(size / LARGEST_SIDE))) if stride is None else stride
-        check_whole(stride=stride)
         if stride < 8 or stride & (stride - 1):
             raise TsyndError(f"stride must be a power of two of at least 8, got {stride}")
         super().__init__()
@@ -156,10 +150,6 @@ class ConvAutoencoder(Standardised):
         decoder.weight[:count] = (vectors_KD * deviations_K1).view_as(decoder.weight[:count])
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
-        return self.maps_of(images_BCHW)
-
-    def maps_of(self, images_BCHW: Tensor) -> Tensor:
-        """What both ways of the encoder add up to."""
         padded_BCHW = self.pad(images_BCHW)
         maps: Tensor = self.encoder(padded_BCHW) + self.linear_encoder(padded_BCHW - self.centre)
         return maps
@@ -209,10 +199,8 @@ class VAE(ConvAutoencoder):
     edge_weight: ClassVar[float] = 0.0  # the loss stays the evidence bound
     principal_from: ClassVar[float] = math.inf  # its codes are what training makes of them
 
-    def __init__(self, channels: int, size: int, beta: float = 1e-3, **settings: Any) -> None:
-        check_number(beta=beta)
-        if not 0 <= beta < math.inf:
-            raise TsyndError(f"beta must be >= 0, got {beta}")
+    @validated
+    def __init__(self, channels: int, size: int, beta: Annotated[float, number()] = 1e-3, **settings: Any) -> None:
         super().__init__(channels, size, **settings)
         self.beta = beta
 
@@ -228,7 +216,7 @@ class VAE(ConvAutoencoder):
 
     def distribution(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of raw codes, each (B, 16, h, w)."""
-        mean, log_variance = self.maps_of(images_BCHW).chunk(2, dim=1)
+        mean, log_variance = super().encode_raw(images_BCHW).chunk(2, dim=1)
         return mean, (log_variance + FIRST_LOG_VARIANCE).clamp(-20, 10)
 
 

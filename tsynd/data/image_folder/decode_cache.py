@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ Given, Result = TypeVar("Given"), TypeVar("Result")
 
 # Raised when the same file would become other pixels: what is in the cache is then made again.
 DECODER_VERSION = 3
-# Images that are decoded ahead of the one that is taken next: a bound of the memory.
+# Images that are decoded at a time: a bound of the memory.
 AHEAD = 256
 PIXELS, NOTES = "images.npy", "notes.json"
 
@@ -58,16 +58,10 @@ class Decoded:
 def decode(files: list[Path], size: int, progress: Progress | None = None, *, crop: bool = False) -> Decoded:
     """Read images, from the cache if no file has changed since it was filled, else in parallel on all cores.
 
-    What decides is each file's path and content (see `file_state`), the size in pixels and the version of the decoder.
-    Of one list of files and one size the cache keeps the last state. Its array is mapped: memory is taken for what is used.
-    Images that another list has at the same size, say a folder's CSV, are copied from there.
-    If the cache cannot be written, the array is in memory, and is made again next time.
-
-    Args:
-        files: the images; one that cannot be read is in `failures`, and raises nothing.
-        size: height and width in pixels.
-        progress: called with the number of images that are done.
-        crop: cut images to a square, instead of padding them.
+    What decides is each file's path and content (see `file_state`), `size` in pixels, `crop` (cut to a square, instead of padded)
+    and the version of the decoder. Of one list of files and one size the cache keeps the last state. Its array is mapped: memory
+    is taken for what is used. Images that another list has at the same size, say a folder's CSV, are copied from there. If the
+    cache cannot be written, the array is in memory, and is made again next time.
     """
     keys = [file_key(file) for file in files]
     entry = cache_entry(f"images/{size}{'-crop' * crop}", [os.path.abspath(file) for file in files])
@@ -76,37 +70,37 @@ def decode(files: list[Path], size: int, progress: Progress | None = None, *, cr
     if found is not None and not found.failures:  # what could not be read is tried again: a decoder may be there now
         return found
     known = _known(entry.parent, size)
-    try:
+    with suppress(OSError):  # a full disk, say, or another process that was quicker
         entry.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=entry, prefix=".new"))
-    except OSError:
-        return _decode(files, keys, size, None, progress, crop, known)
-    try:
-        _keep(_decode(files, keys, size, new, progress, crop, known), new)
-        for old in entry.iterdir():
-            if old != new and not old.name.startswith("."):
-                shutil.rmtree(old, ignore_errors=True)
-        new.rename(entry / state)
-    except OSError:
-        if not (entry / state).is_dir():  # a full disk, say: not another process that was quicker
-            return _decode(files, keys, size, None, progress, crop, known)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        try:
+            _decode(files, keys, size, new, progress, crop, known)
+            for old in entry.iterdir():
+                if old != new and not old.name.startswith("."):
+                    shutil.rmtree(old, ignore_errors=True)
+            new.rename(entry / state)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
     return _cached(entry / state, len(files), size) or _decode(files, keys, size, None, progress, crop, known)
 
 
-def decode_for(files: list[Path], channels: int, size: int, whose: str, *, crop: bool = False) -> np.ndarray:
+def decode_for(files: list[Path], channels: int, size: int, others: str, *, crop: bool = False) -> np.ndarray:
     """Images for a network of so many channels: (N, C, S, S) uint8, mapped where they come from the cache.
 
     Raises:
-        TsyndError: an image cannot be read, or has colour where there is one channel; `whose` says of whose.
+        TsyndError: an image cannot be read, or has colour where there is one channel, as `others` says.
     """
     decoded = decode(files, size, crop=crop)
     if decoded.failures:
         raise TsyndError(decoded.failures[min(decoded.failures)])
     if coloured := [row for row, (own, _, _) in decoded.facts.items() if own > channels]:
-        raise TsyndError(f"{files[coloured[0]]} is an RGB image with colour, {whose} grey (1 channel)")
+        raise TsyndError(f"{files[coloured[0]]} is an RGB image with colour, {others} (1 channel)")
     return np.broadcast_to(decoded.images, (len(files), channels, size, size))
+
+
+def file_key(file: Path) -> str:
+    """What identifies an image: its path, its file's state, and how it is decoded."""
+    return cache_entry("files", [DECODER_VERSION, os.path.abspath(file), file_state(numbered(file)[0])]).name
 
 
 def in_parallel(
@@ -115,20 +109,10 @@ def in_parallel(
     """Call `work` on each file in threads, one a core (Pillow decodes without Python's lock), and give results in order."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with quiet_pillow(), ThreadPoolExecutor(cores) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for position, file in enumerate([*files, *[None] * AHEAD]):
-            if file is not None:
-                waiting.append(pool.submit(work, file))
-            if position >= AHEAD and waiting:
-                yield waiting.popleft().result()
-                done = position - AHEAD + 1
-                if progress and (done % AHEAD == 0 or done == len(files)):
-                    progress(Step("load", done, len(files), text))
-
-
-def file_key(file: Path) -> str:
-    """What identifies an image: its path, its file's state, and how it is decoded."""
-    return cache_entry("files", [DECODER_VERSION, os.path.abspath(file), file_state(numbered(file)[0])]).name
+        for start in range(0, len(files), AHEAD):
+            yield from pool.map(work, files[start : start + AHEAD])
+            if progress:
+                progress(Step("load", min(start + AHEAD, len(files)), len(files), text))
 
 
 def _decode(
@@ -141,7 +125,13 @@ def _decode(
     known: Mapping[str, tuple[Decoded, int]],
 ) -> Decoded:
     """Decode into an array that is made once, or twice if there is colour: in a file of the folder, or in memory."""
-    decoded = Decoded(_array(folder, (len(files), 1, size, size)), keys=keys)
+
+    def array(channels: int) -> np.ndarray:
+        shape = (len(files), channels, size, size)
+        if folder is None or not files:
+            return np.empty(shape, dtype=np.uint8)
+        (folder / PIXELS).unlink(missing_ok=True)
+        return new_array(folder / PIXELS, shape)
 
     def one(file_and_key: tuple[Path, str]) -> tuple[np.ndarray, tuple[int, bool, float | None]] | str:
         file, key = file_and_key
@@ -157,6 +147,7 @@ def _decode(
         pixels = fit(picture, size, crop=crop)
         return pixels, (len(pixels), high != wide, reached)
 
+    decoded = Decoded(array(1), keys=keys)
     if progress:
         progress(Step("load", 0, len(files), f"decoding {len(files)} images"))
     for position, found in enumerate(in_parallel(one, list(zip(files, keys, strict=True)), "decoding", progress)):
@@ -165,10 +156,15 @@ def _decode(
             continue
         pixels, decoded.facts[position] = found
         if len(pixels) > decoded.images.shape[1]:
-            grey, decoded.images = decoded.images, _array(folder, (len(files), 3, size, size))
+            grey, decoded.images = decoded.images, array(3)
             for start in range(0, position, AHEAD):
                 decoded.images[start : start + AHEAD] = grey[start : start + AHEAD]
         decoded.images[position] = pixels
+    if folder:  # the notes come last: they make the folder whole
+        if isinstance(decoded.images, np.memmap):
+            decoded.images.flush()
+        notes = {name: value for name, value in vars(decoded).items() if name != "images"}
+        (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
     return decoded
 
 
@@ -181,29 +177,14 @@ def _known(folder: Path, size: int) -> dict[str, tuple[Decoded, int]]:
     return found
 
 
-def _array(folder: Path | None, shape: tuple[int, ...]) -> np.ndarray:
-    if folder is None or 0 in shape:
-        return np.empty(shape, dtype=np.uint8)
-    (folder / PIXELS).unlink(missing_ok=True)
-    return new_array(folder / PIXELS, shape)
-
-
-def _keep(decoded: Decoded, folder: Path) -> None:
-    """Make a folder of the cache complete: the notes come last."""
-    if isinstance(decoded.images, np.memmap):
-        decoded.images.flush()
-    notes = {name: value for name, value in vars(decoded).items() if name != "images"}
-    (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
-
-
 def _cached(folder: Path, count: int | None, size: int) -> Decoded | None:
     """What a folder of the cache holds, if it is there and whole. Changes to the array stay in memory."""
     try:
         notes: dict[str, Any] = json.loads((folder / NOTES).read_text(encoding="utf-8"))
         for name in ("failures", "facts"):
             notes[name] = {int(position): value for position, value in notes[name].items()}
-        images = np.load(folder / PIXELS, mmap_mode="c")
         count = len(notes["keys"]) if count is None else count
+        images = np.load(folder / PIXELS, mmap_mode="c")
         whole = images.dtype == np.uint8 and images.shape in ((count, 1, size, size), (count, 3, size, size))
         return Decoded(images, **notes) if whole else None
     except Exception:  # numpy and json fail in many ways on what is damaged

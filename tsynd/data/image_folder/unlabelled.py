@@ -37,15 +37,13 @@ class UnlabelledImages:
 
 
 def unlabelled_images(source: str, data: Dataset, chosen: Tensor, *, count: int = 0, seed: int = 0) -> UnlabelledImages:
-    """Return the images without labels that a training may use beside its own.
+    """Return the images without labels that a training may use beside its own, the images `chosen` of `data.train`.
 
     Args:
         source: `rest`, the training images that are not among `chosen`, whose labels are not looked at; or a folder, with
             subfolders: whatever images lie there, fitted to the data set's size and channels.
-        data: the data set.
-        chosen: (N,) positions in `data.train` of the images that are trained on with their labels.
-        count: at most so many, drawn by a hash of the seed, so that more contain fewer; 0 for all.
-        seed: of that draw.
+        data, chosen: the data set, and (N,) positions in its training split.
+        count, seed: at most so many, drawn by a hash of the seed, so that more contain fewer; 0 for all.
 
     Raises:
         TsyndError: when nothing is left, the folder holds no image, or one of its images cannot be read or does not fit.
@@ -67,7 +65,7 @@ def unlabelled_images(source: str, data: Dataset, chosen: Tensor, *, count: int 
     if not files:
         raise TsyndError(f"{folder} has {NO_IMAGES}")
     some = [files[place] for place in _drawn(torch.arange(len(files)), count, seed).tolist()]
-    images = decode_for(some, data.channels, data.size, "the labelled images are")
+    images = decode_for(some, data.channels, data.size, "the labelled images are grey")
     return UnlabelledImages(torch.from_numpy(images.copy()), None)
 
 

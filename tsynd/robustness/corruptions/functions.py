@@ -1,6 +1,6 @@
-"""Detail that is lost: out of focus, by motion, by coarse pixels, or in storage. Lengths are fractions of the image side.
+"""Noise, and detail that is lost: out of focus, by motion, by coarse pixels, or in storage.
 
-kornia is imported where it is used: that takes a second.
+Lengths are fractions of the image side. kornia is imported where it is used: that takes a second.
 """
 
 import math
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsynd.utils.rng import uniform
+from tsynd.utils.rng import normal, poisson, uniform
 
 
 def defocus_blur(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
@@ -45,6 +45,32 @@ def jpeg(images_BCHW: Tensor, level: float, generator: torch.Generator | None = 
     quality = torch.tensor([level], device=images_BCHW.device)
     stored = jpeg_codec_differentiable(images_BCHW.expand(-1, 3, -1, -1).contiguous(), quality)
     return stored if channels == 3 else stored.mean(dim=1, keepdim=True)
+
+
+def gaussian_noise(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
+    """Independent Gaussian noise; `level` is its standard deviation in intensity."""
+    return images_BCHW + level * _normal(images_BCHW, generator)
+
+
+def speckle_noise(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
+    """Multiplicative Gaussian noise, as in ultrasound; `level` is its standard deviation relative to the intensity."""
+    return images_BCHW * (1 + level * _normal(images_BCHW, generator))
+
+
+def impulse_noise(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
+    """Salt and pepper: a share `level` of the values are lost, half of them to 0 and half to 1."""
+    number_BCHW = uniform(tuple(images_BCHW.shape), generator, images_BCHW)
+    peppered = torch.where(number_BCHW < level / 2, 0.0, images_BCHW)
+    return torch.where(number_BCHW >= 1 - level / 2, 1.0, peppered)
+
+
+def shot_noise(images_BCHW: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
+    """Few photons: Poisson numbers of them, `level` on average where the intensity is 1."""
+    return poisson(images_BCHW.clamp(0, 1) * level, generator) / level
+
+
+def _normal(images_BCHW: Tensor, generator: torch.Generator | None) -> Tensor:
+    return normal(tuple(images_BCHW.shape), generator, images_BCHW).to(images_BCHW.dtype)
 
 
 def _mosaic(side: int, level: float) -> Tensor:
