@@ -101,7 +101,7 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         landscapes: by the title of the panel.
         paths: by the title of the panel, then by name: codes (T, D) that are joined by a line.
     """
-    figure = Picture(figsize=(WIDTH, 4.9 * len(landscapes)))
+    figure = Picture(figsize=(WIDTH, 4.5 * len(landscapes)))
     panels = figure.subplots(len(landscapes), 1, squeeze=False)[:, 0]
     top = max(float(each.information.max()) for each in landscapes.values())
     shown = None
