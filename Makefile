@@ -15,7 +15,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # One thread a process: two on a busy two-core machine can be several times slower.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install book slides offline test test-all test-deep test-units test-notebooks test-install test-gpu mutants bench bench-gpu notebooks artefacts lint clean
+.PHONY: help install book slides offline test test-all test-deep test-notebooks test-install test-gpu mutants bench bench-gpu notebooks artefacts lint clean
 
 help: ## list these commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -54,15 +54,13 @@ offline: book ## fill dist/offline for a USB stick: wheels, book, notebooks, dat
 	$(BIN)/python tools/offline.py
 	$(BIN)/python tools/offline.py --check dist/offline
 
-test: test-units test-notebooks ## the unit tests, then every notebook: do its outputs still come out the same?
+test: $(READY) ## the unit tests and the examples in docstrings; up to 5 minutes on two idle cores
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -rs
 
-test-all: test-units test-deep test-notebooks ## all that `test` does, and what is deeper: fuzzing, kills, wrong arguments, peers
+test-all: test test-deep test-notebooks ## all that `test` does, every notebook, and what is deeper: fuzzing, kills, peers
 
 test-deep: $(READY) ## fuzzing, kills, every wrong argument, peers (marker deep)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'deep and not gpu and not install' -rs
-
-test-units: $(READY) ## the unit tests and the examples in docstrings
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -rs
 
 test-notebooks: $(READY) ## run every notebook and compare with its committed outputs
 	@[ -n "$(NOTEBOOKS)" ] || { echo "error: no notebook in notebooks/" >&2; exit 1; }

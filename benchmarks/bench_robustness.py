@@ -30,7 +30,7 @@ from torch import Tensor, nn
 import tsynd
 from tsynd import pretrained
 from tsynd.robustness import CORRUPTIONS, apgd, corrupt, pgd
-from tsynd.robustness.corruptions.blur import _disc
+from tsynd.robustness.corruptions.functions import _disc
 from tsynd.utils.rng import generator_for, seeded
 
 EPS, BATCH, TURNS, SEVERITY = 2 / 255, 100, 15, 3

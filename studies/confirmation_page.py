@@ -1,5 +1,6 @@
 """The page of the registered confirmation: what was registered, that it waits, and what came out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,18 +42,21 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         if each["arm"] != name
     ]
     tiers = "; ".join(f"{each['size']} pixels, {each['per_class']} images" for each in plan["tiers"])
-    changed = [f"It was amended on {each['date']}. {' '.join(each['reason'].split())}" for each in plan["amendments"]]
-    changed = changed or ["It has not been amended."]
+    changed = [f"- **{each['date']}.** {' '.join(each['reason'].split())}" for each in plan["amendments"]]
+    changed = ["What was amended since, before the data were seen:", "", *changed] if changed else ["It has not been amended."]
+    estimates = [
+        f'    "{number}": "an estimate before the runs"' for number in re.findall(r"(\d\.\d) (?:hours )?for the", plan["cut"])
+    ]
     return [
         *("---", "tsynd:", "  numbers:", '    "0.05": "a level, chosen and not measured"'),
-        *('    "4.3": "an estimate before the runs"', '    "1.5": "an estimate before the runs"', "---"),
+        *(*estimates, "---"),
         *("# The registered confirmation: a test on data sets that we do not know", ""),
         "Every number elsewhere in this book comes from data sets that we knew when we chose our recipes. This page is for those "
         "that we did not know. "
         f"On {plan['registered']}, before anybody here had seen them, we wrote into `studies/confirmation.yaml` which hypotheses "
         "we would test, how each would be decided, and what would refute it. Such a plan is *registered*: once the data have "
-        "been seen, it may not change. " + " ".join(changed),
-        *("", "## What is tested", ""),
+        "been seen, it may not change.",
+        *("", *changed, "", "## What is tested", ""),
         "Each row is one hypothesis. The page of [results](results.md) defines the measures. A measure of *safety* says what the "
         "method may not lose.",
         *(

@@ -20,7 +20,7 @@ MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess"}
 ALLOWED = {
     ("utils/safe_parsing.py", "yaml.load"),  # with a loader of ours that derives from SafeLoader
     ("utils/user_weights.py", "pickle"),  # the error that torch raises when a file holds more than weights
-    ("study/worker.py", "subprocess"),  # asks git for the commit, by a list of words
+    ("study/runner.py", "subprocess"),  # asks git for the commit, by a list of words
     ("utils/cache.py", "numpy.lib.format.open_memmap"),  # a new file is written
 }
 SAFE_WHEN = {

@@ -12,14 +12,18 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from tsynd import pretrained
 from tsynd.autoencoding import train_autoencoder
 from tsynd.data import load
-from tsynd.data.phantom.oracle import ORACLE, train_oracle
+from tsynd.data.phantom import Factors, render, sample_factors
+from tsynd.data.phantom.oracle import BLUR, ORACLE, SIZE, UNITS, Oracle, blur
 from tsynd.training import Recipe, parse_arm, train_classifier
 from tsynd.utils.environment import versions
 from tsynd.utils.progress import Progress, Step
+from tsynd.utils.rng import generator_for, seed_for, seeded, uniform
 from tsynd.utils.tensor_files import save_network, weights_hash, write_tensors
 
 STEPS, BATCH_SIZE, LEARNING_RATE, SEED = 3000, 64, 3e-3, 0
@@ -54,6 +58,48 @@ def make_oracle(steps: int) -> None:
     oracle = train_oracle(steps, BATCH_SIZE, LEARNING_RATE, SEED, progress=say)
     notes = {"config": config, "hash": weights_hash(oracle), "command": "make artefacts", "versions": versions()}
     save_network(ORACLE, oracle, notes)
+
+
+def train_oracle(
+    steps: int = 3000,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Oracle:
+    """Train an oracle on phantoms that are drawn anew for every step, half of them blurred, by mean squared error.
+
+    Args:
+        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
+        seed: of the initialisation and of all phantoms.
+        progress: called after each step; the loss is in variances of the factors.
+    """
+    with seeded(seed_for(seed, "initialise oracle")):
+        oracle = Oracle()
+    generator = generator_for(seed, "oracle phantoms")
+    optimiser = torch.optim.AdamW(oracle.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
+    oracle.train()
+    for step in range(steps):
+        factors = sample_factors(batch_size, generator)
+        images_BCHW = render(factors, SIZE, generator)
+        sigma = BLUR * float(uniform((1,), generator, images_BCHW))
+        images_BCHW = torch.cat([blur(images_BCHW[::2], sigma), images_BCHW[1::2]])
+        order = torch.cat([torch.arange(0, batch_size, 2), torch.arange(1, batch_size, 2)])
+        loss = F.mse_loss(oracle(images_BCHW), standardised(factors[order]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if progress:
+            progress(Step("oracle", step + 1, steps, f"loss {loss.item():.4f}"))
+    return oracle.eval()
+
+
+def standardised(factors: Factors) -> Tensor:
+    """Factors as the network gives them: (B, 8), the aspect as its logarithm."""
+    columns = {name: getattr(factors, name) for name in UNITS} | {"aspect": factors.aspect.log()}
+    return torch.stack([(columns[name] - mean) / deviation for name, (mean, deviation) in UNITS.items()], 1)
 
 
 def make_example(name: str, arm: str, steps: int | None) -> None:

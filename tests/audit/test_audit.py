@@ -316,8 +316,8 @@ def test_a_copied_source_is_found_though_the_run_did_not_train_on_it(run: Run) -
     ("changes", "message"),
     [
         ({"split": "tset"}, "did you mean 'test'"),
-        ({"sources": 999}, "sources must lie between 0 and 47, got 999"),
-        ({"labels": 2}, "labels must lie between 0 and 1, got 2"),
+        ({"sources": 999}, "sources must lie in 0 .. 47, got"),
+        ({"labels": 2}, "labels must lie in 0 .. 1, got"),
     ],
 )
 def test_bad_input_is_refused(run: Run, changes: dict[str, Any], message: str) -> None:

@@ -10,7 +10,7 @@ from tests.robustness.toys import images_and_labels, small_network
 from tsynd.augmentation import affine
 from tsynd.augmentation.affine import SHIFTED_RANGE, TRAIN_RANGE, Augmentation, augment
 from tsynd.errors import TsyndError
-from tsynd.robustness.test_time_augmentation import test_time_augmentation as evaluate_augmented
+from tsynd.robustness.conditions import test_time_augmentation as evaluate_augmented
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -201,7 +201,7 @@ def test_a_vae_is_searched_on_the_meta_device() -> None:
     [
         (lambda: build_autoencoder(1, 28, 0, "vea"), "unknown kind of autoencoder 'vea': did you mean 'vae'"),
         (lambda: VAE(1, 28, beta=-1), "beta must be >= 0, got -1"),
-        (lambda: VAE(1, 8), "size >= 16 px, got 8"),
+        (lambda: VAE(1, 8), "size must be >= 16, got 8"),
         (lambda: build_autoencoder(1, 28, 0, width=40), "width must be a multiple of 16, got 40"),
         (lambda: build_autoencoder(1, 28, 0, depth=-1), "depth must be >= 0, got -1"),
         (lambda: build_autoencoder(1, 28, 0, latent_channels=0), "latent_channels must be >= 1, got 0"),

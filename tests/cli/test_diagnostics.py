@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tsynd.cli import diagnostics, main
-from tsynd.cli.diagnostics import Finding, examine, free_memory, to_json, usable_cores
+from tsynd.cli.diagnostics import Finding, examine, free_memory, to_json
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def good_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=50 * 10**9))
     monkeypatch.setattr(diagnostics, "free_memory", lambda device: 8 * 10**9)
-    monkeypatch.setattr(diagnostics, "usable_cores", lambda: 64)
+    monkeypatch.setattr(diagnostics, "cpu_count", lambda: 64)
     monkeypatch.setattr(diagnostics, "installed", lambda name: "9.0" if name == "ipywidgets" else "1.5")
 
 
@@ -45,7 +45,7 @@ def test_a_good_machine_has_no_problem(capsys: pytest.CaptureFixture[str], monke
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("threads", {"usable_cores": lambda: 0}, "set OMP_NUM_THREADS=1"),
+        ("threads", {"cpu_count": lambda: 0}, "set OMP_NUM_THREADS=1"),
         ("free memory", {"free_memory": lambda device: 10**8}, "--jobs 1"),
         ("extra [attacks]", {"installed": lambda name: None if name == "foolbox" else "1.0"}, "pip install 'tsynd[attacks]'"),
         ("ipywidgets", {"installed": lambda name: "7.7.1"}, "not in Colab"),
@@ -92,14 +92,8 @@ def test_json_for_a_bug_report_hides_the_home_folder(
     assert to_json([Finding("a", "b", "do c")])["problems"] == 1
 
 
-def test_cores_and_memory_are_read_where_the_system_tells_them(tmp_path: Path) -> None:
-    quota, information = tmp_path / "cpu.max", tmp_path / "meminfo"
-    quota.write_text("150000 100000\n")
-    assert usable_cores(quota) <= 2
-    quota.write_text("50000 100000\n")
-    assert usable_cores(quota) == 1
-    quota.write_text("max 100000\n")
-    assert usable_cores(quota) == usable_cores(tmp_path / "nothing") >= 1
+def test_memory_is_read_where_the_system_tells_it(tmp_path: Path) -> None:
+    information = tmp_path / "meminfo"
     information.write_text("MemTotal: 9 kB\nMemAvailable:  5 kB\n")
     assert free_memory(torch.device("cpu"), information) == 5 * 1024
     assert free_memory(torch.device("cpu"), tmp_path / "nothing") is None

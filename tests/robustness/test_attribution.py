@@ -95,7 +95,7 @@ def test_bad_input() -> None:
         attribute(network, torch.ones(1, 2, 4, 4).repeat(2, 1, 1, 1) * torch.tensor([1.0, 2.0]).view(2, 1, 1, 1))
     with pytest.raises(TsyndError, match="images must be float"):
         attribute(network, x[:0])
-    with pytest.raises(TsyndError, match=r"classes must be 5 numbers in 0 .. 2 of int64, got \[0, 1, 2, 3, 0\]"):
+    with pytest.raises(TsyndError, match=r"classes must lie in 0 .. 2, got 0 .. 3"):
         attribute(network, x, classes=torch.tensor([0, 1, 2, 3, 0]))
     with pytest.raises(TsyndError, match="maps and masks must both be"):
         mass_inside(torch.ones(2, 3, 3), torch.ones(3, 3))

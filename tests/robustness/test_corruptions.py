@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tsynd.augmentation import intensity
 from tsynd.errors import TsyndError
-from tsynd.robustness.corruptions import CORRUPTIONS, DEFAULT, MODALITIES, blur, corrupt, corruptions_for
+from tsynd.robustness.corruptions import CORRUPTIONS, DEFAULT, MODALITIES, corrupt, corruptions_for, functions
 from tsynd.utils.rng import generator_for
 
 NOISE = ("gaussian_noise", "speckle_noise", "impulse_noise", "shot_noise")
@@ -59,13 +59,13 @@ def test_noise_comes_from_the_generator_alone(name: str) -> None:
 
 @pytest.mark.parametrize(("side", "level"), [(28, 1 / 14), (28, 0.09), (30, 0.12), (64, 0.25)])
 def test_a_mosaic_averages_its_cells(side: int, level: float) -> None:
-    mosaic = blur._mosaic(side, level)
+    mosaic = functions._mosaic(side, level)
     assert torch.allclose(mosaic.sum(dim=1), torch.ones(side), atol=1e-5)
     assert torch.allclose(mosaic, mosaic.T, atol=1e-6)
     if side * level == round(side * level):  # whole pixels: the plain mean of each cell
         images, cell = natural(size=side), round(side * level)
         plain = torch.nn.functional.avg_pool2d(images, cell).repeat_interleave(cell, 2).repeat_interleave(cell, 3)
-        assert torch.allclose(blur.pixelate(images, level), plain, atol=1e-5)
+        assert torch.allclose(functions.pixelate(images, level), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in DRAWN])
@@ -105,7 +105,7 @@ def test_impulses_and_photons_are_as_many_as_stated() -> None:
 @pytest.mark.parametrize("length", [0.4, 1.7, 5.0, 12.3])
 def test_a_motion_is_a_line_of_its_length_and_direction(length: float) -> None:
     angles = torch.tensor([0.0, torch.pi / 2, 0.6])
-    lines = blur._lines(length, angles).double()
+    lines = functions._lines(length, angles).double()
     assert torch.allclose(lines.sum(dim=(1, 2)), torch.ones(3, dtype=torch.float64))
     assert (lines >= 0).all()
     assert torch.allclose(lines[0], lines[1].T, atol=1e-5)
@@ -134,7 +134,7 @@ def test_blur_and_pixelation_scale_with_the_image(name: str) -> None:
 
 @pytest.mark.parametrize("radius", [0.2, 0.7, 1.5, 2.8])
 def test_the_disc_has_its_area(radius: float) -> None:
-    kernel = blur._disc(radius)
+    kernel = functions._disc(radius)
     assert float(kernel.sum()) == pytest.approx(1)
     assert torch.allclose(kernel, kernel.rot90())
     assert torch.allclose(kernel, kernel.flip(0))

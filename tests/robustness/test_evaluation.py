@@ -14,7 +14,7 @@ from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.robustness import apgd, evaluate, fgsm, pgd
 from tsynd.robustness.attacks.square import random_squares
-from tsynd.robustness.condition_evaluator import proportional
+from tsynd.robustness.conditions import proportional
 from tsynd.robustness.corruptions import DEFAULT
 from tsynd.utils.progress import Step
 

@@ -18,8 +18,7 @@ from tsynd.errors import TsyndError
 from tsynd.runs import config as configuration
 from tsynd.runs import pipeline
 from tsynd.runs.config import Budget, Evaluation, RunConfig
-from tsynd.runs.folder import LOCK
-from tsynd.runs.run import Run
+from tsynd.runs.run import LOCK, Run
 from tsynd.training import Recipe
 from tsynd.utils.atomic_files import write_npz
 from tsynd.utils.environment import METHOD_VERSION
@@ -350,7 +349,7 @@ def test_runs_share_their_judge_and_a_damaged_one_is_trained_again(tmp_path: Pat
     monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "cache"))
     first = run(None).metrics["audit"]
     (kept,) = (tmp_path / "cache" / "judges").iterdir()
-    monkeypatch.setattr("tsynd.runs.judge.train_judge", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("tsynd.runs.evaluation.train_judge", lambda *_, **__: pytest.fail("trained again"))
     assert run(None).metrics["audit"] == first
     assert run(None, "tsynd").metrics["audit"]["judge"] == first["judge"]
     kept.write_bytes(b"cut off")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from tsynd.data import load
 from tsynd.data.dataset import Split
 from tsynd.runs.verdicts import by_class, intervals, measured, verdicts
 
@@ -38,7 +37,7 @@ def metrics_of(answers: dict[str, torch.Tensor], split: Split) -> dict[str, Any]
 
 
 def names(metrics: dict[str, Any]) -> list[str]:
-    found = verdicts(metrics, load("phantom", count=20))
+    found = verdicts(metrics)
     assert all(one["text"].endswith(".") and not one["advice"].endswith(".") for one in found)
     return [one["name"] for one in found]
 

@@ -14,7 +14,7 @@ from tsynd.study import run_study
 from tsynd.study import runner as running_module
 from tsynd.study.plan import Planned, Study, Tier
 from tsynd.study.records import read_records
-from tsynd.study.worker import run_block
+from tsynd.study.runner import run_block
 from tsynd.utils.progress import Step
 
 pytestmark = pytest.mark.deep
@@ -29,7 +29,7 @@ def dangerous(tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch) -> None
 
     def in_worker(folder: Path, block: list[Planned], attempt: str) -> None:
         from tests.study.toy import answered
-        from tsynd.study import worker
+        from tsynd.study import runner
 
         def run(config: Any, **_: Any) -> Any:
             with log.open("a") as file:
@@ -40,7 +40,7 @@ def dangerous(tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch) -> None
             return answered(config)
 
         with pytest.MonkeyPatch.context() as patch:  # the next study may get the same process
-            patch.setattr(worker, "run", run)
+            patch.setattr(runner, "run", run)
             run_block(folder, block, attempt)
 
     monkeypatch.setattr(running_module, "run_block", in_worker)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tsynd.runs.config import RunConfig
-from tsynd.study import worker
+from tsynd.study import runner
 from tsynd.study.plan import Study, Tier
 from tsynd.study.records import read_records
 
@@ -83,5 +83,5 @@ def pretend(monkeypatch: pytest.MonkeyPatch, before: Callable[[RunConfig], None]
         names.append(f"{config.data} {config.arm} {config.seed}")
         return answered(config)
 
-    monkeypatch.setattr(worker, "run", run)
+    monkeypatch.setattr(runner, "run", run)
     return names

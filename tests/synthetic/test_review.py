@@ -15,8 +15,7 @@ from tsynd.data.dataset import fingerprint
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.runs.card import describe
 from tsynd.runs.config import RunConfig
-from tsynd.runs.folder import open_folder
-from tsynd.runs.run import Run
+from tsynd.runs.run import Run, open_folder
 from tsynd.runs.synthesize import synthesize
 from tsynd.synthetic.decisions import Decision, counts, read_review, reviewed, write_review
 from tsynd.synthetic.npz import load_origin, save_synthesis

@@ -66,12 +66,12 @@ def test_an_ensemble_has_members_of_their_own_that_learn() -> None:
     state = State(classifier, parse_arm("guarded"), recipe, 0, None)
     assert isinstance(state.posterior, Ensemble)
     assert len(state.posterior) == 3
-    before = [weights_hash(network) for network in (classifier, *(fellow.classifier for fellow in state.fellows))]
+    before = [weights_hash(network) for network in (classifier, *(fellow.classifier for fellow in state.learners[1:]))]
     assert len(set(before)) == 3
-    for fellow in state.fellows:
+    for fellow in state.learners[1:]:
         fellow.learn(IMAGES, torch.nn.functional.one_hot(LABELS).float(), 0.0)
-    assert len({*before, *(weights_hash(fellow.classifier) for fellow in state.fellows)}) == 5
-    assert State(classifier, parse_arm("none"), recipe, 0, None).fellows == []
+    assert len({*before, *(weights_hash(fellow.classifier) for fellow in state.learners[1:])}) == 5
+    assert State(classifier, parse_arm("none"), recipe, 0, None).learners[1:] == []
     assert isinstance(State(classifier, parse_arm("guarded"), QUICK, 0, None).posterior, HeadDropout)
 
 

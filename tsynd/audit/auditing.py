@@ -25,7 +25,7 @@ from tsynd.utils.network_trial import tried
 from tsynd.utils.progress import Progress, Step, silent
 from tsynd.utils.rng import generator_for, seed_for
 from tsynd.utils.rules import choice, instance, validated, whole
-from tsynd.utils.validation import check_range
+from tsynd.utils.validation import check_labels, check_range
 
 # What is measured, in words; a measure that says nothing of a group is left out there.
 MEASURES = {
@@ -116,7 +116,7 @@ def audit(
     judge: Annotated[Classifier, instance(nn.Module, optional=True)] | None = None,
     recipe: Recipe | None = None,
     build: Callable[[int], Classifier] | None = None,
-    split: str = "test",
+    split: Annotated[str, choice("split of unseen images", SPLITS[1:])] = "test",
     guard: Guard | None = None,
     samples: Annotated[int, whole(2)] = 64,
     k: Annotated[int, whole(1)] = 10,
@@ -152,15 +152,20 @@ def audit(
     """
     if autoencoder is not None:
         check_verbs(autoencoder)
-    _check(synthesis, data, split)
-    chosen = _checked_chosen(chosen, len(data.train))
+    _check(synthesis, data)
+    if chosen is None:
+        chosen = torch.arange(len(data.train))
+    elif chosen.ndim != 1 or not len(chosen):
+        raise TsyndError(f"chosen must be numbers (N,) of training images, N at least 1, got shape {tuple(chosen.shape)}")
+    check_labels(chosen, (len(chosen),), len(data.train), name="chosen")
+    chosen = chosen.cpu()
     say, device = progress or silent, next(classifier.parameters()).device
     k = min(k, len(data.train) - 1)
     if judge is None:
         say(Step("audit", text="training the judge"))
         judge = train_judge(data, seed=seed, recipe=recipe, device=device, build=build)
     networks = [network for network in (classifier, judge, autoencoder) if isinstance(network, nn.Module)]
-    first_BCHW = _pictures(synthesis.reconstructions[:8]).to(device)
+    first_BCHW = as_saved(synthesis.reconstructions[:8]).to(device)
     with tried(judge, first_BCHW, synthesis.labels), frozen(*networks):
         again: dict[str, Synthesis] = {}
         start_BD = codes(synthesis, autoencoder, device)[0] if autoencoder is not None else None
@@ -172,7 +177,7 @@ def audit(
         known = torch.cat([chosen, elsewhere[~torch.isin(elsewhere, chosen)]])
         asked = GroupEvaluator(data, known, classifier, autoencoder, judge, samples=samples, k=k, seed=seed)
         unseen, source_B = _some(getattr(data, split)), synthesis.sources.cpu()
-        start = asked.of_start(_pictures(synthesis.reconstructions), start_BD, synthesis.labels.cpu(), source_B)
+        start = asked.of_start(as_saved(synthesis.reconstructions.cpu()), start_BD, synthesis.labels.cpu(), source_B)
         groups = {
             "unseen": asked.of_real(unseen.images, unseen.labels),
             "source": asked.of_real(data.train.images[source_B], data.train.labels[source_B], source_B),
@@ -180,7 +185,7 @@ def audit(
         }
         for name, found in (again | {"targeted": synthesis}).items():
             found_BD = codes(found, autoencoder, device)[1] if autoencoder is not None else None
-            groups[name] = asked.of_found(_pictures(found.images), found_BD, found.latent_displacement, start)
+            groups[name] = asked.of_found(as_saved(found.images.cpu()), found_BD, found.latent_displacement, start)
         subgroup = asked.about_subgroup()
     on_unseen = balanced_accuracy(groups["unseen"].judged, unseen.labels)
     trained = {"trained_on": len(data.train), "run_trained_on": len(chosen), "split": split, "balanced_accuracy": on_unseen}
@@ -218,12 +223,7 @@ def _some(split: Split) -> Split:
     return split if len(split) <= UNSEEN else split[torch.linspace(0, len(split) - 1, UNSEEN).long()]
 
 
-def _pictures(images_BCHW: Tensor) -> Tensor:
-    return as_saved(images_BCHW.cpu())
-
-
-@validated
-def _check(synthesis: Synthesis, data: Dataset, split: Annotated[str, choice("split of unseen images", SPLITS[1:])]) -> None:
+def _check(synthesis: Synthesis, data: Dataset) -> None:
     """Refuse a synthesis that is empty or not of these data."""
     if not len(synthesis):
         raise TsyndError("an audit needs at least one synthetic image, got none")
@@ -231,27 +231,5 @@ def _check(synthesis: Synthesis, data: Dataset, split: Annotated[str, choice("sp
     if shape != wanted:
         raise TsyndError(f"synthetic images must be {wanted} as those of {data.name}, got {shape}")
     check_range(**{"synthetic images": synthesis.images, "reconstructions": synthesis.reconstructions})
-    low, high = int(synthesis.sources.min()), int(synthesis.sources.max())
-    if low < 0 or high >= len(data.train):
-        raise TsyndError(f"sources must lie between 0 and {len(data.train) - 1}, got {low if low < 0 else high}")
-    several = (len(data.classes),) if data.multi_label else ()
-    if synthesis.labels.shape[1:] != several:
-        shape = (len(synthesis), *several)
-        raise TsyndError(f"labels must have shape {shape} as those of {data.name}, got {tuple(synthesis.labels.shape)}")
-    low, high, most = int(synthesis.labels.min()), int(synthesis.labels.max()), 1 if several else len(data.classes) - 1
-    if low < 0 or high > most:
-        raise TsyndError(f"labels must lie between 0 and {most}, got {low if low < 0 else high}")
-
-
-@validated
-def _checked_chosen(chosen: Tensor | None, count: int) -> Tensor:
-    """Which images a run trained on, if these are numbers of training images; all of them by default."""
-    if chosen is None:
-        return torch.arange(count)
-    if chosen.ndim != 1 or chosen.dtype != torch.int64 or not len(chosen):
-        found = f"{chosen.dtype} of shape {tuple(chosen.shape)}"
-        raise TsyndError(f"chosen must be int64 numbers (N,) of training images, N at least 1, got {found}")
-    low, high = (int(end) for end in chosen.aminmax())
-    if low < 0 or high >= count:
-        raise TsyndError(f"chosen must lie between 0 and {count - 1}, got {low if low < 0 else high}")
-    return chosen.cpu()
+    check_labels(synthesis.sources, (len(synthesis),), len(data.train), name="sources")
+    check_labels(synthesis.labels, (len(synthesis), *((len(data.classes),) if data.multi_label else ())), len(data.classes))

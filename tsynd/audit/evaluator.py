@@ -1,20 +1,13 @@
 """What an audit asks of a group of images: real ones, what a search started from, and what searches found."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from tsynd.audit.measures import (
-    as_saved,
-    cycle_error,
-    distance_to_subgroup,
-    encoded,
-    nearest_real,
-    purity,
-    sharpness,
-    typical_distance,
-)
+from tsynd.audit import measures
+from tsynd.audit.measures import as_saved, distance_to_subgroup, sharpness
 from tsynd.autoencoding.training import ssim
 from tsynd.classification import Classifier
 from tsynd.data import Dataset
@@ -53,12 +46,9 @@ class GroupEvaluator:
     """Asks the same of every group. It holds what answers: the judge, the classifier, real images, on phantoms the oracle.
 
     Args:
-        data: real images; their codes are the neighbours.
         chosen: which of `data.train` the run trained on, or images were made from: the nearest real image is one of these.
         classifier, autoencoder, judge: in eval mode, on one device. Without an autoencoder, codes are not asked about.
-        samples: of the posterior; their masks are drawn here, so that no search has seen them.
-        k: neighbours.
-        seed: of the masks, and of the pairs that make the typical distance.
+        samples: of the posterior; their masks are drawn here, so that no search has seen them. k: neighbours.
     """
 
     def __init__(
@@ -78,7 +68,7 @@ class GroupEvaluator:
         self.posterior = HeadDropout.of(classifier, samples, generator_for(seed, "audit, fresh masks"))
         self.k, self.real_ND = k, self._codes(data.train.images)
         self.real_NCHW = data.train.images if torch.equal(chosen, torch.arange(len(data.train))) else data.train.images[chosen]
-        self.typical_distance = typical_distance(self.real_NCHW, generator_for(seed, "audit, typical distance"))
+        self.typical_distance = measures.typical_distance(self.real_NCHW, generator_for(seed, "audit, typical distance"))
         some = self.real_NCHW[:: max(1, len(self.real_NCHW) // 1000)]
         self.typical_sharpness = sharpness(some.float() / 255).mean().item()
         self.oracle = oracle() if isinstance(data.train, PhantomSplit) and data.size == SIZE else None
@@ -91,31 +81,23 @@ class GroupEvaluator:
         return self._near(group, own_B=source_B)
 
     def of_start(self, images_BCHW: Tensor, codes_BD: Tensor | None, labels_B: Tensor, source_B: Tensor) -> Group:
-        """Measure the images that searches started from.
-
-        Args:
-            images_BCHW: float in [0, 1], and codes_BD, their codes; None without an autoencoder.
-            labels_B: what they are said to be.
-            source_B: the image of `data.train` behind each.
-        """
+        """Measure the images that searches started from, float in [0, 1]; `source_B`: the image of `data.train` behind each."""
         group = self._near(self._of(images_BCHW, codes_BD, labels_B, source_B, source_B))
         if codes_BD is not None and self.autoencoder is not None:
-            group = _with(group, cycle_error=cycle_error(codes_BD, self.autoencoder).cpu())
+            group = _with(group, cycle_error=measures.cycle_error(codes_BD, self.autoencoder).cpu())
         return _with(group, nearest_is_source=group.nearest == source_B)
 
     def of_found(self, images_BCHW: Tensor, codes_BD: Tensor | None, moved_B: Tensor, start: Group) -> Group:
-        """Measure the images that searches found, and how far each is from its start.
+        """Measure the images that searches found, and how far each is from its `start`, which has their labels and sources.
 
-        Args:
-            images_BCHW, codes_BD: as for `of_start`.
-            moved_B: |z* - z0| / sqrt(D), in the space that was searched.
-            start: what they started from, row by row; labels and sources are taken from there.
+        moved_B: |z* - z0| / sqrt(D), in the space that was searched.
         """
         group = self.of_start(images_BCHW, codes_BD, start.labels, start.sources)
+        pairs = (each.images.split(fitting(self.data.size)) for each in (group, start))
         group = _with(
             group,
             judge_log_prob_fall=_log_prob(start) - _log_prob(group),
-            ssim=_ssim(group.images, start.images),
+            ssim=torch.cat([ssim(one, other) for one, other in zip(*pairs, strict=True)]),
             latent_displacement=moved_B.cpu(),
         )
         if group.oracle is not None and start.oracle is not None:
@@ -127,22 +109,17 @@ class GroupEvaluator:
     ) -> Group:
         """What can be asked of any image. own_B: what is no neighbour of it among the codes of `data.train`."""
         several = self.data.multi_label
-        judged_BC = predict(
-            lambda batch: log_probabilities(self.judge(batch).double(), several),
-            images_BCHW,
-            fitting(self.data.size),
-            self.device,
-        )
+        judged_BC = self._predict(lambda batch: log_probabilities(self.judge(batch).double(), several), images_BCHW)
         agrees = judged_BC.argmax(-1) == labels_B
         columns = {
             "judge_agrees": agrees.double().mean(1) if several else agrees,
             "sharpness": sharpness(images_BCHW.cpu()) / self.typical_sharpness,
-            "information": predict(
-                lambda batch: mutual_information(self.posterior(batch)), images_BCHW, fitting(self.data.size), self.device
-            ),
+            "information": self._predict(lambda batch: mutual_information(self.posterior(batch)), images_BCHW),
         }
         if codes_BD is not None and self.real_ND is not None:
-            columns["purity"] = self._purity(codes_BD, labels_B, self.real_ND, own_B)
+            own_B = None if own_B is None else own_B.to(self.device)
+            real = self.real_ND, self.data.train.labels.to(self.device)
+            columns["purity"] = measures.purity(codes_BD, labels_B.to(self.device), *real, k=self.k, own_B=own_B).cpu()
         oracle_B = None
         if self.oracle is not None:
             factors = self._recovered(images_BCHW)
@@ -154,18 +131,17 @@ class GroupEvaluator:
         unknown_B = torch.full((len(labels_B),), -1)
         return Group(images_BCHW, labels_B, source_B, unknown_B, judged_BC, oracle_B, columns)
 
-    def _codes(self, images: Tensor) -> Tensor | None:
-        return None if self.autoencoder is None else encoded(images, self.autoencoder, self.device)
+    def _predict(self, model: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> Tensor:
+        return predict(model, images_BCHW, fitting(self.data.size), self.device)
 
-    def _purity(self, codes_BD: Tensor, labels_B: Tensor, real_ND: Tensor, own_B: Tensor | None) -> Tensor:
-        labels_N, own_B = self.data.train.labels.to(self.device), None if own_B is None else own_B.to(self.device)
-        return purity(codes_BD, labels_B.to(self.device), real_ND, labels_N, k=self.k, own_B=own_B).cpu()
+    def _codes(self, images: Tensor) -> Tensor | None:
+        return None if self.autoencoder is None else measures.encoded(images, self.autoencoder, self.device)
 
     def _near(self, group: Group, own_B: Tensor | None = None) -> Group:
         """The group with its nearest real images; own_B: an image of `data.train` for each that does not count."""
         place_N = torch.full((len(self.data.train),), -1)
         place_N[self.chosen] = torch.arange(len(self.chosen))
-        index_B, distance_B = nearest_real(group.images, self.real_NCHW, None if own_B is None else place_N[own_B])
+        index_B, distance_B = measures.nearest_real(group.images, self.real_NCHW, None if own_B is None else place_N[own_B])
         relative_B = distance_B / self.typical_distance
         return _with(replace(group, nearest=self.chosen[index_B]), nearest_distance=relative_B)
 
@@ -179,9 +155,7 @@ class GroupEvaluator:
         real_BCHW = self.data.test.images[inside].float() / 255
         asked_about = {"real": real_BCHW}
         if (network := self.autoencoder) is not None:
-            copies_BCHW = predict(
-                lambda batch: network.decode(network.encode(batch)), real_BCHW, fitting(self.data.size), self.device
-            )
+            copies_BCHW = self._predict(lambda batch: network.decode(network.encode(batch)), real_BCHW)
             asked_about["reconstructed"] = as_saved(copies_BCHW)
         found: dict[str, float | int | str] = {"name": self.withheld, "test_images": len(real_BCHW)}
         for name, images_BCHW in asked_about.items():
@@ -195,12 +169,6 @@ class GroupEvaluator:
         assert self.oracle is not None
         with torch.no_grad():
             return self.oracle.recover(images_BCHW)
-
-
-def _ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:
-    count = fitting(images_BCHW.shape[-1])
-    pairs = zip(images_BCHW.split(count), others_BCHW.split(count), strict=True)
-    return torch.cat([ssim(image_bCHW, other_bCHW) for image_bCHW, other_bCHW in pairs])
 
 
 def _log_prob(group: Group) -> Tensor:

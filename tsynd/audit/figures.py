@@ -14,8 +14,7 @@ from tsynd.data.labels import names_of
 from tsynd.utils.plotting import Picture, bare, short, styled
 
 ROWS = ("recon-\nstruction", "targeted", "change", "nearest real")
-HEADINGS = {"unseen": "unseen real", "source": "source", "reconstruction": "reconstruction", "random": "random", "sham": "sham"}
-HEADINGS |= {"minimised": "minimised", "targeted": "targeted"}
+HEADINGS = {name: name for name in GROUPS} | {"unseen": "unseen real"}
 UNINFORMED_CONTROLS = {"random": "random displacement", "sham": "a sham search"}  # controls in words
 LIMIT = 0.25  # of the difference map, the same in every figure, so that figures can be compared
 
@@ -81,8 +80,7 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
 def table(found: dict[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
     """Headings, and rows of HTML cells by measure: mean and, below, its 95 % interval, for each group and the difference.
 
-    Args:
-        found: `Audit.to_json()`, the section `audit` of `metrics.json`.
+    `found` is `Audit.to_json()`, the section `audit` of `metrics.json`.
     """
     names = [name for name in GROUPS if name in found["groups"]]
     groups, change = [found["groups"][name] for name in names], found["differences"]["reconstruction"]

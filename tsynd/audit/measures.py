@@ -24,11 +24,7 @@ def purity(
     """The share of the k nearest real codes that have each code's label: (B,) in [0, 1]. Of several labels, the share of those
     that agree.
 
-    Args:
-        codes_BD: (B, D) codes, and labels_B, what they are said to be: (B,), or several labels (B, L) of 0 and 1.
-        real_ND: (N, D) codes of real images, and real_labels_N.
-        k: how many neighbours, at least 1 and fewer than N.
-        own_B: positions in real_ND of the image that each code comes from: it is no neighbour, as it has the label anyway.
+    k is at least 1 and less than N. own_B: positions in real_ND of the image that each code comes from, which is no neighbour.
 
     >>> real, labels = torch.tensor([[0.0], [1.0], [9.0]]), torch.tensor([0, 0, 1])
     >>> purity(torch.tensor([[0.4], [8.0]]), torch.tensor([0, 1]), real, labels, k=2)
@@ -56,10 +52,8 @@ def cycle_error(codes_BD: Tensor, autoencoder: Autoencoder) -> Tensor:
 def nearest_real(images_BCHW: Tensor, real_NCHW: Tensor, own_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The nearest real image in pixels: its position (B,), and the root mean square distance (B,) in [0, 1] intensity.
 
-    Args:
-        images_BCHW: (B, C, H, W) float in [0, 1].
-        real_NCHW: (N, C, H, W) real images, uint8 or float in [0, 1].
-        own_B: a position in real_NCHW for each image that may not be the answer: its own, when the images are real.
+    Images are float in [0, 1], or of 8 bits if they are real. own_B: a position in real_NCHW for each image that may not be the
+    answer: its own, when the images are real.
 
     >>> real = torch.rand(3, 1, 16, 16)
     >>> nearest_real(real[1:2], real)

@@ -104,12 +104,9 @@ def augment(images_BCHW: Tensor, ranges: Augmentation, generator: torch.Generato
 
 
 def warp(images_BCHW: Tensor, matrix_B23: Tensor) -> Tensor:
-    """Move images, bilinear, with the border repeated outwards.
+    """Move images (B, C, S, S), bilinear, with the border repeated outwards.
 
-    Args:
-        images_BCHW: (B, C, S, S) float.
-        matrix_B23: of each image, where in the input to look for an output pixel; coordinates run from -1 to 1, so a side is
-            2 long.
+    `matrix_B23` says where in the input to look for an output pixel; coordinates run from -1 to 1, so a side is 2 long.
     """
     edge = 1 - 1 / images_BCHW.shape[-1]  # the centre of the last pixel; clamping there repeats the border on every device
     grid = F.affine_grid(matrix_B23, list(images_BCHW.shape), align_corners=False).clamp(-edge, edge)

@@ -1,9 +1,8 @@
-"""TrivialAugment: one operation for each image, of a random strength, and nothing to tune (Müller and Hutter, ICCV 2021).
+"""TrivialAugment: one operation for each image, of a random strength, and nothing to tune (Müller and Hutter, ICCV 2021)."""
 
-kornia is imported where it is used: that takes a second.
-"""
-
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,10 +60,7 @@ def rand_augment(images_BCHW: Tensor, generator: torch.Generator | None = None) 
     """Apply to each image two operations of `trivial_augment` in a row and cut a square of half the side out of it, grey .5.
 
     This is the strong augmentation of FixMatch (Sohn et al. 2020, arXiv 2001.07685, appendix E): RandAugment with random
-    strengths, then Cutout (DeVries and Taylor 2017, arXiv 1708.04552). The square's centre lies anywhere, so part of the square
-    may lie outside.
-
-    Args, returns: as `trivial_augment`.
+    strengths, then Cutout (DeVries and Taylor 2017, arXiv 1708.04552), whose centre lies anywhere, so part of it may lie outside.
     """
     changed_BCHW = trivial_augment(trivial_augment(images_BCHW, generator), generator)
     side = images_BCHW.shape[-1]
@@ -86,24 +82,12 @@ def drawn(count: int, choices: int, generator: torch.Generator | None = None) ->
     return (choice_B * choices).long(), torch.where(sign_B < 0.5, -strength_B, strength_B)
 
 
-def identity(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """No change."""
-    return images_BCHW
-
-
 def autocontrast(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Each channel stretched to the whole range [0, 1]; one value everywhere stays. It has no strength."""
+    """Each channel stretched to the whole range [0, 1]; one value everywhere stays."""
     low_BC11, high_BC11 = images_BCHW.amin(dim=(2, 3), keepdim=True), images_BCHW.amax(dim=(2, 3), keepdim=True)
     spread_BC11 = high_BC11 - low_BC11
     stretched_BCHW = (images_BCHW - low_BC11) / torch.where(spread_BC11 > 0, spread_BC11, 1.0)
     return torch.where(spread_BC11 > 0, stretched_BCHW, images_BCHW)
-
-
-def equalize(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """The histogram of each channel made even, in 256 steps. It has no strength."""
-    from kornia.enhance import equalize as kornias
-
-    return kornias(images_BCHW)
 
 
 def rotate(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
@@ -112,77 +96,31 @@ def rotate(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
     return _moved(images_BCHW, xx=angle_B.cos(), xy=-angle_B.sin(), yx=angle_B.sin(), yy=angle_B.cos())
 
 
-def shear_x(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Rows shifted in proportion to their height, by up to .3 px a px."""
-    return _moved(images_BCHW, xy=SHEAR * strength_B)
-
-
-def shear_y(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Columns shifted in proportion to their place, by up to .3 px a px."""
-    return _moved(images_BCHW, yx=SHEAR * strength_B)
-
-
-def translate_x(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Sideways, by up to .3125 of the side."""
-    return _moved(images_BCHW, x=2 * SHIFT * strength_B)
-
-
-def translate_y(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Up or down, by up to .3125 of the side."""
-    return _moved(images_BCHW, y=2 * SHIFT * strength_B)
-
-
-def solarize(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Values inverted from a threshold on: none at strength 0, all at 1."""
-    from kornia.enhance import solarize as kornias
-
-    return kornias(images_BCHW, (1 - strength_B.abs()) * 256 / 255)
-
-
-def posterize(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Fewer bits a value: 8 (no change) down to 4."""
-    from kornia.enhance import posterize as kornias
-
-    return kornias(images_BCHW, 8 - (BITS * strength_B.abs()).int())
-
-
-def brightness(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Intensity times .1 to 1.9."""
-    return intensity.brightness(images_BCHW, _factor(strength_B))
-
-
-def contrast(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Distances to the image's mean times .1 to 1.9."""
-    return intensity.contrast(images_BCHW, _factor(strength_B))
-
-
-def sharpness(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Distances to a smoothed copy times .1 to 1.9."""
-    from kornia.enhance import sharpness as kornias
-
-    return kornias(images_BCHW, _factor(strength_B).flatten())
-
-
-def colour(images_BCHW: Tensor, strength_B: Tensor) -> Tensor:
-    """Distances to the grey image times .1 to 1.9; three channels."""
-    from kornia.enhance import adjust_saturation_with_gray_subtraction
-
-    return adjust_saturation_with_gray_subtraction(images_BCHW, _factor(strength_B).flatten())
-
-
-Operation = Callable[[Tensor, Tensor], Tensor]
-
-OPERATIONS: dict[str, Operation] = {
-    each.__name__: each
-    for each in (
-        identity, autocontrast, equalize, rotate, shear_x, shear_y, translate_x, translate_y, solarize, posterize, brightness,
-        contrast, sharpness, colour,
-    )
-}  # fmt: skip
+OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "identity": lambda x, s: x,
+    "autocontrast": autocontrast,
+    "equalize": lambda x, s: _enhance().equalize(x),  # the histogram of each channel made even, in 256 steps
+    "rotate": rotate,
+    "shear_x": lambda x, s: _moved(x, xy=SHEAR * s),  # rows shifted in proportion to their height, by up to .3 px a px
+    "shear_y": lambda x, s: _moved(x, yx=SHEAR * s),
+    "translate_x": lambda x, s: _moved(x, x=2 * SHIFT * s),
+    "translate_y": lambda x, s: _moved(x, y=2 * SHIFT * s),
+    "solarize": lambda x, s: _enhance().solarize(x, (1 - s.abs()) * 256 / 255),  # inverted from a threshold on: none to all
+    "posterize": lambda x, s: _enhance().posterize(x, 8 - (BITS * s.abs()).int()),  # 8 bits a value (no change) down to 4
+    "brightness": lambda x, s: intensity.brightness(x, _factor(s)),
+    "contrast": lambda x, s: intensity.contrast(x, _factor(s)),
+    "sharpness": lambda x, s: _enhance().sharpness(x, _factor(s).flatten()),  # distances to a smoothed copy
+    "colour": lambda x, s: _enhance().adjust_saturation_with_gray_subtraction(x, _factor(s).flatten()),
+}
 """The operations: `(images_BCHW, strength_B) -> images`, in [0, 1] but for rounding; strengths in [-1, 1], 0 for no change.
 
-`identity`, `autocontrast` and `equalize` have no strength, `solarize` and `posterize` no sign.
+`identity`, `autocontrast` and `equalize` have no strength, `solarize` and `posterize` no sign. The last four: times .1 to 1.9.
 """
+
+
+def _enhance() -> Any:
+    """The module of kornia, whose import takes a second."""
+    return importlib.import_module("kornia.enhance")
 
 
 def _factor(strength_B: Tensor) -> Tensor:

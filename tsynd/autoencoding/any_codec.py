@@ -71,9 +71,7 @@ def adopt_autoencoder(
     `Codec`.
 
     Args:
-        factory: its name.
         images_BCHW: training images in [0, 1] or of 8 bits, on the device where the autoencoder is to be.
-        seed: of whatever the factory draws.
         weights: a file for `tsynd.load_weights`.
         loading: whether the state of such an autoencoder is loaded next, so that nothing is to be measured or trained.
 
@@ -104,20 +102,16 @@ def adopt_autoencoder(
         if not later:
             if some_BCHW is not images_BCHW:
                 autoencoder.standardise(images_BCHW)
-            _check_reconstruction(autoencoder, as_float(images_BCHW[:TRIED]))
-    except TsyndError as error:
+            first_BCHW = as_float(images_BCHW[:TRIED])
+            with torch.no_grad():
+                error = float((autoencoder(first_BCHW) - first_BCHW).square().mean())
+            spread = float((first_BCHW - first_BCHW.mean(dim=0)).square().mean())
+            if len(first_BCHW) > 1 and error >= spread:  # it has not learnt such images, and what it decodes would be noise
+                raise TsyndError(
+                    f"it reconstructs the training images worse than their mean does (squared error {error:.3g}, their variance "
+                    f"is {spread:.3g}): name its weights, or give the range of its images as value_range"
+                )
+    except TsyndError as refused:
         hint = "" if later else " (a network that is still to be trained: return Codec(module, train=True))"
-        raise TsyndError(f"{factory}: {error}{hint}") from error
+        raise TsyndError(f"{factory}: {refused}{hint}") from refused
     return autoencoder, codec.train
-
-
-@torch.no_grad()
-def _check_reconstruction(autoencoder: AnyAutoencoder, images_BCHW: Tensor) -> None:
-    """Refuse an autoencoder that has not learnt such images: what it decodes would be noise."""
-    error = float((autoencoder(images_BCHW) - images_BCHW).square().mean())
-    spread = float((images_BCHW - images_BCHW.mean(dim=0)).square().mean())
-    if len(images_BCHW) > 1 and error >= spread:
-        raise TsyndError(
-            f"it reconstructs the training images worse than their mean does (squared error {error:.3g}, their variance is "
-            f"{spread:.3g}): name its weights, or give the range of its images as value_range"
-        )

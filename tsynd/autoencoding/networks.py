@@ -2,7 +2,7 @@
 
 import math
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import normal, seeded
-from tsynd.utils.validation import check_name, check_number, check_seed, check_whole
+from tsynd.utils.rules import number, validated, whole
+from tsynd.utils.validation import check_name
 
 LATENT_CHANNELS = 16
 LARGEST_SIDE = 16  # of a code, unless told otherwise
@@ -19,6 +20,7 @@ LARGEST_SIDE = 16  # of a code, unless told otherwise
 FIRST_LOG_VARIANCE = -4.0
 
 
+@validated
 def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv", **settings: Any) -> "ConvAutoencoder":
     """Build a freshly initialised autoencoder; the same seed gives the same weights, and torch's global state is untouched.
 
@@ -28,7 +30,6 @@ def build_autoencoder(channels: int, size: int, seed: int, kind: str = "conv", *
     torch.Size([2, 256])
     """
     check_name("kind of autoencoder", kind, KINDS)
-    check_seed(seed)
     with seeded(seed):
         return KINDS[kind](channels, size, **settings)
 
@@ -60,26 +61,20 @@ class ConvAutoencoder(Standardised):
     maps: ClassVar[int] = 1
     """How many numbers the encoder gives for each number of a code."""
 
+    @validated
     def __init__(
         self,
-        channels: int,
-        size: int,
+        channels: Annotated[int, whole(1)],
+        size: Annotated[int, whole(16)],
         *,
-        latent_channels: int = LATENT_CHANNELS,
+        latent_channels: Annotated[int, whole(1)] = LATENT_CHANNELS,
         width: int = 64,
-        depth: int = 0,
+        depth: Annotated[int, whole(0)] = 0,
         stride: int | None = None,
     ) -> None:
-        check_whole(channels=channels, size=size, latent_channels=latent_channels, width=width, depth=depth)
-        for name, value, least in (("channels", channels, 1), ("latent_channels", latent_channels, 1), ("depth", depth, 0)):
-            if value < least:
-                raise TsyndError(f"{name} must be >= {least}, got {value}")
-        if size < 16:
-            raise TsyndError(f"an autoencoder needs size >= 16 px, got {size}")
         if width < 16 or width % 16:
             raise TsyndError(f"width must be a multiple of 16, got {width}")
         stride = max(8, 2 ** math.ceil(math.log2(size / LARGEST_SIDE))) if stride is None else stride
-        check_whole(stride=stride)
         if stride < 8 or stride & (stride - 1):
             raise TsyndError(f"stride must be a power of two of at least 8, got {stride}")
         super().__init__()
@@ -111,10 +106,6 @@ class ConvAutoencoder(Standardised):
         self.expect((channels, size, size), (latent_channels, side, side))
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
-        return self.maps_of(images_BCHW)
-
-    def maps_of(self, images_BCHW: Tensor) -> Tensor:
-        """What both ways of the encoder add up to."""
         padded_BCHW = self.pad(images_BCHW)
         maps: Tensor = self.encoder(padded_BCHW) + self.linear_encoder(padded_BCHW - 0.5)
         return maps
@@ -159,10 +150,8 @@ class VAE(ConvAutoencoder):
     latent_noise: ClassVar[float] = 0.0  # its own sampling is the noise
     edge_weight: ClassVar[float] = 0.0  # the loss stays the evidence bound
 
-    def __init__(self, channels: int, size: int, beta: float = 1e-3, **settings: Any) -> None:
-        check_number(beta=beta)
-        if not 0 <= beta < math.inf:
-            raise TsyndError(f"beta must be >= 0, got {beta}")
+    @validated
+    def __init__(self, channels: int, size: int, beta: Annotated[float, number()] = 1e-3, **settings: Any) -> None:
         super().__init__(channels, size, **settings)
         self.beta = beta
 
@@ -178,7 +167,7 @@ class VAE(ConvAutoencoder):
 
     def distribution(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of raw codes, each (B, 16, h, w)."""
-        mean, log_variance = self.maps_of(images_BCHW).chunk(2, dim=1)
+        mean, log_variance = super().encode_raw(images_BCHW).chunk(2, dim=1)
         return mean, (log_variance + FIRST_LOG_VARIANCE).clamp(-20, 10)
 
 

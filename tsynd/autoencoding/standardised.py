@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from tsynd.errors import TsyndError
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen, owner_of
+from tsynd.utils.network_passes import wide
 from tsynd.utils.rng import seeded
 from tsynd.utils.shape_errors import explained
-from tsynd.utils.validation import check_count, check_range, check_tensors
+from tsynd.utils.validation import check_count, check_images, check_range, check_tensors
 
 # A dimension that hardly varies on a small training set would otherwise blow up when it is divided by its deviation.
 FLOOR = 0.5
@@ -59,7 +60,7 @@ class Standardised(nn.Module):
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] to standardised codes (B, D)."""
         check_batch(images_BCHW, self.image_shape)
-        codes: Tensor = (_wide(self.encode_raw(self._narrow(images_BCHW)).flatten(1)) - self.mean) / self.std
+        codes: Tensor = (wide(self.encode_raw(self._narrow(images_BCHW)).flatten(1)) - self.mean) / self.std
         return codes
 
     def decode(self, latents_BD: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ class Standardised(nn.Module):
         check_tensors(latents=latents_BD)
         if latents_BD.ndim != 2 or latents_BD.shape[1] != len(self.mean):
             raise TsyndError(f"latents must have shape (B, {len(self.mean)}), got {tuple(latents_BD.shape)}")
-        return _wide(self.decode_raw(self._narrow(latents_BD * self.std + self.mean).unflatten(1, self.shape)))
+        return wide(self.decode_raw(self._narrow(latents_BD * self.std + self.mean).unflatten(1, self.shape)))
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """The reconstruction: decode(encode(images))."""
@@ -80,7 +81,7 @@ class Standardised(nn.Module):
         check_count(1, batch_size=batch_size)
         with frozen(self):
             batches = images_BCHW.split(batch_size)
-            codes_ND = torch.cat([_wide(self.encode_raw(self._narrow(as_float(batch))).flatten(1)) for batch in batches])
+            codes_ND = torch.cat([wide(self.encode_raw(self._narrow(as_float(batch))).flatten(1)) for batch in batches])
         if not codes_ND.isfinite().all():
             raise TsyndError("the autoencoder gives codes that are not finite: was it trained, and in this precision?")
         self.mean.copy_(codes_ND.mean(dim=0))
@@ -137,9 +138,7 @@ class AnyAutoencoder(Standardised):
         self.training = False  # of this module alone: the networks stay in their mode
         self.networks = nn.ModuleList(dict.fromkeys([*owners(encode, decode), *networks]))
         self._callables = (encode, decode)  # in a tuple, so that a module is not registered twice
-        check_tensors(images=images_BCHW)
-        check_batch(images_BCHW, images_BCHW.shape[1:])
-        check_range(images=images_BCHW)
+        check_images(images_BCHW)
         check_count(1, batch_size=batch_size)
         first_BCHW = images_BCHW[: min(batch_size, 16)]  # enough to see what the callables return
         with torch.no_grad():
@@ -164,16 +163,9 @@ class AnyAutoencoder(Standardised):
         return nullcontext() if self.training else frozen(self.networks)
 
     def _decode(self, codes: Tensor) -> Tensor:
-        with self._used():
-            try:
-                return self._callables[1](codes.clone())
-            except (RuntimeError, ValueError) as error:
-                if isinstance(error, torch.OutOfMemoryError):
-                    raise
-                reason = str(error).strip().splitlines()[:1]
-                raise TsyndError(
-                    f"decode does not take what encode gives, codes of shape {tuple(codes.shape)}: {''.join(reason)}"
-                ) from error
+        told = f"decode does not take what encode gives, codes of shape {tuple(codes.shape)}"
+        with self._used(), explained(told):
+            return self._callables[1](codes.clone())
 
 
 def owners(*callables: Callable[..., object] | None) -> list[nn.Module]:
@@ -229,7 +221,3 @@ def _check_decoded(decoded: object, images_BCHW: Tensor, *, in_range: bool) -> N
     if in_range and not float((decoded - decoded.clamp(0, 1)).abs().mean()) <= OVERSHOOT:
         found = f"values from {float(decoded.min()):.3g} to {float(decoded.max()):.3g}"
         raise TsyndError(f"decode must return images in [0, 1], got {found}: scale them inside the callable")
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,7 +1,7 @@
 """Training an autoencoder: one loop for all kinds, so that they differ in what they decode and in what it costs."""
 
-import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,23 +15,25 @@ from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import refuse_inference_mode
 from tsynd.utils.progress import Progress, Step
 from tsynd.utils.rng import generator_for, normal
+from tsynd.utils.rules import number, validated, whole
 from tsynd.utils.shape_errors import check_precision
-from tsynd.utils.validation import check_count, check_kind, check_number, check_tensors, check_whole
+from tsynd.utils.validation import check_tensors
 
 WINDOW = 11  # of SSIM, in px; its Gaussian weights have a standard deviation of 1.5 px (Wang et al., 2004)
 
 
+@validated
 def train_autoencoder(
     autoencoder: Standardised,
     images_BCHW: Tensor,
     *,
-    steps: int = 800,
-    batch_size: int = 16,
-    learning_rate: float = 4e-3,
-    latent_noise: float | None = None,
-    edge_weight: float | None = None,
-    ssim_weight: float = 0.0,
-    feature_weight: float = 0.0,
+    steps: Annotated[int, whole(0)] = 800,
+    batch_size: Annotated[int, whole(1)] = 16,
+    learning_rate: Annotated[float, number(above=True)] = 4e-3,
+    latent_noise: Annotated[float, number()] | None = None,
+    edge_weight: Annotated[float, number()] | None = None,
+    ssim_weight: Annotated[float, number()] = 0.0,
+    feature_weight: Annotated[float, number()] = 0.0,
     features: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -68,20 +70,9 @@ def train_autoencoder(
         TsyndError: for images or numbers out of range, a feature weight without features or features without weight, or
             an autoencoder in half precision.
     """
-    check_kind(Standardised, autoencoder=autoencoder)
-    check_whole(steps=steps)
-    check_count(1, batch_size=batch_size)
     check_training_images(images_BCHW, autoencoder.image_shape)
     latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
     edge_weight = autoencoder.edge_weight if edge_weight is None else edge_weight
-    numbers = {"latent_noise": latent_noise, "edge_weight": edge_weight, "ssim_weight": ssim_weight}
-    numbers |= {"feature_weight": feature_weight, "steps": steps}
-    check_number(**numbers, learning_rate=learning_rate)
-    if not 0 < learning_rate < math.inf:
-        raise TsyndError(f"learning_rate must be > 0, got {learning_rate}")
-    for name, value in numbers.items():
-        if not 0 <= value < math.inf:
-            raise TsyndError(f"{name} must be >= 0, got {value}")
     if feature_weight > 0 and features is None:
         raise TsyndError(f"feature_weight={feature_weight:g} needs features: a callable from images to features, got None")
     if feature_weight == 0 and features is not None:
@@ -108,8 +99,9 @@ def train_autoencoder(
             noise = normal(tuple(codes.shape), generator, codes) * codes.detach().std() * latent_noise
             made_BCHW = autoencoder.decode_raw(codes + noise)
             loss = loss + F.mse_loss(made_BCHW, batch_BCHW)
-            if edge_weight:
-                loss = loss + edge_weight * _edge_error(made_BCHW - batch_BCHW)
+            if edge_weight:  # of differences between neighbouring pixels, down and across
+                apart = made_BCHW - batch_BCHW
+                loss = loss + edge_weight * (apart.diff(dim=-2).square().mean() + apart.diff(dim=-1).square().mean())
             if ssim_weight:
                 loss = loss + ssim_weight * (1 - ssim(made_BCHW, batch_BCHW).mean())
             if features is not None:
@@ -127,11 +119,6 @@ def train_autoencoder(
     autoencoder.eval()
     autoencoder.standardise(images_BCHW)
     return losses
-
-
-def _edge_error(difference_BCHW: Tensor) -> Tensor:
-    """The squared error of differences between neighbouring pixels, each direction's mean, added."""
-    return difference_BCHW.diff(dim=-2).square().mean() + difference_BCHW.diff(dim=-1).square().mean()
 
 
 def ssim(images_BCHW: Tensor, others_BCHW: Tensor) -> Tensor:

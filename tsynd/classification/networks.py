@@ -1,6 +1,6 @@
-"""Our classifiers: a compact residual trunk with a stochastic head, ResNet-18, or one linear layer; each normalises its input."""
+"""Our classifiers, each of which normalises its input, and the loss that they are trained by."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_name, check_number, check_range, check_tensors, check_whole
+from tsynd.utils.rules import choice, number, validated, whole
+from tsynd.utils.validation import check_range, check_tensors
 
 ARCHITECTURES = ("compact", "resnet18", "linear")
 
@@ -37,23 +38,17 @@ def normalise_to(classifier: "Classifier", images_BCHW: Tensor) -> None:
     if not classifier.normalises_to_training:
         return
     if images_BCHW.dtype == torch.uint8:
-        mean_C, std_C = _moments(images_BCHW)
+        counts_CV = torch.zeros(images_BCHW.shape[1], 256, dtype=torch.float64, device=images_BCHW.device)
+        for part_bCHW in images_BCHW.split(1024):
+            counts_CV += torch.stack([channel.flatten().bincount(minlength=256) for channel in part_bCHW.unbind(1)])
+        values_V = torch.arange(256, dtype=torch.float64, device=images_BCHW.device) / 255
+        total = counts_CV[0].sum()
+        mean_C = (counts_CV * values_V).sum(1) / total
+        std_C = ((counts_CV * (values_V - mean_C[:, None]).square()).sum(1) / (total - 1)).sqrt()
     else:
         mean_C, std_C = images_BCHW.mean(dim=(0, 2, 3)), images_BCHW.std(dim=(0, 2, 3))
     classifier.mean.copy_(mean_C.view(1, -1, 1, 1))
     classifier.std.copy_(std_C.clamp_min(0.01).view(1, -1, 1, 1))
-
-
-def _moments(images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel of 8-bit images, in [0, 1] intensity."""
-    counts_CV = torch.zeros(images_BCHW.shape[1], 256, dtype=torch.float64, device=images_BCHW.device)
-    for part_bCHW in images_BCHW.split(1024):
-        counts_CV += torch.stack([channel.flatten().bincount(minlength=256) for channel in part_bCHW.unbind(1)])
-    values_V = torch.arange(256, dtype=torch.float64, device=images_BCHW.device) / 255
-    total = counts_CV[0].sum()
-    mean_C = (counts_CV * values_V).sum(1) / total
-    variance_C = (counts_CV * (values_V - mean_C[:, None]).square()).sum(1) / (total - 1)
-    return mean_C, variance_C.sqrt()
 
 
 class Classifier(nn.Module):
@@ -91,18 +86,17 @@ class Classifier(nn.Module):
     normalises_to_training = True
     """Whether `mean` and `std` are set from the training images."""
 
+    @validated
     def __init__(
         self,
         channels: int,
         size: int,
         classes: int,
         *,
-        architecture: str = "compact",
+        architecture: Annotated[str, choice("architecture", ARCHITECTURES)] = "compact",
         multi_label: bool = False,
         trunk_dropout: float = 0.0,
     ) -> None:
-        check_name("architecture", architecture, ARCHITECTURES)
-        check_number(trunk_dropout=trunk_dropout)
         if not 0 <= trunk_dropout < 1 or (trunk_dropout and architecture != "compact"):
             allowed = "in [0, 1)" if architecture == "compact" else f"0 for {architecture}"
             raise TsyndError(f"trunk_dropout must be {allowed}, got {trunk_dropout}")
@@ -118,11 +112,9 @@ class Classifier(nn.Module):
         else:
             self.features, self.head = nn.Sequential(nn.Flatten()), nn.Sequential(nn.Linear(channels * size**2, classes))
 
-    def _describe(self, channels: int, size: int, classes: int, multi_label: bool) -> None:
+    @validated
+    def _describe(self, channels: Annotated[int, whole(1)], size: int, classes: int, multi_label: bool) -> None:
         """Check and keep what all classifiers have: the shape of their images, their classes, and how they normalise."""
-        check_whole(channels=channels, size=size, classes=classes)
-        if channels < 1:
-            raise TsyndError(f"channels must be >= 1, got {channels}")
         if size < 16 or classes < (1 if multi_label else 2):
             fewest = "1 label" if multi_label else "2 classes"
             raise TsyndError(f"a classifier needs size >= 16 px and at least {fewest}, got size={size}, classes={classes}")
@@ -185,7 +177,9 @@ class Residual(nn.Module):
 def _compact(channels: int, size: int, dropout: float) -> nn.Sequential:
     """The compact trunk: strided convolutions until fewer than 32 px are left, three residual blocks, pooling."""
     halvings = max(1, (-(-size // 16)).bit_length() - 1)
-    layers: list[nn.Module] = [_halving(channels if i == 0 else 16, 16) for i in range(halvings)]
+    layers: list[nn.Module] = []
+    for inputs in (channels, *[16] * (halvings - 1)):
+        layers.append(nn.Sequential(nn.Conv2d(inputs, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()))
     for inputs, outputs, stride in ((16, 16, 1), (16, 32, 2), (32, 64, 2)):
         layers += [Residual(inputs, outputs, stride), *([nn.Dropout2d(dropout)] if dropout else [])]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -199,5 +193,48 @@ def _resnet18(channels: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def _halving(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+@validated
+def as_targets(labels: Tensor, classifier: Classifier) -> Tensor:
+    """Labels as what the loss compares with, (B, C): class numbers one-hot, multi-label ones as they are."""
+    if classifier.multi_label:
+        return labels
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise TsyndError(f"labels must be int64 class numbers (B,), got {labels.dtype} of shape {tuple(labels.shape)}")
+    if labels.device.type == "cpu" and len(labels):  # not on other devices, which would wait for it
+        low, high = (int(end) for end in labels.aminmax())
+        if low < 0 or high >= classifier.classes:
+            raise TsyndError(f"labels must lie in 0 .. {classifier.classes - 1}, got {low} to {high}")
+    return F.one_hot(labels, classifier.classes)
+
+
+@validated
+def classification_losses(
+    logits_BC: Tensor, targets_BC: Tensor, *, multi_label: bool = False, smoothing: Annotated[float, number(0, 1)] = 0.0
+) -> Tensor:
+    """What `classification_loss` averages: the loss of each image, (B,) in nats."""
+    if logits_BC.ndim != 2 or logits_BC.shape != targets_BC.shape or not logits_BC.is_floating_point():
+        found = f"{logits_BC.dtype} of {tuple(logits_BC.shape)} and {tuple(targets_BC.shape)}"
+        raise TsyndError(f"logits and targets must be floating-point (B, C), got {found}")
+    if not multi_label and not targets_BC.is_floating_point():
+        raise TsyndError(f"targets must be probabilities (see `as_targets`), got {targets_BC.dtype}")
+    if multi_label:
+        even_BC = targets_BC * (1 - smoothing) + 0.5 * smoothing
+        return F.binary_cross_entropy_with_logits(logits_BC, even_BC, reduction="none").sum(dim=1)
+    return F.cross_entropy(logits_BC, targets_BC, label_smoothing=smoothing, reduction="none")
+
+
+def classification_loss(
+    logits_BC: Tensor,
+    targets_BC: Tensor,
+    *,
+    multi_label: bool = False,
+    smoothing: float = 0.0,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The loss that a classifier is trained by: cross-entropy, or the sum of one binary cross-entropy for each label.
+
+    It is the mean over the images, in nats. Targets are probabilities (B, C): rows that sum to one, or with multi_label one for
+    each label; `smoothing` mixes them with that much of an even guess. `weights` (B,) say how much each image counts.
+    """
+    loss_B = classification_losses(logits_BC, targets_BC, multi_label=multi_label, smoothing=smoothing)
+    return (loss_B if weights is None else loss_B * weights).mean()

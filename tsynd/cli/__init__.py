@@ -1,6 +1,7 @@
 """The command line: `tsynd run` and what comes after it. Errors are one plain line on stderr with exit code 2."""
 
 import io
+import json
 import signal
 import sys
 import threading
@@ -10,7 +11,6 @@ import typer
 
 from tsynd import __version__
 from tsynd.cli import data, study
-from tsynd.cli.doctor import doctor
 from tsynd.cli.plain import plain
 from tsynd.cli.run import RunCommand, compare, predict, run
 from tsynd.cli.synthetic import review, synthesize
@@ -70,8 +70,33 @@ def tsynd(
         typer.echo(context.get_help())
 
 
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a bug report.")] = False,
+) -> int:
+    """Look at Python, torch, device, memory, threads, disk, data sets, extras and notebook tools; advice for each problem.
+
+    Exit code 0 when nothing is wrong, 1 when something is.
+    """
+    from tsynd.cli.diagnostics import examine, to_json
+
+    findings = examine()
+    problems = [each for each in findings if each.advice]
+    if as_json:
+        typer.echo(json.dumps(to_json(findings), indent=1))
+        return int(bool(problems))
+    width = max(len(each.name) for each in findings)
+    for each in findings:
+        typer.echo(plain(f"{'!' if each.advice else ' '} {each.name:{width}}  {each.value}"))
+    typer.echo("")
+    for each in problems:
+        typer.echo(plain(f"{each.name}: {each.advice}"))
+    typer.echo(f"{len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "nothing is wrong")
+    return int(bool(problems))
+
+
 app.command(cls=RunCommand)(run)
-for command in (predict, compare, synthesize, review, doctor):
+for command in (predict, compare, synthesize, review):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")

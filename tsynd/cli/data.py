@@ -26,19 +26,10 @@ def list_sets() -> None:
 
     rows = [("name", "task", "classes", "channels", "train/val/test", "licence", "sizes in px", "here")]
     for facts in REGISTRY.values():
-        here = [str(size) for size in facts.md5 if where(facts, size)[1]]
-        rows.append(
-            (
-                facts.name,
-                facts.task,
-                str(len(facts.classes)),
-                "RGB" if facts.channels == 3 else "grey",
-                "/".join(map(str, facts.counts)),
-                facts.licence,
-                " ".join(map(str, facts.md5)),
-                " ".join(here) or "–",
-            )
-        )
+        here = " ".join(str(size) for size in facts.md5 if where(facts, size)[1]) or "–"
+        counts, sizes = "/".join(map(str, facts.counts)), " ".join(map(str, facts.md5))
+        kind = "RGB" if facts.channels == 3 else "grey"
+        rows.append((facts.name, facts.task, str(len(facts.classes)), kind, counts, facts.licence, sizes, here))
     rows.append(("phantom", "binary, multi-class", "2 to 4", "grey", "made here", "–", "any", "always"))
     _print_table(rows)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from joblib import cpu_count
 
 from tsynd.data.medmnist.download import fetch, where
 from tsynd.data.medmnist.registry import REGISTRY
@@ -44,12 +45,9 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at Python, torch, device, memory, threads, disk, data sets, extras and notebook tools.
+    """Look at Python, torch, device, memory, threads, disk, data sets, extras and notebook tools, in that order.
 
     Nothing is downloaded or changed. Data files that are found are read whole, to verify their checksums.
-
-    Returns:
-        What was found, in that order.
     """
     software = [Finding(name, text) for name, text in versions().items()]
     return [*software, Finding("system", f"{platform.system()} {platform.machine()}"), *_machine(), *_data(), *_packages()]
@@ -68,27 +66,18 @@ def _machine() -> Iterator[Finding]:
     yield Finding("device", device_name(device))
     free = free_memory(device)
     few = "close other programs, or use a smaller --size, fewer images or --jobs 1"
-    if free is None:
-        yield Finding("free memory", "not told by this system")
-    else:
-        yield Finding("free memory", megabytes(free), few if free < LEAST_MEMORY else "")
-    threads, cores = torch.get_num_threads(), usable_cores()
+    told = "not told by this system" if free is None else megabytes(free)
+    yield Finding("free memory", told, few if free is not None and free < LEAST_MEMORY else "")
+    threads, cores = torch.get_num_threads(), cpu_count()
     many = f"torch would use {threads} threads on {cores} usable core(s), which is slower than one: set OMP_NUM_THREADS=1"
     yield Finding("threads", f"{threads} of {cores} usable core(s)", many if threads > cores else "")
-    for name, folder in {"working folder": Path.cwd(), "cache": cache_folder()}.items():
-        yield _disk(name, folder)
-
-
-def _disk(name: str, folder: Path) -> Finding:
-    """Free space at a folder, or at the nearest one above it that is there, and whether it can be written."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    free = shutil.disk_usage(there).free
-    value = f"{folder}: {megabytes(free)} free"
-    if not os.access(there, os.W_OK):
-        return Finding(
-            name, value, f"{there} cannot be written: {'set TSYND_CACHE to' if name == 'cache' else 'use'} another folder"
-        )
-    return Finding(name, value, "make room: runs, studies and decoded images need about a gigabyte" if free < LEAST_DISK else "")
+    for name, folder, other in (("working folder", Path.cwd(), "use"), ("cache", cache_folder(), "set TSYND_CACHE to")):
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        room = shutil.disk_usage(there).free
+        advice = "make room: runs, studies and decoded images need about a gigabyte" if room < LEAST_DISK else ""
+        if not os.access(there, os.W_OK):
+            advice = f"{there} cannot be written: {other} another folder"
+        yield Finding(name, f"{folder}: {megabytes(room)} free", advice)
 
 
 def _data() -> Iterator[Finding]:
@@ -101,8 +90,7 @@ def _data() -> Iterator[Finding]:
                     yield Finding(name, f"verified: {fetch(facts, size, download=False)}")
                 except (TsyndError, OSError) as error:
                     yield Finding(name, "found, and not what was published", str(error))
-    missing = [facts.name for facts in REGISTRY.values() if not any(where(facts, size)[1] for size in facts.md5)]
-    if missing:
+    if missing := [facts.name for facts in REGISTRY.values() if not any(where(facts, size)[1] for size in facts.md5)]:
         yield Finding("not here yet", f"{', '.join(missing)} (downloaded on first use)")
 
 
@@ -114,13 +102,10 @@ def _packages() -> Iterator[Finding]:
         partly = any(found.values()) and not all(found.values())
         yield Finding(f"extra [{extra}]", value, f"pip install 'tsynd[{extra}]' completes it" if partly else "")
     for name in NOTEBOOKS:
-        pin = installed(name)
+        pin, advice = installed(name), ""
         major = int((pin or "0").partition(".")[0])
-        advice = ""
         if name == "ipywidgets" and 0 < major < 8:
-            advice = (
-                "sliders show in another form than in the book: pip install -U ipywidgets (not in Colab, which brings its own)"
-            )
+            advice = "sliders show in another form than in the book: pip install -U ipywidgets (not in Colab, which has its own)"
         if name == "jupyter-book" and major > 1:
             advice = "version 2 is another program and does not build this book: pip install 'jupyter-book<2'"
         yield Finding(name, pin or "missing", advice)
@@ -132,16 +117,6 @@ def installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that this process may use: those it is bound to, and in a container those that its quota pays for."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        share, period = quota.read_text().split()
-        return max(1, min(bound, -(-int(share) // int(period))))
-    except (OSError, ValueError):  # no container, or no limit ("max")
-        return bound
 
 
 def free_memory(device: torch.device, information: Path = Path("/proc/meminfo")) -> int | None:

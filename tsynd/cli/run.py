@@ -1,5 +1,6 @@
 """`tsynd run` and `tsynd predict`: train a classifier, and use it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,11 +69,12 @@ def run(
 
     if out == Path():
         raise TsyndError("--out must name a folder of its own, got the current one")
-    per = _count(per_class)
-    changes = _changes(set_ or [])
+    if per_class != "all" and not re.fullmatch(r"\s*[-+]?\d+\s*", per_class):
+        raise TsyndError(f"--per-class must be a whole number or all, got {per_class!r}")
     config = RunConfig(
-        data, arm, per, size, seed, budget, evaluate, device, synthetic, review, skip_unreadable, unlabelled, changes,
-        classifier, head, classifier_weights, autoencoder, autoencoder_weights, crop, tuple(ignore or ()),
+        data, arm, None if per_class == "all" else int(per_class), size, seed, budget, evaluate, device, synthetic, review,
+        skip_unreadable, unlabelled, _changes(set_ or []), classifier, head, classifier_weights, autoencoder, autoencoder_weights,
+        crop, tuple(ignore or ()),
     )  # fmt: skip
     with reporter(quiet) as progress:
         finished = run_pipeline(config, out, force=force, progress=progress)
@@ -108,16 +110,6 @@ def predict(
         count = write_predictions(out, run, data, progress=progress)
     if not quiet:
         typer.echo(f"{count} images: {out}")
-
-
-def _count(text: str) -> int | None:
-    """A number of images, or None for `all`."""
-    if text == "all":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise TsyndError(f"--per-class must be a whole number or all, got {text!r}") from None
 
 
 def _changes(texts: list[str]) -> dict[str, Any]:

@@ -30,11 +30,9 @@ def run(
     if dry_run:
         check_study(out, study)
         todo = [each for each in runs if not finished(out, each)]
-        waiting = {each.key for each in todo}
         for each in runs:
-            config = each.config
-            where = f"{config.data}, {config.per_class or 'all'} per class, seed {config.seed}, {each.arm}"
-            typer.echo(f"{each.key}  {'to do' if each.key in waiting else 'done '}  {where}")
+            where = f"{each.config.data}, {each.config.per_class or 'all'} per class, seed {each.config.seed}, {each.arm}"
+            typer.echo(f"{each.key}  {'to do' if each in todo else 'done '}  {where}")
         records = [read_record(path) for each in runs if (path := out / RUNS / f"{each.key}.json").exists()]
         left = seconds_left(todo, records, jobs)
         told = "unknown: none has been measured" if left is None else duration(left)

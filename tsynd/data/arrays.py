@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsynd.data.dataset import Dataset, Split
+from tsynd.data.dataset import SPLITS, Dataset, Split
 from tsynd.data.remarks import array_remarks
 from tsynd.errors import TsyndError
 from tsynd.utils.validation import check_range
@@ -47,7 +47,7 @@ def from_arrays(
     >>> data.train, data.task
     (Split(6 images of 1 x 28 x 28), 'binary')
     """
-    splits = {where: _split(where, given) for where, given in (("train", train), ("val", val), ("test", test))}
+    splits = {where: _split(where, given) for where, given in zip(SPLITS, (train, val, test), strict=True)}
     labels = splits["train"].labels
     count = labels.shape[1] if labels.ndim == 2 else max(int(split.labels.max()) + 1 for split in splits.values() if len(split))
     named = tuple(map(str, range(count))) if classes is None else tuple(map(str, classes))
@@ -65,11 +65,8 @@ def _split(where: str, given: Any) -> Split:
         images, labels, groups = *_stacked(where, [given[place] for place in range(len(given))]), []
     else:
         raise TsyndError(f"{where} must be (images, labels), a Split or a torch Dataset, got {type(given).__name__}")
-    return Split(
-        _images(where, images),
-        _whole(f"{where} labels", labels),
-        groups=_whole(f"{where} groups", groups[0]) if groups else None,
-    )
+    groups = [_whole(f"{where} groups", each) for each in groups]
+    return Split(_images(where, images), _whole(f"{where} labels", labels), *groups)
 
 
 def _stacked(where: str, items: list[Any]) -> tuple[np.ndarray | Tensor, np.ndarray]:

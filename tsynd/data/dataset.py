@@ -48,14 +48,11 @@ class Split:
 
     def __getitem__(self, chosen: Tensor | slice) -> Self:
         places = chosen.cpu().numpy() if isinstance(chosen, Tensor) else chosen
-        return replace(
-            self,
-            images=self.images[chosen],
-            labels=self.labels[chosen],
-            groups=None if self.groups is None else self.groups[chosen],
-            subgroups={name: members[chosen] for name, members in self.subgroups.items()},
-            names=None if self.names is None else tuple(np.array(self.names, dtype=object)[places]),
-        )
+        groups = None if self.groups is None else self.groups[chosen]
+        subgroups = {name: members[chosen] for name, members in self.subgroups.items()}
+        names = None if self.names is None else tuple(np.array(self.names, dtype=object)[places])
+        some = {"images": self.images[chosen], "labels": self.labels[chosen]}
+        return replace(self, groups=groups, subgroups=subgroups, names=names, **some)
 
     def to_tensor_dataset(self) -> TensorDataset:
         """Convert to torch's own kind: pairs of an image in [0, 1], (C, H, W) float, and its label; images take 4 bytes a value.
@@ -110,13 +107,11 @@ class Dataset:
         if count < (1 if self.task == "multi-label" else 2) or (self.task == "binary" and count > 2):
             needed = {"binary": "2 classes", "multi-label": "at least 1 label"}.get(self.task, "at least 2 classes")
             raise TsyndError(f"{self.name}: a {self.task} task needs {needed}, got {count}")
-        for split in SPLITS:
-            _check_images(f"{self.name}: {split}", getattr(self, split).images)
-            _check_labels(f"{self.name}: {split}", getattr(self, split), count, self.task)
-            _check_companions(f"{self.name}: {split}", getattr(self, split))
-            if getattr(self, split).images.shape[1:] != self.train.images.shape[1:]:
-                found = tuple(getattr(self, split).images.shape[1:])
-                raise TsyndError(f"{self.name}: {split} images are {found}, train images {tuple(self.train.images.shape[1:])}")
+        for name in SPLITS:
+            split: Split = getattr(self, name)
+            _check_split(f"{self.name}: {name}", split, count, self.task)
+            if (found := split.images.shape[1:]) != (wanted := self.train.images.shape[1:]):
+                raise TsyndError(f"{self.name}: {name} images are {tuple(found)}, train images {tuple(wanted)}")
         if self.task != "multi-label":
             present = set(self.train.labels.unique().tolist())
             for label, name in enumerate(self.classes):
@@ -186,7 +181,8 @@ class Dataset:
         return stratified(self.train.labels, self.classes, per_class, seed, self.train.groups)
 
 
-def _check_images(where: str, images: Tensor) -> None:
+def _check_split(where: str, split: Split, count: int, task: str) -> None:
+    images = split.images
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise TsyndError(f"{where} images must be uint8 of shape (N, C, H, W), got {images.dtype} of {tuple(images.shape)}")
     if len(images) == 0:
@@ -196,30 +192,20 @@ def _check_images(where: str, images: Tensor) -> None:
         raise TsyndError(f"{where} images must have 1 channel (grey) or 3 (RGB), got {channels}")
     if height != width or height < SMALLEST:
         raise TsyndError(f"{where} images must be square, at least {SMALLEST} px, got {height} x {width} px")
-
-
-def _check_labels(where: str, split: Split, count: int, task: str) -> None:
-    labels = split.labels
-    shape, largest = ((len(split), count), 1) if task == "multi-label" else ((len(split),), count - 1)
-    if labels.dtype != torch.int64 or tuple(labels.shape) != shape:
-        raise TsyndError(f"{where} labels must be int64 of shape {shape}, got {labels.dtype} of {tuple(labels.shape)}")
-    low, high = int(labels.min()), int(labels.max())
+    one_each = (len(split),)
+    shape, largest = ((*one_each, count), 1) if task == "multi-label" else (one_each, count - 1)
+    columns = {"labels": (split.labels, torch.int64, shape)}
+    columns |= {} if split.groups is None else {"groups": (split.groups, torch.int64, one_each)}
+    columns |= {f"subgroup {name!r}": (members, torch.bool, one_each) for name, members in split.subgroups.items()}
+    for name, (column, kind, wanted) in columns.items():
+        if column.dtype != kind or tuple(column.shape) != wanted:
+            found = f"{column.dtype} of {tuple(column.shape)}"
+            raise TsyndError(f"{where} {name} must be {str(kind).removeprefix('torch.')} of shape {wanted}, got {found}")
+    low, high = int(split.labels.min()), int(split.labels.max())
     if low < 0 or high > largest:
         raise TsyndError(f"{where} labels must lie between 0 and {largest}, found {low if low < 0 else high}")
-
-
-def _check_companions(where: str, split: Split) -> None:
-    shape = (len(split),)
-    if split.groups is not None and (split.groups.dtype != torch.int64 or tuple(split.groups.shape) != shape):
-        raise TsyndError(
-            f"{where} groups must be int64 of shape {shape}, got {split.groups.dtype} of {tuple(split.groups.shape)}"
-        )
     if split.names is not None and len(split.names) != len(split):
         raise TsyndError(f"{where} must have {len(split)} names, one for each image, got {len(split.names)}")
-    for name, members in split.subgroups.items():
-        if members.dtype != torch.bool or tuple(members.shape) != shape:
-            found = f"{members.dtype} of {tuple(members.shape)}"
-            raise TsyndError(f"{where} subgroup {name!r} must be bool of shape {shape}, got {found}")
 
 
 def fingerprint(data: Dataset) -> str:

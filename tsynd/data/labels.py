@@ -45,39 +45,21 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def same_classes(names: Iterable[str], known: Iterable[str]) -> list[int] | None:
-    """The number that each class has among those that are known; None where one is not among them.
-
-    >>> same_classes(["1.0", "0.0"], ["0", "1", "2"]), same_classes(["1", "4"], ["0", "1"])
-    ([1, 0], None)
-    """
+    """The number that each class has among those that are known; None where one is not among them."""
     numbers = {class_key(name): number for number, name in enumerate(known)}
     found = [numbers.get(class_key(name)) for name in names]
     return None if None in found else [number for number in found if number is not None]
 
 
 def numbers_of(label: Tensor) -> str:
-    """The number of a class; of several labels, () or (L,) of 0 and 1, those that are present, by spaces.
-
-    >>> import torch
-    >>> numbers_of(torch.tensor(3)), numbers_of(torch.tensor([1, 0, 1])), numbers_of(torch.tensor([0, 0]))
-    ('3', '0 2', 'none')
-    """
+    """The number of a class; of several labels, (L,) of 0 and 1, those that are present, by spaces, or `none`."""
     if label.ndim == 0:
         return str(int(label))
-    return " ".join(map(str, _present(label))) or NONE
+    return " ".join(str(number) for number in label.nonzero().flatten().tolist()) or NONE
 
 
 def names_of(label: Tensor, classes: tuple[str, ...]) -> str:
-    """The name of a class; of several labels the names of those that are present, by semicolons.
-
-    >>> import torch
-    >>> names_of(torch.tensor([1, 0, 1]), ("effusion", "mass", "hernia"))
-    'effusion; hernia'
-    """
+    """The name of a class; of several labels the names of those that are present, by semicolons, or `none`."""
     if label.ndim == 0:
         return classes[int(label)]
-    return "; ".join(classes[number] for number in _present(label)) or NONE
-
-
-def _present(label_L: Tensor) -> list[int]:
-    return [int(number) for number in label_L.nonzero().flatten().tolist()]
+    return "; ".join(classes[number] for number in label.nonzero().flatten().tolist()) or NONE

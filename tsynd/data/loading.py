@@ -61,19 +61,18 @@ def load(
     >>> load("phantom", count=20, seed=1).name
     'phantom:seed=1,count=20'
     """
-    text = os.fspath(name)
+    text, side = os.fspath(name), DEFAULT_SIZE if size is None else size
     chosen = names_to_ignore(ignore)
     if (crop or chosen) and not is_images(text):
         raise TsyndError(f"crop and ignore are for folders and CSVs of images, and {text!r} is none")
-    if text == "phantom" or text.startswith("phantom:"):
-        return phantom(size=DEFAULT_SIZE if size is None else size, **_options(text, phantom_options))
+    if text.partition(":")[0] == "phantom":
+        return phantom(size=side, **_options(text, phantom_options))
     if phantom_options:
         raise TsyndError(f"options {', '.join(phantom_options)} are for phantoms only, got them with {text!r}")
     if text in REGISTRY:
-        return load_medmnist(text, DEFAULT_SIZE if size is None else size, root, download, progress)
+        return load_medmnist(text, side, root, download, progress)
     path = Path(text).expanduser()
     if is_images(text):
-        side = DEFAULT_SIZE if size is None else size
         return read_folder(path, side, skip_unreadable=skip_unreadable, crop=crop, ignore=chosen, progress=progress)
     if path.is_file():
         if path.suffix.lower() != ".npz":
@@ -85,11 +84,7 @@ def load(
 
 
 def names_to_ignore(ignore: Any) -> tuple[str, ...]:
-    """The names of folders and files that are passed over, of which one may be given as a text.
-
-    >>> names_to_ignore("masks"), names_to_ignore(["masks", "*_seg.png"])
-    (('masks',), ('masks', '*_seg.png'))
-    """
+    """The names of folders and files that are passed over, of which one may be given as a text."""
     given = (ignore,) if isinstance(ignore, str) else ignore
     if not isinstance(given, list | tuple) or not all(isinstance(name, str) and name for name in given):
         raise TsyndError(f"ignore must be names of folders or files, such as ['masks'], got {ignore!r}")
@@ -101,15 +96,11 @@ def reading_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: config[name] for name in ("skip_unreadable", "crop", "ignore") if config.get(name)}
 
 
-def is_name(name: str) -> bool:
-    """Whether `load` takes this for the name of a data set, whatever folder is called the same."""
-    return not name or name in REGISTRY or name == "phantom" or name.startswith("phantom:")
-
-
 def is_images(name: str) -> bool:
     """Whether `load` takes this for a folder or a CSV of image files, not for a data set by name or an `.npz`."""
     path = numbered(Path(name).expanduser())[0]  # table.csv#2: a fold
-    return not is_name(name) and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
+    named = not name or name in REGISTRY or name.partition(":")[0] == "phantom"  # whatever folder is called the same
+    return not named and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"))
 
 
 def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
@@ -120,13 +111,9 @@ def _options(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
         check_name("phantom option", key, OPTIONS)
         if key in options:
             raise TsyndError(f"phantom option {key!r} is given twice, with {name!r}")
-        options[key] = value if key == "withheld" else _number(key, value)
+        kind, words = (float, "a number") if key == "kept" else (int, "a whole number")
+        try:
+            options[key] = value if key == "withheld" else kind(str(value))
+        except ValueError:
+            raise TsyndError(f"phantom option {key!r} must be {words}, got {value!r}") from None
     return options
-
-
-def _number(key: str, value: Any) -> int | float:
-    kind, words = (float, "a number") if key == "kept" else (int, "a whole number")
-    try:
-        return kind(str(value))
-    except ValueError:
-        raise TsyndError(f"phantom option {key!r} must be {words}, got {value!r}") from None

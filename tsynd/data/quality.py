@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tsynd.data.dataset import SPLITS, Dataset
-from tsynd.data.deduplication import ImageSummary, clean_table, copied, suggested_groups
-from tsynd.data.duplicates import clusters, exactly, near_pairs, nearly
+from tsynd.data.dataset import SPLITS
+from tsynd.data.duplicates import ImageSummary, clusters, copied, exactly, near_pairs, nearly, suggested_groups, write_clean_table
 from tsynd.data.image_folder.decode_cache import in_parallel
-from tsynd.data.image_folder.image_file import ENDINGS_OF, Picture, header_of, read_picture
+from tsynd.data.image_folder.image_file import ENDINGS_OF, header_of, read_picture
 from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
-from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.loading import is_images, load, names_to_ignore
-from tsynd.data.remarks import array_remarks
+from tsynd.data.remarks import array_remarks, remarks
 from tsynd.errors import TsyndError
-from tsynd.utils.atomic_files import write_text
 from tsynd.utils.progress import Progress, within
 from tsynd.utils.validation import check_path
 
@@ -64,7 +61,7 @@ def check(data: str, *, write: Path | None = None, ignore: Sequence[str] = (), p
 
     Args:
         data: as `tsynd.load` takes it.
-        write: a CSV to write: a folder or CSV without its copies, with groups; see `clean_table`.
+        write: a CSV to write: a folder or CSV without its copies, with groups (see `tsynd.data.duplicates.write_clean_table`).
         ignore: names of folders and files below a folder that are passed over, as in `tsynd.load`.
         progress: called with the number of images that have been looked at.
 
@@ -79,20 +76,19 @@ def check(data: str, *, write: Path | None = None, ignore: Sequence[str] = (), p
     if write:
         raise TsyndError(f"a clean table names image files, and {data} is none: give a folder or a CSV")
     dataset = load(data, progress=within("check", progress))
-    looks = _look_at_arrays(dataset)
-    found = QualityReport(
-        data, _counts(looks, dataset.classes), _ranked([one.size for one in looks]), _ranked([one.kind for one in looks])
-    )
-    if dataset.task != "multi-label":
-        for split, counts in found.counts.items():
-            if lacking := [name for name in dataset.classes if not counts[name]]:
-                text = f"{split} has no image of class {', '.join(map(repr, lacking))}"
-                found.findings.append(Problem("missing class", text))
     splits = {split: getattr(dataset, split) for split in SPLITS}
-    found.findings += [Problem(kind, text) for kind, text in array_remarks(splits) if kind != "copies"]
+    looks = []
+    for split, part in splits.items():
+        for position, (image, label) in enumerate(zip(part.images.numpy(), part.labels, strict=True)):
+            pixels, kind = (image[0], "L") if len(image) == 1 else (np.moveaxis(image, 0, 2), "RGB")
+            name = dataset.classes[label] if label.ndim == 0 else "+".join(np.array(dataset.classes)[label.bool().numpy()])
+            looks.append(ImageSummary(f"{split} {position}", split, name, *_summary(pixels, kind)))
+    found = _report(data, looks, dataset.classes)
+    for split, counts in found.counts.items() if dataset.task != "multi-label" else ():
+        if lacking := [name for name in dataset.classes if not counts[name]]:
+            found.findings.append(Problem("missing class", f"{split} has no image of class {', '.join(map(repr, lacking))}"))
+    found.findings += [Problem(kind, text) for kind, text in array_remarks(splits) if kind != "copies"] + _look_alikes(looks)
     found.notes += [note for note in dataset.notes if "not read" in note]
-    found.findings += _look_alikes(looks)
-    found.copies = copied(looks)
     return found
 
 
@@ -104,14 +100,13 @@ def _check_files(data: str, listing: Listing, write: Path | None, progress: Prog
         problems.append(Problem("cannot be divided", str(error)))
         split_of = [item.split or "" for item in items]
     looks, unreadable, renamed = [], [], []
-    found = in_parallel(_look, [item.file for item in items], "looking at images", progress)
-    for item, split, seen in zip(items, split_of, found, strict=True):
-        if isinstance(seen, str):
-            unreadable.append(Problem("unreadable", seen.replace(str(item.file), item.name, 1), (item.name,)))
+    seen = in_parallel(_look, [item.file for item in items], "looking at images", progress)
+    for item, split, summary in zip(items, split_of, seen, strict=True):
+        if isinstance(summary, str):
+            unreadable.append(Problem("unreadable", summary.replace(str(item.file), item.name, 1), (item.name,)))
             continue
-        look = ImageSummary(item.name, split, item.label, *seen)
-        looks.append(look)
-        kind = look.kind.split(",")[0]
+        looks.append(ImageSummary(item.name, split, item.label, *summary))
+        kind = looks[-1].kind.split(",")[0]
         if kind in ENDINGS_OF and item.file.suffix.lower() not in ENDINGS_OF[kind]:
             renamed.append(Problem("wrong ending", f"{item.name} is a {kind}, whatever its name says", (item.name,)))
     for file in listing.others:
@@ -123,87 +118,69 @@ def _check_files(data: str, listing: Listing, write: Path | None, progress: Prog
         for group, splits in crossing_groups(items, split_of).items()
     ]
     dark = [one for one in looks if one.share < 1]
-    if dark and max(one.share for one in dark) < DARK:
-        text = f"{len(dark)} image(s) reach {max(one.share for one in dark):.1%} of their range at most: they come out dark"
+    if dark and (largest := max(one.share for one in dark)) < DARK:
+        text = f"{len(dark)} image(s) reach {largest:.1%} of their range at most: they come out dark"
         problems.append(Problem("dark", text, tuple(one.name for one in dark)))
-    made = QualityReport(
-        data, _counts(looks, listing.classes), _ranked([one.size for one in looks]), _ranked([one.kind for one in looks])
-    )
-    made.findings = [*problems, *unreadable, *renamed, *groups, *_look_alikes(looks)]
+    found = _report(data, looks, listing.classes)
+    found.findings = [*problems, *unreadable, *renamed, *groups, *_look_alikes(looks)]
     if not listing.grouped:
-        made.notes.append("no groups are given: whether images of one patient are in several splits cannot be seen")
+        found.notes.append("no groups are given: whether images of one patient are in several splits cannot be seen")
         if guessed := suggested_groups([item.name for item in items]):
             many = f"{len(set(guessed))} groups, such as {guessed[0]!r}"
-            made.notes.append(f"names look like patients with several images ({many}): --write FILE.csv makes groups of them")
+            found.notes.append(f"names look like patients with several images ({many}): --write FILE.csv makes groups of them")
     sides = [tuple(map(int, one.size.split(" x "))) for one in looks]
     if oblong := [1 - min(each) / max(each) for each in sides if len(set(each)) > 1]:
         text = f"{len(oblong)} image(s) are not square: padded by repeating the edge, up to {max(oblong):.0%} of an image"
-        made.notes.append(f"{text}; tsynd run --crop cuts as much away instead")
+        found.notes.append(f"{text}; tsynd run --crop cuts as much away instead")
     if len(listing.given) < len(SPLITS):
-        made.notes.append(f"{', '.join(split for split in SPLITS if split not in listing.given)}: as tsynd divides them")
-    made.copies = copied(looks)
+        found.notes.append(f"{', '.join(split for split in SPLITS if split not in listing.given)}: as tsynd divides them")
     if write:
-        text, counts = clean_table(items, looks, write)
-        write_text(write, text)
-        made.written = (
+        counts = write_clean_table(items, looks, write)
+        found.written = (
             f"{write}: {counts['kept']} images; left out: {counts['copies']} exact copies, "
             f"{counts['contradictory']} copies with different labels, {len(unreadable)} unreadable"
         )
-    return made
+    return found
 
 
-def _look(file: Path) -> tuple[str, str, str, np.ndarray, bool, float] | str:
+Summary = tuple[str, str, str, np.ndarray, bool, float]
+"""What `ImageSummary` holds of the pixels: size, kind, exact, near, constant, share."""
+
+
+def _summary(pixels: np.ndarray, kind: str, share: float = 1.0) -> Summary:
+    size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+    return size, kind, exactly(pixels), nearly(pixels), bool(pixels.max() == pixels.min()), share
+
+
+def _look(file: Path) -> Summary | str:
     """What is kept of a file, or what is wrong with it."""
     try:
-        picture: Picture = read_picture(file)
+        picture = read_picture(file)
     except TsyndError as error:
         return str(error)
-    pixels = picture.pixels
-    share = min(float(pixels.max()) / ((1 << picture.bits) - 1), 0.999)
+    share = min(float(picture.pixels.max()) / ((1 << picture.bits) - 1), 0.999)
     share = 1.0 if picture.bits == 8 and share > 1 / 255 else share
-    constant = bool(pixels.max() == pixels.min())
-    size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-    return size, f"{picture.format}, {picture.mode}", exactly(pixels), nearly(pixels), constant, share
-
-
-def _look_at_arrays(data: Dataset) -> list[ImageSummary]:
-    looks = []
-    for split in SPLITS:
-        part = getattr(data, split)
-        for position, (image, label) in enumerate(zip(part.images.numpy(), part.labels.tolist(), strict=True)):
-            pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, 2)
-            name = (
-                "+".join(c for c, one in zip(data.classes, label, strict=True) if one)
-                if isinstance(label, list)
-                else data.classes[label]
-            )
-            size, kind = f"{pixels.shape[1]} x {pixels.shape[0]}", "L" if len(image) == 1 else "RGB"
-            constant = bool(pixels.max() == pixels.min())
-            looks.append(ImageSummary(f"{split} {position}", split, name, size, kind, exactly(pixels), nearly(pixels), constant))
-    return looks
+    return _summary(picture.pixels, f"{picture.format}, {picture.mode}", share)
 
 
 def _look_alikes(looks: list[ImageSummary]) -> list[Problem]:
     """Constant images, and those that are the same, exactly or nearly."""
     problems = [Problem("constant", f"{one.name} has one value everywhere", (one.name,)) for one in looks if one.constant]
-    looks = [one for one in looks if not one.constant]
     same: dict[str, list[ImageSummary]] = {}
     for one in looks:
-        same.setdefault(one.exact, []).append(one)
-    problems += [_alike("exact duplicates", group) for group in same.values() if len(group) > 1]
-    firsts = [group[0] for group in same.values()]
-    if firsts:
-        pairs = list(near_pairs(np.stack([one.near for one in firsts])))
-        groups = list(same.values())
-        for places in clusters(pairs):
-            problems.append(_alike("near duplicates", [one for place in places for one in groups[place]]))
+        if not one.constant:
+            same.setdefault(one.exact, []).append(one)
+    groups = list(same.values())
+    problems += [_alike("exact duplicates", " = ", group) for group in groups if len(group) > 1]
+    pairs = list(near_pairs(np.stack([group[0].near for group in groups]))) if groups else []
+    problems += [_alike("near duplicates", " ~ ", [one for at in places for one in groups[at]]) for places in clusters(pairs)]
     return sorted(problems, key=lambda one: ("across splits" not in one.kind, "(with labels" not in one.text))
 
 
-def _alike(kind: str, looks: list[ImageSummary]) -> Problem:
-    splits = sorted({one.split for one in looks}, key=lambda split: (*SPLITS, "").index(split))
+def _alike(kind: str, sign: str, looks: list[ImageSummary]) -> Problem:
+    splits = sorted({one.split for one in looks}, key=(*SPLITS, "").index)
     labels = sorted({one.label for one in looks})
-    text = " = ".join(one.name for one in looks) if "exact" in kind else " ~ ".join(one.name for one in looks)
+    text = sign.join(one.name for one in looks)
     if len(splits) > 1:
         kind += " across splits"
         text += f" (in {' and '.join(splits)})"
@@ -212,13 +189,11 @@ def _alike(kind: str, looks: list[ImageSummary]) -> Problem:
     return Problem(kind, text, tuple(one.name for one in looks))
 
 
-def _counts(looks: list[ImageSummary], classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Images by split and class; sets of several labels count for each combination that there is."""
+def _report(data: str, looks: list[ImageSummary], classes: tuple[str, ...]) -> QualityReport:
+    """What is counted; images of several labels count for each combination that there is."""
     found = Counter((one.split, one.label) for one in looks)
     names = [*classes, *sorted({label for _, label in found} - set(classes))]
     splits = [split for split in (*SPLITS, "") if any(one == split for one, _ in found)]
-    return {split or "not divided": {name: found[split, name] for name in names} for split in splits}
-
-
-def _ranked(words: list[str]) -> dict[str, int]:
-    return dict(Counter(words).most_common())
+    counts = {split or "not divided": {name: found[split, name] for name in names} for split in splits}
+    sizes, kinds = (dict(Counter(getattr(one, what) for one in looks).most_common()) for what in ("size", "kind"))
+    return QualityReport(data, counts, sizes, kinds, copies=copied(looks))

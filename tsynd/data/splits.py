@@ -1,6 +1,6 @@
-"""Small training sets: stratified, nested, group-safe, and the same on every platform."""
+"""Splits where the user made none, and small training sets: stratified, group-safe, and the same on every platform."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -79,13 +79,11 @@ def proportional(labels: Tensor, classes: tuple[str, ...], fraction: float, seed
     members_NC = members(labels, len(classes))
     counts = members_NC.sum(0).tolist()
     total = round(fraction * len(labels))
-    return _choose(
-        members_NC,
-        counts,
-        seed,
-        groups_N,
-        lambda held, size: size >= total and all(one > 0 for one, count in zip(held, counts, strict=True) if count),
-    )
+
+    def enough(held: list[int], size: int) -> bool:
+        return size >= total and all(one > 0 for one, count in zip(held, counts, strict=True) if count)
+
+    return _choose(members_NC, counts, seed, groups_N, enough)
 
 
 def members(labels: Tensor, count: int) -> Tensor:
@@ -136,3 +134,55 @@ def _ordered(counts_UC: list[list[int]], weights: list[int]) -> Iterator[tuple[i
         taken[unit] = True
         held = [one + more for one, more in zip(held, counts_UC[unit], strict=True)]
         yield unit, counts_UC[unit]
+
+
+def divided(labels: Sequence[str], names: Sequence[str], groups: Sequence[str | None], shares: Mapping[str, float]) -> list[str]:
+    """Divide images into "train" and the splits named: the split of each image.
+
+    A hash of the names, which all differ, decides, and no seed of a run: the same images come into the same split on every
+    machine. Without groups (None each) every split has its share of each class, at least one image. Images of one group stay
+    together: groups are taken class by class, the class with the fewest first, each for the split that has least of its share so
+    far. Shares are then met roughly. `shares` are of the splits beside "train", such as {"test": 0.2, "val": 0.1}.
+
+    Raises:
+        TsyndError: a class has too few images or groups for one in each split.
+
+    >>> divided(["a"] * 5, ["1", "2", "3", "4", "5"], ["p", "p", "q", "r", None], {"test": 0.2, "val": 0.1})
+    ['val', 'val', 'test', 'train', 'train']
+    """
+    units: dict[str, list[int]] = {}
+    for position, (name, group) in enumerate(zip(names, groups, strict=True)):
+        units.setdefault(name if group is None else f"group {group}", []).append(position)
+    grouped = len(units) < len(names)
+    inside = {label: [name for name, held in units.items() if any(labels[i] == label for i in held)] for label in set(labels)}
+    for label, members in sorted(inside.items()):
+        if len(members) <= len(shares):
+            found = f"{len(members)} {'group' if grouped else 'image'}(s)"
+            wanted = " and ".join(("train", *shares))
+            raise TsyndError(f"class {label!r} has {found}, too few for {wanted}: at least one each")
+    chosen = [""] * len(labels)
+    for label in sorted(inside, key=lambda label: (len(inside[label]), label)):
+        ordered = [units[inside[label][place]] for place in shuffled(inside[label], seed=0)]
+        if not grouped:
+            counts = [max(1, round(share * len(ordered))) for share in shares.values()]
+            where = [split for split, count in zip(shares, counts, strict=True) for _ in range(count)]
+            for (position,), split in zip(ordered, [*where, *["train"] * len(ordered)], strict=False):
+                chosen[position] = split
+            continue
+        parts = {"train": 1 - sum(shares.values()), **shares}
+        sizes = [sum(labels[position] == label for position in unit) for unit in ordered]
+        held = dict.fromkeys(["", *parts], 0)
+        for unit, size in zip(ordered, sizes, strict=True):  # those that came with a rarer class are placed already
+            held[chosen[unit[0]]] += size
+        for unit, size in zip(ordered, sizes, strict=True):
+            if not chosen[unit[0]]:
+                split = min(parts, key=lambda split: held[split] / parts[split])
+                held[split] += size
+                for position in unit:
+                    chosen[position] = split
+    for label in sorted(inside):
+        has = {split for split, one in zip(chosen, labels, strict=True) if one == label}
+        if lacking := [split for split in ("train", *shares) if split not in has]:
+            text = f"no image of class {label!r} is left for {lacking[0]}, since groups with other classes stay together"
+            raise TsyndError(f"{text}: say yourself what is in which split")
+    return chosen

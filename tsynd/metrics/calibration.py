@@ -33,10 +33,8 @@ def ece(probs_BC: Tensor, labels_B: Tensor, bins: int = 15, fewest: int = 10) ->
     """Expected calibration error with equal-mass bins: mean |accuracy - confidence| over bins that hold equally many images.
 
     Confidence is the largest probability. Equal mass keeps every bin as sure as the others (Nixon et al. 2019, arXiv
-    1904.01685). Images of one confidence share their mean correctness, so that their order does not matter.
-
-    Args:
-        bins: number of bins; fewer when a bin would hold less than `fewest` images.
+    1904.01685); there are fewer `bins` when one would hold less than `fewest` images. Images of one confidence share their mean
+    correctness, so that their order does not matter.
     """
     confidence_B, correct_B = _confidence(probs_BC, labels_B)
     gaps_B = _in_order_of(confidence_B, correct_B) - confidence_B.sort().values
@@ -64,18 +62,8 @@ def ece_interval(
     stays: the interval is of the ECE that so many images give on average, not of the calibration error in a large population,
     and may well exclude the 0 of a perfectly calibrated forecast.
 
-    Args:
-        bins, fewest: as in `ece`.
-        level: how often the interval should hold that average.
-        resamples: number of resamples.
-        rows_per_image: so many consecutive rows are one image's, and are drawn together (multi-label: number of labels).
-        generator: of the resamples.
-
-    Returns:
-        The lower and the upper end.
-
-    Raises:
-        TsyndError: for a level outside (0, 1), no resamples, or rows that are not a multiple of `rows_per_image`.
+    `bins` and `fewest` are those of `ece`; `level` says how often the interval should hold that average. So many consecutive
+    rows as `rows_per_image` says are one image's, and are drawn together (multi-label: number of labels).
 
     >>> probs, labels = torch.tensor([[0.8, 0.2]]).expand(200, 2), torch.arange(200) % 2
     >>> low, high = ece_interval(probs, labels, generator=torch.Generator().manual_seed(0))
@@ -116,12 +104,7 @@ def aurc(uncertainty_B: Tensor, wrong_B: Tensor) -> float:
     its area of Geifman et al. 2019 (arXiv 1805.08206). Images of one uncertainty share their errors: the mean over all of
     their orders.
 
-    Args:
-        uncertainty_B: (B,) in any unit, larger is less sure.
-        wrong_B: (B,) bool, is the prediction wrong?
-
-    Raises:
-        TsyndError: when the two do not fit together or an uncertainty is NaN.
+    uncertainty_B: (B,) in any unit, larger is less sure. wrong_B: (B,) bool, is the prediction wrong?
 
     >>> aurc(torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([False, False, True, True]))  # (0 + 0 + 1/3 + 2/4) / 4
     0.20833333333333331

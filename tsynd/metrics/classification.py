@@ -3,7 +3,6 @@
 All functions take `probs_BC` (B images, C >= 2 classes, rows sum to one) and `labels_B` (int64, 0 .. C - 1) and return
 a plain float. A small test set may lack a class: what is averaged over classes is averaged over those present, and what
 is undefined without a second class is None, never NaN. torchmetrics is imported where it is used: that takes seconds.
-Calibration, of which it has nothing that we use, is in `calibration`.
 """
 
 import math
@@ -148,7 +147,6 @@ def clean_metrics(probs: Tensor, labels: Tensor, task: Annotated[str, choice("ta
     Raises:
         TsyndError: for another task, and when probabilities and labels do not fit together.
     """
-    check_tensors(probabilities=probs, labels=labels)
     probs, labels = probs.detach().cpu(), labels.cpu()
     if task == "multi-label":
         _check_multi_label(probs, labels)

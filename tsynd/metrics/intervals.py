@@ -25,12 +25,8 @@ def interval(values_B: Tensor, sources_B: Tensor, generator: torch.Generator | N
     """
     if values_B.ndim != 1 or values_B.shape != sources_B.shape or not len(values_B):
         raise TsyndError(f"values and sources must be (B,), B >= 1, got {tuple(values_B.shape)} and {tuple(sources_B.shape)}")
-    if values_B.dtype == torch.bool:
-        mean = values_B.double().mean().item()
-        low, high = wilson(mean, effective(sources_B))
-    else:
-        mean = values_B.double().mean().item()
-        low, high = bootstrap(values_B, sources_B, generator)
+    mean, share = values_B.double().mean().item(), values_B.dtype == torch.bool
+    low, high = wilson(mean, effective(sources_B)) if share else bootstrap(values_B, sources_B, generator)
     return {"mean": mean, "low": low, "high": high}
 
 

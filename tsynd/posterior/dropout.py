@@ -1,33 +1,31 @@
 """Monte-Carlo dropout with fixed masks, by hooks on any network: in the whole of it, or in what follows a split.
 
-The network runs in eval mode. Where the samples begin, each row becomes K rows; from there on the output of every dropout
-layer is multiplied by its fixed mask. (Gal and Ghahramani, ICML 2016, read dropout as an approximate posterior;
-batchbald_redux holds its masks likewise.)
+The network runs in eval mode. (Gal and Ghahramani, ICML 2016, read dropout as an approximate posterior; batchbald_redux holds
+its masks likewise.)
 """
 
 import difflib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from tsynd.classification import Classifier
 from tsynd.errors import TsyndError, unknown
-from tsynd.posterior.compatibility import refuse_compiled, refuse_unclimbable, refuse_uncontrolled
-from tsynd.posterior.masks import Masks
-from tsynd.posterior.protocol import checked_chunk, checked_images, in_chunks
-from tsynd.posterior.sampled_forward import Expansion, active
+from tsynd.posterior.masks import Expansion, Masks, active
+from tsynd.posterior.protocol import checked_images, in_chunks, refuse_compiled, refuse_unclimbable, refuse_uncontrolled
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.folding import folded
 from tsynd.utils.network_passes import pair_of, same, steady, trial
 from tsynd.utils.network_trial import check_logits, check_weights, is_multi_label, refuse_probabilities
 from tsynd.utils.rng import generator_for
-from tsynd.utils.rules import validated
+from tsynd.utils.rules import validated, whole
 from tsynd.utils.shape_errors import explained
-from tsynd.utils.validation import check_kind, check_number, check_whole
+from tsynd.utils.validation import check_kind
 
 DEFAULT_RATE = 0.5  # the rate of the dropout that HeadDropout brings to a network that has none after the split
 CPU_ROWS = 256  # that pass through a whole network at a time: thousands leave a CPU's cache and take up to three times as long
@@ -39,25 +37,20 @@ class MaskedDropout:
     `networks`: the one network. `samples`: K. `split`: the layer before which rows are repeated, None for the input.
     """
 
+    @validated
     def __init__(
         self,
         network: nn.Module,
         split: str | None,
-        samples: int,
+        samples: Annotated[int, whole(2)],
         dropout: float | None,
         generator: torch.Generator | None,
-        max_chunk: int | None,
+        max_chunk: Annotated[int, whole(1)] | None,
     ) -> None:
-        check_kind(nn.Module, network=network)
-        check_whole(samples=samples)
-        if dropout is not None:
-            check_number(dropout=dropout)
-        if samples < 2:
-            raise TsyndError(f"samples must be >= 2, so that they can disagree, got {samples}")
         if dropout is not None and not 0 < dropout < 1:
             raise TsyndError(f"dropout must be None or a rate between 0 and 1, both excluded, got {dropout}")
         self.networks: tuple[nn.Module, ...] = (network,)
-        self.samples, self.max_chunk = samples, checked_chunk(max_chunk)
+        self.samples, self.max_chunk = samples, max_chunk
         self.split = None if split is None else _name_of(network, split)
         self._brought, self._examined, self._climbed = dropout, False, False
         self.resample(generator)

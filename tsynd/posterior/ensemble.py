@@ -1,17 +1,18 @@
 """An ensemble as a posterior: K networks, or K heads on one trunk, that were trained apart."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from tsynd.errors import TsyndError
-from tsynd.posterior.compatibility import refuse_unclimbable
-from tsynd.posterior.protocol import checked_chunk, checked_images, in_chunks
+from tsynd.posterior.protocol import checked_images, in_chunks, refuse_unclimbable
 from tsynd.uncertainty import log_probabilities
 from tsynd.utils.eval_mode import frozen, owner_of
 from tsynd.utils.network_passes import given, pair_of, steady, trial
 from tsynd.utils.network_trial import check_logits, check_weights, is_multi_label, refuse_probabilities
+from tsynd.utils.rules import validated, whole
 from tsynd.utils.shape_errors import explained
 
 Function = Callable[[Tensor], Tensor]
@@ -54,16 +55,23 @@ class Ensemble:
         ensemble._prepare(trunk, heads, max_chunk)
         return ensemble
 
-    def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: int | None) -> None:
-        members = _checked_members(members, trunk)
+    @validated
+    def _prepare(self, trunk: Function | None, members: Sequence[Function], max_chunk: Annotated[int, whole(1)] | None) -> None:
+        if not isinstance(members, Iterable):
+            raise TsyndError(f"an ensemble needs a list of networks, got {type(members).__name__}")
+        members = tuple(members)
+        parts: dict[str, object] = {} if trunk is None else {"the trunk": trunk}
+        for name, each in (parts | {f"member {number}": member for number, member in enumerate(members)}).items():
+            if not callable(each):
+                raise TsyndError(f"{name} of an ensemble must be a network, got {type(each).__name__}")
         if len(members) < 2:
             raise TsyndError(f"an ensemble needs at least 2 members, so that they can disagree, got {len(members)}")
         if len({id(owner_of(member)) for member in members}) < len(members):
             raise TsyndError(f"the {len(members)} members of an ensemble must be different networks, got one of them twice")
         owners = [owner_of(function) for function in (trunk, *members)]
         self.networks = tuple(owner for owner in owners if isinstance(owner, nn.Module))
-        self.samples, self.max_chunk = len(members), checked_chunk(max_chunk)
-        self.trunk, self.members, self._examined, self._climbed = trunk, tuple(members), False, False
+        self.samples, self.max_chunk = len(members), max_chunk
+        self.trunk, self.members, self._examined, self._climbed = trunk, members, False, False
 
     def __len__(self) -> int:
         return self.samples
@@ -104,10 +112,7 @@ class Ensemble:
             self._climbed = True
 
         def run(images_bCHW: Tensor, _: range) -> Tensor:
-            with (
-                frozen(*self.networks),
-                explained(f"images of shape {shape} do not pass through the ensemble"),
-            ):
+            with frozen(*self.networks), explained(f"images of shape {shape} do not pass through the ensemble"):
                 features = self._features(images_bCHW)
                 return torch.stack([self._log_probs(member, features) for member in self.members], dim=1)
 
@@ -145,21 +150,6 @@ def _refuse_copies(members: tuple[Function, ...]) -> None:
     for number, own in enumerate(weights):
         for other, theirs in enumerate(weights[:number]):
             pairs = zip(own, theirs, strict=False)
-            if own and len(own) == len(theirs) and not own[0].is_meta and all(map(_equal, *zip(*pairs, strict=True))):
+            same = (a is b or ((a.dtype, a.device) == (b.dtype, b.device) and a.equal(b)) for a, b in pairs)
+            if own and len(own) == len(theirs) and not own[0].is_meta and all(same):
                 raise TsyndError(f"members {other} and {number} of an ensemble have the same weights, so they cannot disagree")
-
-
-def _equal(some: Tensor, other: Tensor) -> bool:
-    return some is other or (some.dtype == other.dtype and some.device == other.device and some.equal(other))
-
-
-def _checked_members(members: object, trunk: object) -> tuple[Function, ...]:
-    """The members, if they are several things that can be called."""
-    if not isinstance(members, Iterable):
-        raise TsyndError(f"an ensemble needs a list of networks, got {type(members).__name__}")
-    listed = tuple(members)
-    parts = {} if trunk is None else {"the trunk": trunk}
-    for name, each in (parts | {f"member {number}": member for number, member in enumerate(listed)}).items():
-        if not callable(each):
-            raise TsyndError(f"{name} of an ensemble must be a network, got {type(each).__name__}")
-    return listed

@@ -85,11 +85,7 @@ def breastmnist(arm: str = "none") -> Example:
 
 
 def read(name: str, arm: str = "none") -> Example:
-    """Read the example of that name, with the classifier of that arm, as `make artefacts` wrote it.
-
-    Raises:
-        TsyndError: for an unknown name or arm, and when a file is missing or damaged.
-    """
+    """Read the example of that name, with the classifier of that arm; TsyndError when there is none, or a file is damaged."""
     check_names(name, arm)
     path = path_of(name, arm)
     found, notes = read_tensors(path, "example")
@@ -98,7 +94,8 @@ def read(name: str, arm: str = "none") -> Example:
         load_into(example, found)
     except (KeyError, RuntimeError) as error:
         raise TsyndError(f"{path} is damaged: {str(error).splitlines()[0]}; make artefacts makes it again") from error
-    _check(path, notes.get("hash"), hash_of(example))
+    if notes.get("hash") != hash_of(example):
+        raise TsyndError(f"{path} is damaged: its weights are not those that it was written with; make artefacts makes it again")
     return example if arm == "none" else replace(example, autoencoder=read(name).autoencoder)
 
 
@@ -125,17 +122,13 @@ def untrained(name: str, channels: int, size: int, classes: int, arm: str = "non
 
 def networks(example: Example) -> dict[str, Module]:
     """Return the networks that an example's file holds, by kind."""
-    found: dict[str, Module] = {"classifier": example.classifier}
-    if example.autoencoder is not None and example.arm == "none":
-        found["autoencoder"] = example.autoencoder
-    return found
+    with_autoencoder = example.autoencoder is not None and example.arm == "none"
+    return {kind: getattr(example, kind) for kind in ("classifier", *(["autoencoder"] if with_autoencoder else []))}
 
 
 def weights(example: Example) -> dict[str, Tensor]:
     """Return the weights in an example's file, under the name of each network."""
-    return {
-        f"{kind}.{key}": tensor for kind, network in networks(example).items() for key, tensor in network.state_dict().items()
-    }
+    return {f"{kind}.{key}": each for kind, network in networks(example).items() for key, each in network.state_dict().items()}
 
 
 def load_into(example: Example, weights: dict[str, Tensor]) -> None:
@@ -147,8 +140,3 @@ def load_into(example: Example, weights: dict[str, Tensor]) -> None:
 def hash_of(example: Example) -> str:
     """Return a hash of the weights of each network in an example's file."""
     return " ".join(weights_hash(network) for network in networks(example).values())
-
-
-def _check(path: Path, noted: str | None, found: str) -> None:
-    if noted != found:
-        raise TsyndError(f"{path} is damaged: its weights are not those that it was written with; make artefacts makes it again")

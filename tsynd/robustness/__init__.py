@@ -5,10 +5,10 @@ from tsynd.robustness.attacks.autoattack import autoattack
 from tsynd.robustness.attacks.averaged_model import averaged_model, eot_model
 from tsynd.robustness.attacks.gradient import apgd, fgsm, pgd
 from tsynd.robustness.attacks.square import random_squares
+from tsynd.robustness.conditions import test_time_augmentation
 from tsynd.robustness.corruptions import CORRUPTIONS, corrupt, corruptions_for
 from tsynd.robustness.evaluation import evaluate
 from tsynd.robustness.report import RobustnessReport
-from tsynd.robustness.test_time_augmentation import test_time_augmentation
 
 __all__ = [
     "CORRUPTIONS",

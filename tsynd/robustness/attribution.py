@@ -4,21 +4,20 @@ A map says how much each pixel counts for the logit of one class. It is the expl
 reason: compare maps of networks with each other and with those of a network with random weights, never a map with a wish.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsynd.classification.networks import Residual
 from tsynd.errors import TsyndError
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_passes import wide
 from tsynd.utils.network_trial import ask, tried
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_images, check_kind, check_name, check_number, check_range, check_tensors
+from tsynd.utils.validation import check_images, check_kind, check_labels, check_name, check_number, check_range, check_tensors
 
 __all__ = ["attribute", "mass_inside", "randomised"]
 
@@ -61,24 +60,44 @@ def attribute(
     tensor([[[0.5000, 1.0000],
              [0.0000, 1.5000]]])
     """
-    explainers = _captum()
+    try:
+        from captum import attr as explainers
+    except ModuleNotFoundError as error:
+        raise TsyndError("attribution needs captum, which is not installed: pip install 'tsynd[explain]'") from error
     check_name("method of attribution", method, METHODS)
     check_kind(nn.Module, model=model)
     check_kind(nn.Module, optional=True, layer=layer)
     check_images(images_BCHW)
     start = _baseline(model, baseline, images_BCHW)
     if method == "grad_cam" and layer is None:
-        layer = _last_block(model)
+        blocks = [module for module in model.modules() if isinstance(module, Residual)]
+        if not blocks:
+            raise TsyndError(
+                f"grad_cam needs the layer whose maps it weights: layer=..., since {type(model).__name__} is not ours"
+            )
+        layer = blocks[-1]
     with tried(model, images_BCHW, gradient=True), frozen(model):
         logits_BC = predict(model, images_BCHW, BATCH)
         wanted_B = logits_BC.argmax(dim=1) if classes is None else classes
-        _check_classes(wanted_B, logits_BC)
+        check_labels(wanted_B, (len(logits_BC),), logits_BC.shape[1], name="classes")
         wanted_B = wanted_B.to(images_BCHW.device)
-        if method == "integrated_gradients":
-            explain = _integrated(explainers.IntegratedGradients(partial(_answer, model)), start)
-        else:
-            explain = _cam(explainers.LayerGradCam(partial(_answer, model), layer), images_BCHW.shape[-2:])
-        maps = [explain(batch.clone(), wanted_B[where]) for where, batch in batches(images_BCHW, BATCH, images_BCHW.device)]
+
+        def answer(batch_BCHW: Tensor) -> Tensor:  # in single precision or wider, from a copy in the network's own
+            return wide(ask(model, batch_BCHW))
+
+        maps = []
+        for where, part in batches(images_BCHW, BATCH, images_BCHW.device):
+            batch_BCHW, of_class = part.clone(), {"target": wanted_B[where]}
+            if method == "integrated_gradients":
+                explainer = explainers.IntegratedGradients(answer)
+                found = explainer.attribute(batch_BCHW, start.expand_as(batch_BCHW), n_steps=STEPS, **of_class).sum(dim=1).abs()
+            else:
+                explainer = explainers.LayerGradCam(answer, layer)
+                with torch.enable_grad():
+                    found = explainer.attribute(batch_BCHW.requires_grad_(True), relu_attributions=True, **of_class)
+                size = tuple(images_BCHW.shape[-2:])
+                found = F.interpolate(found, size=size, mode="bilinear", align_corners=False).squeeze(1)
+            maps.append(found)
     return torch.cat(maps).detach()
 
 
@@ -116,8 +135,6 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     Raises:
         TsyndError: when a layer with weights cannot be drawn anew.
     """
-    from copy import deepcopy
-
     check_kind(nn.Module, model=model)
     copy = deepcopy(model)
     with seeded(seed):
@@ -130,29 +147,6 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     return copy
 
 
-def _answer(model: nn.Module, images_BCHW: Tensor) -> Tensor:
-    """Logits in single precision or wider, from a copy of the images in the network's own."""
-    return wide(ask(model, images_BCHW))
-
-
-def _integrated(explainer: Any, baseline: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    def explain(batch_BCHW: Tensor, classes: Tensor) -> Tensor:
-        found = explainer.attribute(batch_BCHW, baseline.expand_as(batch_BCHW), target=classes, n_steps=STEPS)
-        magnitude: Tensor = found.sum(dim=1).abs()
-        return magnitude
-
-    return explain
-
-
-def _cam(explainer: Any, size: torch.Size) -> Callable[[Tensor, Tensor], Tensor]:
-    def explain(batch_BCHW: Tensor, classes: Tensor) -> Tensor:
-        with torch.enable_grad():
-            found = explainer.attribute(batch_BCHW.requires_grad_(True), target=classes, relu_attributions=True)
-        return F.interpolate(found, size=tuple(size), mode="bilinear", align_corners=False).squeeze(1)
-
-    return explain
-
-
 def _baseline(model: nn.Module, given: Tensor | float | None, images_BCHW: Tensor) -> Tensor:
     """The baseline that was given, or the model's own, if it is an image in [0, 1] or a number: (1, C or 1, H or 1, W or 1)."""
     if given is None:
@@ -160,38 +154,9 @@ def _baseline(model: nn.Module, given: Tensor | float | None, images_BCHW: Tenso
         given = mean if isinstance(mean, Tensor) and mean.ndim == 4 else 0.5
     if not isinstance(given, Tensor):
         check_number(baseline=given)
-        if not 0 <= given <= 1:
-            raise TsyndError(f"baseline must lie in [0, 1], got {given}")
     start = torch.as_tensor(given, dtype=wide(images_BCHW[:0]).dtype, device=images_BCHW.device)
     check_range(baseline=start)
     wanted = (1, *images_BCHW.shape[1:])
     if start.ndim and (start.ndim != 4 or any(side not in (1, most) for side, most in zip(start.shape, wanted, strict=True))):
         raise TsyndError(f"baseline must be a number, or of shape {wanted} or 1 where it is the same, got {tuple(start.shape)}")
     return start
-
-
-def _check_classes(classes: Tensor, logits_BC: Tensor) -> None:
-    """Refuse classes that are not one for each row of logits, or none of them."""
-    check_tensors(classes=classes)
-    count, number = logits_BC.shape
-    right = classes.shape == (count,) and classes.dtype == torch.int64
-    if not right or int(classes.min()) < 0 or int(classes.max()) >= number:
-        found = f"{classes.flatten()[:9].tolist()} of {classes.dtype} and shape {tuple(classes.shape)}"
-        raise TsyndError(f"classes must be {count} numbers in 0 .. {number - 1} of int64, got {found}")
-
-
-def _last_block(model: nn.Module) -> nn.Module:
-    from tsynd.classification.networks import Residual
-
-    blocks = [module for module in model.modules() if isinstance(module, Residual)]
-    if not blocks:
-        raise TsyndError(f"grad_cam needs the layer whose maps it weights: layer=..., since {type(model).__name__} is not ours")
-    return blocks[-1]
-
-
-def _captum() -> Any:
-    try:
-        from captum import attr
-    except ModuleNotFoundError as error:
-        raise TsyndError("attribution needs captum, which is not installed: pip install 'tsynd[explain]'") from error
-    return attr

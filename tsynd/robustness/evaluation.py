@@ -1,8 +1,9 @@
 """All that is asked of a classifier in one call: clean, augmented, corrupted and attacked, and does it know its errors."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from contextlib import nullcontext
+from functools import partial
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -11,11 +12,19 @@ from tsynd.data.dataset import TASKS
 from tsynd.errors import TsyndError
 from tsynd.metrics.classification import clean_metrics, error_auroc
 from tsynd.posterior import Posterior
-from tsynd.robustness.condition_evaluator import STRONG, STRONG_EPS, ConditionEvaluator, by_pgd, proportional, share_of
-from tsynd.robustness.conditions import resampled
+from tsynd.robustness.attacks.gradient import pgd
+from tsynd.robustness.conditions import (
+    STRONG,
+    STRONG_EPS,
+    Attack,
+    ConditionEvaluator,
+    proportional,
+    resampled,
+    share_of,
+    test_time_augmentation,
+)
 from tsynd.robustness.corruptions import DEFAULT
 from tsynd.robustness.report import RobustnessReport
-from tsynd.robustness.test_time_augmentation import test_time_augmentation
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import batches, predict
 from tsynd.utils.eval_mode import frozen
@@ -23,17 +32,19 @@ from tsynd.utils.network_passes import Model, name_of, network_of
 from tsynd.utils.network_trial import logits_of, tried
 from tsynd.utils.progress import Progress, Step, silent
 from tsynd.utils.rng import generator_for
-from tsynd.utils.validation import check_name, check_range, check_several, check_tensors, check_whole
+from tsynd.utils.rules import choice, validated, whole
+from tsynd.utils.validation import check_range, check_several
 
 EPS = (0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
 """Sizes of the attacks that are reported, in intensity: up to eight grey levels."""
 
 
+@validated
 def evaluate(
     model: Model,
     images: Tensor,
     labels: Tensor,
-    task: str,
+    task: Annotated[str, choice("task", TASKS)],
     *,
     posterior: Posterior | None = None,
     seed: int = 0,
@@ -41,7 +52,7 @@ def evaluate(
     corruptions: Iterable[str] = DEFAULT,
     eps: Iterable[float] = EPS,
     attack_steps: int = 20,
-    limit: int | None = None,
+    limit: Annotated[int, whole(1)] | None = None,
     strong: bool = False,
     batch_size: int = 256,
     device: torch.device | None = None,
@@ -85,27 +96,45 @@ def evaluate(
         TsyndError: for input that is wrong in shape, dtype or range, and for a model that the trial refuses
             (`tsynd.utils.network_trial.tried`), or that gives NaN for an image.
     """
-    check_task(task)
     check_several(corruptions=corruptions, eps=eps)
-    _check(images, labels, task, limit)
+    if images.ndim != 4:
+        raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
+    if len(images) == 0:
+        raise TsyndError("there are no images to evaluate on")
+    if images.is_floating_point():
+        check_range(images=images)
+    several = task == "multi-label"
+    if labels.ndim != 1 + several or len(labels) != len(images) or labels.dtype != torch.int64:
+        wanted = f"({len(images)}, L)" if several else f"({len(images)},)"
+        raise TsyndError(f"labels must be int64 of shape {wanted}, got {labels.dtype} of shape {tuple(labels.shape)}")
     say = progress or silent
-    device = device or _device(model, images)
+    weights = (parameter for network in network_of(model) for parameter in network.parameters())
+    device = device or next((weight.device for weight in weights), images.device)
     if device.type == "meta":
         raise TsyndError(f"{name_of(model)} is on the meta device, where weights have no values: load them to another one first")
     labels = labels.cpu()
     sizes = list(eps)
     _, first = next(batches(images, 8, device))
-    with _eval_mode(model, posterior), tried(model, first, labels, gradient=strong or any(sizes)):
+    networks = network_of(model) + (posterior.networks if posterior is not None else ())
+    with frozen(*networks) if networks else nullcontext(), tried(model, first, labels, gradient=strong or any(sizes)):
         if posterior is not None:
-            _check_posterior(posterior, model, first, labels.ndim == 2)
+            with torch.no_grad():
+                classes, given = logits_of(model, first).shape[1], tuple(posterior(first).shape[2:])
+            if given != (due := (classes, 2) if several else (classes,)):
+                hint = ": of several labels its network needs an attribute multi_label that is true" if several else ""
+                raise TsyndError(
+                    f"the posterior must give log-probabilities (B, K, {str(due)[1:]} as the model, got {given}{hint}"
+                )
         say(Step("evaluation", text="clean"))
         logits = predict(model, images, batch_size, device).double()
-        probs = logits.sigmoid() if task == "multi-label" else logits.softmax(dim=1)
+        probs = logits.sigmoid() if several else logits.softmax(dim=1)
         report: dict[str, Any] = {"clean": clean_metrics(probs, labels, task, seed=seed)}
-        right = (probs > 0.5).long() == labels if task == "multi-label" else probs.argmax(dim=1) == labels
+        right = (probs > 0.5).long() == labels if several else probs.argmax(dim=1) == labels
         chosen = proportional(labels if labels.ndim == 1 else labels.unique(dim=0, return_inverse=True)[1], limit)
         counts_RB = resampled(labels[chosen], generator_for(seed, "intervals"))
-        information = _information(posterior, images, batch_size, device)
+        information = None
+        if posterior is not None:
+            information = predict(lambda batch: mutual_information(posterior(batch)), images, batch_size, device)
         asked = ConditionEvaluator(
             model, posterior, images[chosen], labels[chosen], right[chosen], seed, batch_size, device, counts_RB
         )
@@ -137,76 +166,20 @@ def evaluate(
             report["corruptions"][name] = {str(row["level"]): row["balanced_accuracy"] for row in of_name}
             rows += of_name
         report["attacks"] = {"pgd": {}, "n": len(chosen), "steps": attack_steps}
-        for size in sizes:
-            say(Step("evaluation", text=f"attack pgd, eps {size:.4f}"))
-            found = asked.attacked(by_pgd(attack_steps), "pgd", size, clean[0]) if size else clean
-            rows.append(asked.row("attacks", "pgd", size, found))
+        attacks: list[tuple[str, Attack, float]] = [("pgd", partial(pgd, steps=attack_steps), size) for size in sizes]
+        attacks += [(name, attack, STRONG_EPS) for name, attack in STRONG.items() if strong]
+        for name, attack, size in attacks:
+            say(Step("evaluation", text=f"attack {name}, eps {size:.4f}"))
+            found = asked.attacked(attack, name, size, clean[0]) if size else clean
+            rows.append(asked.row("attacks", name, size, found))
             held = (found[0].argmax(dim=-1) == asked.labels) & asked.right if size else asked.right
-            report["attacks"]["pgd"][f"{size:.4f}" if size else "0"] = held.double().mean().item()
-            answers[f"pgd {size:.4f}"] = share_of(held)
-        for name, attack in STRONG.items() if strong else ():
-            say(Step("evaluation", text=f"attack {name}, eps {STRONG_EPS:.4f}"))
-            found = asked.attacked(attack, name, STRONG_EPS, clean[0])
-            rows.append(asked.row("attacks", name, STRONG_EPS, found))
-            held = (found[0].argmax(dim=-1) == asked.labels) & asked.right
-            report["attacks"][name] = {f"{STRONG_EPS:.4f}": held.double().mean().item()}
-            answers[f"{name} {STRONG_EPS:.4f}"] = share_of(held)
+            report["attacks"].setdefault(name, {})[f"{size:.4f}" if size else "0"] = held.double().mean().item()
+            answers[f"{name} {size:.4f}"] = share_of(held)
         if strong:
             say(Step("evaluation", text="checks"))
             report["checks"] = asked.checks(attack_steps)
         say(Step("evaluation", text="uncertainty"))
-        report["uncertainty"] = {"error_auroc": None if information is None else error_auroc(information, _wrong(right))}
+        report["uncertainty"] = {
+            "error_auroc": None if information is None else error_auroc(information, ~right.reshape(len(right), -1).all(dim=1))
+        }
     return RobustnessReport(report | {"conditions": rows}, answers)
-
-
-def check_task(task: str) -> None:
-    """Raise a TsyndError unless a classifier for the task can be evaluated."""
-    check_name("task", task, TASKS)
-
-
-def _wrong(right: Tensor) -> Tensor:
-    """Which images have a wrong decision: (B,) bool."""
-    return ~right.reshape(len(right), -1).all(dim=1)
-
-
-def _information(posterior: Posterior | None, images: Tensor, batch_size: int, device: torch.device) -> Tensor | None:
-    if posterior is None:
-        return None
-    return predict(lambda batch: mutual_information(posterior(batch)), images, batch_size, device)
-
-
-def _check_posterior(posterior: Posterior, model: Model, images: Tensor, several: bool) -> None:
-    """Refuse a posterior of other classes than the model's, or one that takes several labels for classes."""
-    with torch.no_grad():
-        classes, found = logits_of(model, images).shape[1], tuple(posterior(images).shape[2:])
-    if found != (wanted := (classes, 2) if several else (classes,)):
-        hint = ": of several labels its network needs an attribute multi_label that is true" if several else ""
-        raise TsyndError(f"the posterior must give log-probabilities (B, K, {str(wanted)[1:]} as the model, got {found}{hint}")
-
-
-def _eval_mode(model: Model, posterior: Posterior | None) -> AbstractContextManager[None]:
-    networks = network_of(model) + (posterior.networks if posterior is not None else ())
-    return frozen(*networks) if networks else nullcontext()
-
-
-def _device(model: Model, images: Tensor) -> torch.device:
-    parameters = (parameter for network in network_of(model) for parameter in network.parameters())
-    return next((parameter.device for parameter in parameters), images.device)
-
-
-def _check(images: Tensor, labels: Tensor, task: str, limit: int | None) -> None:
-    check_tensors(images=images, labels=labels)
-    if limit is not None:
-        check_whole(limit=limit)
-    if images.ndim != 4:
-        raise TsyndError(f"images must have shape (B, C, H, W) with B >= 1, got {tuple(images.shape)}")
-    if len(images) == 0:
-        raise TsyndError("there are no images to evaluate on")
-    if images.is_floating_point():
-        check_range(images=images)
-    wanted, ndim = (f"({len(images)}, L)", 2) if task == "multi-label" else (f"({len(images)},)", 1)
-    if labels.ndim != ndim or len(labels) != len(images) or labels.dtype != torch.int64:
-        shape = tuple(labels.shape)
-        raise TsyndError(f"labels must be int64 of shape {wanted}, got {labels.dtype} of shape {shape}")
-    if limit is not None and limit < 1:
-        raise TsyndError(f"limit must be >= 1, or None for all images, got {limit}")

@@ -22,9 +22,7 @@ def conditions(rows: Sequence[dict[str, Any]]) -> Figure:
     """A row of panels a measure: corruptions by severity, each thin and their mean thick, and the attack by its size.
 
     The band is the 95 % interval over images; over corruptions it is the mean of theirs, so it does not tell corruptions apart.
-
-    Args:
-        rows: those of a `RobustnessReport`; measures that none of them has are left out.
+    The rows are those of a `RobustnessReport`; measures that none of them has are left out.
     """
     measures = [name for name in PANELS if any(row[name] is not None for row in rows)]
     clean = next(row for row in rows if row["section"] == "clean")

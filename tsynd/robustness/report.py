@@ -1,6 +1,6 @@
 """What `evaluate` found: the sections of `metrics.json`, as a table of all conditions, and as a figure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tsynd.errors import TsyndError
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 SECTIONS = ("clean", "test_time_augmentation", "corruptions", "attacks", "uncertainty", "conditions")
 
 
-class RobustnessReport(Mapping[str, Any]):
-    """A robustness report; it reads like the dictionary of its sections.
+class RobustnessReport(dict[str, Any]):
+    """A robustness report: the dictionary of its sections.
 
     `conditions` has a row for each condition: section, name and level (severity, or eps; 0 is clean), n images, and the
     measures that `tsynd.robustness.conditions.described` names. All rows are of the same images, so they may be compared one by
@@ -38,17 +38,8 @@ class RobustnessReport(Mapping[str, Any]):
         missing = [name for name in SECTIONS if name not in sections]
         if missing:
             raise TsyndError(f"a robustness report has the sections {', '.join(SECTIONS)}; missing: {', '.join(missing)}")
-        self._sections = {name: sections[name] for name in (*SECTIONS, "checks") if name in sections}
+        super().__init__({name: sections[name] for name in (*SECTIONS, "checks") if name in sections})
         self.answers = answers
-
-    def __getitem__(self, name: str) -> Any:
-        return self._sections[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sections)
-
-    def __len__(self) -> int:
-        return len(self._sections)
 
     def __repr__(self) -> str:
         clean = self["clean"]["balanced_accuracy"]
@@ -56,18 +47,12 @@ class RobustnessReport(Mapping[str, Any]):
 
     def to_json(self) -> dict[str, Any]:
         """The sections as plain data, ready for `json.dumps`, as they stand in `metrics.json`."""
-        return dict(self._sections)
+        return dict(self)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The conditions as a pandas table, a row each; what is undefined is NaN.
+        """The conditions as a pandas table, a row each; what is undefined is NaN."""
+        import pandas
 
-        Raises:
-            TsyndError: when pandas is not installed.
-        """
-        try:
-            import pandas
-        except ModuleNotFoundError as error:
-            raise TsyndError("to_frame needs the package pandas, which is not installed: pip install pandas") from error
         return pandas.DataFrame(self["conditions"])
 
     def plot(self) -> "Figure":

@@ -7,9 +7,10 @@ import torch
 from tsynd.audit.measures import nearest_real, typical_distance
 from tsynd.data.splits import members
 from tsynd.runs.run import Run
+from tsynd.synthetic.npz import MEASURES
 from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
-from tsynd.training import Arm, Recipe, parse_arm
+from tsynd.training import parse_arm
 from tsynd.utils.environment import METHOD_VERSION, versions
 from tsynd.utils.rng import generator_for
 from tsynd.utils.rules import validated
@@ -34,19 +35,13 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
     """Everything that someone who is handed the set must know, ready for JSON."""
     data, recipe, arm = run.data, run.recipe, parse_arm(run.config["arm"])
     counts = members(synthesis.labels, len(data.classes)).sum(0).tolist()[: len(data.classes)]
-    columns = {
-        "mutual_information_before": synthesis.mutual_information_before,
-        "mutual_information_after": synthesis.mutual_information_after,
-        "log_prob_fall": synthesis.log_prob_fall,
-        "latent_displacement": synthesis.latent_displacement,
-        "pixel_displacement": synthesis.pixel_displacement,
-    }
+    how = _WHERE[str(arm.objective)] + (", that of an untrained classifier: a control" if arm.sham else "")
+    how += ", then changed by one gradient step in their pixels" if arm.pixel else ""
+    guard = {"weight": recipe.guard_weight, "bound": recipe.guard_bound, "hard": recipe.guard_hard}
+    what = f"Synthetic images: real training images, lightly augmented, then {how}. Labels are copied from the sources "
     return {
         "schema": 1,
-        "what": (
-            f"Synthetic images: real training images, lightly augmented, then {_how(arm)}. Labels are copied from the sources "
-            "and can have become wrong. For research and teaching, not for clinical use."
-        ),
+        "what": what + "and can have become wrong. For research and teaching, not for clinical use.",
         "images": len(synthesis),
         "classes": dict(zip(data.classes, counts, strict=True)),
         "size": data.size,
@@ -67,8 +62,9 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
             "radius": synthesis.radius,
             "decode": synthesis.decode,
             "steps": synthesis.steps,
-            **_parts(arm, recipe),
-            "means": {name: round(column_B.double().mean().item(), 6) for name, column_B in columns.items()},
+            "guard": guard if arm.guard else None,
+            **({"pixel_eps": recipe.pixel_eps} if arm.pixel else {}),
+            "means": {name: round(getattr(synthesis, name).double().mean().item(), 6) for name in MEASURES},
         },
         "audit": run.metrics.get("audit"),
         "command": command,
@@ -76,19 +72,6 @@ def describe(run: Run, synthesis: Synthesis, command: str) -> dict[str, Any]:
         "method_version": METHOD_VERSION,
         "versions": versions(),
     }
-
-
-def _how(arm: Arm) -> str:
-    """What was done to the images, in words."""
-    how = _WHERE[str(arm.objective)]
-    how += ", that of an untrained classifier: a control" if arm.sham else ""
-    return how + (", then changed by one gradient step in their pixels" if arm.pixel else "")
-
-
-def _parts(arm: Arm, recipe: Recipe) -> dict[str, Any]:
-    """The guard of the search, or None, and the pixel step where the arm takes one."""
-    guard = {"weight": recipe.guard_weight, "bound": recipe.guard_bound, "hard": recipe.guard_hard}
-    return {"guard": guard if arm.guard else None} | ({"pixel_eps": recipe.pixel_eps} if arm.pixel else {})
 
 
 def _anonymity(run: Run, synthesis: Synthesis) -> dict[str, Any]:
@@ -105,14 +88,10 @@ def _anonymity(run: Run, synthesis: Synthesis) -> dict[str, Any]:
     }
     rounded = {name: {key: round(float(value), 4) for key, value in values.items()} for name, values in numbers.items()}
     near, other, two = (values["median"] for values in rounded.values())
-    return {
-        "anonymous": False,
-        "statement": (
-            "These images are NOT anonymous: each is made from one real image. The nearest training image is, in the median, "
-            f"{near:.3f} away, and for {own:.0%} of them it is the very image they were made from; a training image is "
-            f"{other:.3f} from the nearest other and {two:.3f} from any other. Whoever may not see the real images may not see "
-            "these."
-        ),
-        "unit": "root mean square difference over pixels, in [0, 1] intensity",
-        **rounded,
-    }
+    statement = (
+        "These images are NOT anonymous: each is made from one real image. The nearest training image is, in the median, "
+        f"{near:.3f} away, and for {own:.0%} of them it is the very image they were made from; a training image is {other:.3f} "
+        f"from the nearest other and {two:.3f} from any other. Whoever may not see the real images may not see these."
+    )
+    unit = "root mean square difference over pixels, in [0, 1] intensity"
+    return {"anonymous": False, "statement": statement, "unit": unit, **rounded}

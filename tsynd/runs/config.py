@@ -9,7 +9,7 @@ import torch
 from tsynd.autoencoding.networks import KINDS
 from tsynd.classification.build import check_architecture
 from tsynd.data.loading import names_to_ignore
-from tsynd.errors import TsyndError, unknown
+from tsynd.errors import TsyndError
 from tsynd.training import Recipe, parse_arm
 from tsynd.training.arms import recipe_for
 from tsynd.utils.environment import METHOD_VERSION
@@ -122,9 +122,8 @@ class RunConfig:
                 raise TsyndError(f"{name} must be a text, got {getattr(self, name)!r}")
         if self.per_class == "all":
             object.__setattr__(self, "per_class", None)
-        for name in ("per_class", "size", "seed"):
-            value = getattr(self, name)
-            if (value is None and name == "seed") or not isinstance(value, int | None) or isinstance(value, bool):
+        for name, kinds in (("per_class", int | None), ("size", int | None), ("seed", int)):
+            if not isinstance(value := getattr(self, name), kinds) or isinstance(value, bool):
                 raise TsyndError(f"{name} must be a whole number, got {value!r}")
         for name in ("synthetic", "review", "unlabelled", *NETWORKS):
             if not isinstance(getattr(self, name), str | None):
@@ -132,17 +131,16 @@ class RunConfig:
         check_kind(bool, skip_unreadable=self.skip_unreadable, crop=self.crop)
         object.__setattr__(self, "ignore", names_to_ignore(self.ignore))
         self._check_networks()
-        if self.unlabelled is not None and not parse_arm(self.arm).consistency:
-            raise TsyndError(
-                f"arm {self.arm!r} has no use for images without labels: add consistency to it, as in 'consistency+mixup'"
-            )
-        if parse_arm(self.arm).objective and self.synthetic:
+        arm = parse_arm(self.arm)
+        if self.unlabelled is not None and not arm.consistency:
+            better = "add consistency to it, as in 'consistency+mixup'"
+            raise TsyndError(f"arm {self.arm!r} has no use for images without labels: {better}")
+        if arm.objective and self.synthetic:
             raise TsyndError(f"arm {self.arm!r} makes synthetic images of its own: with --synthetic use none, mixup or another")
         if self.review and not self.synthetic:
             raise TsyndError(f"--review {self.review} needs the images that it is about: --synthetic FILE.npz")
         check_name("budget", self.budget, BUDGETS)
-        if self.evaluate not in ("test", "val"):
-            raise unknown("split", self.evaluate, ["test", "val"])
+        check_name("split", self.evaluate, ["test", "val"])
         if isinstance(self.per_class, int):
             check_whole(per_class=self.per_class)
             if self.per_class < 1:
@@ -155,7 +153,7 @@ class RunConfig:
         for name in self.changes:
             check_name("setting", name, known)
         _ = self.recipe, self.evaluation  # they check their own numbers
-        if self.unlabelled is None and parse_arm(self.arm).consistency and self.recipe.consistency_images == "unlabelled":
+        if self.unlabelled is None and arm.consistency and self.recipe.consistency_images == "unlabelled":
             object.__setattr__(self, "unlabelled", "rest")
 
     def _check_networks(self) -> None:
@@ -164,9 +162,8 @@ class RunConfig:
         if self.classifier is not None:
             check_architecture(self.classifier)
             if arm.classifier == "linear" and self.classifier != "linear":
-                raise TsyndError(
-                    f"arm {self.arm!r} is of the pixels, not of {self.classifier!r}: leave the classifier out, or use 'probe'"
-                )
+                better = "leave the classifier out, or use 'probe'"
+                raise TsyndError(f"arm {self.arm!r} is of the pixels, not of {self.classifier!r}: {better}")
         if self.autoencoder is not None and not is_factory(self.autoencoder):
             check_name("autoencoder", self.autoencoder, (*KINDS, FORMS))
         for name, network in (("head", self.classifier), *((f"{kind}_weights", getattr(self, kind)) for kind in FACTORIES)):
@@ -184,8 +181,7 @@ class RunConfig:
         return replace(BUDGETS[self.budget].evaluation, **self._changed(Evaluation))
 
     def _changed(self, kind: type) -> dict[str, Any]:
-        names = {each.name for each in fields(kind)}
-        return {name: value for name, value in self.changes.items() if name in names}
+        return {each.name: self.changes[each.name] for each in fields(kind) if each.name in self.changes}
 
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default of the method written out: what `config.json` holds."""
@@ -226,11 +222,7 @@ def changes(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_device(name: str) -> torch.device:
-    """The torch device of a name; `auto` is cuda, then mps, then cpu.
-
-    Raises:
-        TsyndError: when torch does not know the device or this machine does not have it.
-    """
+    """The torch device of a name; `auto` is cuda, then mps, then cpu. TsyndError when this machine does not have it."""
     if name == "auto":
         best = torch.accelerator.current_accelerator()
         return best if best is not None and torch.accelerator.is_available() else torch.device("cpu")
@@ -244,7 +236,6 @@ def find_device(name: str) -> torch.device:
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     """Every number of the training of a run, from its configuration; what later versions took out is passed over."""
-    recipe, known = settings["recipe"], {each.name for each in fields(Recipe)}
-    if not isinstance(recipe, dict):
+    if not isinstance(recipe := settings["recipe"], dict):
         raise TsyndError(f"recipe must be `key: value` pairs, got {recipe!r}")
-    return Recipe(**{name: value for name, value in recipe.items() if name in known})
+    return Recipe(**{each.name: recipe[each.name] for each in fields(Recipe) if each.name in recipe})

@@ -26,14 +26,9 @@ PASSES = 41  # clean, and eight corruptions in five severities
 def estimate_seconds(config: RunConfig, classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor, evaluated: int) -> float:
     """Estimate the seconds that a run takes from here on, within a factor of about two.
 
-    Steps of the classifier, of our autoencoder, and one search are timed, and passes of the evaluation; the report and small
-    things are left out. Nothing that is given changes, and no stream of random numbers is touched.
-
-    Args:
-        config: the run's.
-        classifier: freshly initialised, on the images' device.
-        images_BCHW, labels_B: its training images and their labels.
-        evaluated: how many images are evaluated.
+    Steps of the classifier, of our autoencoder, and one search are timed, and passes of the evaluation of `evaluated` images; the
+    report and small things are left out. Nothing that is given changes, and no stream of random numbers is touched. The
+    classifier is freshly initialised, on the device of its training images.
     """
     arm, recipe, evaluation = parse_arm(config.arm), config.recipe, config.evaluation
     plain, short = parse_arm("none"), replace(recipe, steps=1, warmup=0.0, ema=0.0, posterior="head")

@@ -1,22 +1,32 @@
 """What a run measures when its classifier is trained: on a whole split, in each subgroup, and of its synthetic images."""
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from torch import Tensor
+import torch
 
-from tsynd.audit import Audit, audit
-from tsynd.autoencoding.standardised import Standardised
+from tsynd.audit import train_judge
 from tsynd.classification import Classifier
-from tsynd.data import Dataset, Split
+from tsynd.data import Dataset
+from tsynd.errors import TsyndError
 from tsynd.metrics.classification import balanced_accuracy, scores
 from tsynd.robustness import RobustnessReport, evaluate
 from tsynd.runs.config import RunConfig
-from tsynd.runs.networks import evaluation_posterior
-from tsynd.targeting import Guard, Synthesis
-from tsynd.training import parse_arm
+from tsynd.runs.networks import classifier_for, evaluation_posterior
+from tsynd.synthetic.npz import MEASURES
+from tsynd.targeting import Synthesis
+from tsynd.training import Recipe, parse_arm
 from tsynd.utils.batching import fitting, predict
+from tsynd.utils.cache import cache_entry
+from tsynd.utils.environment import device_name
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.progress import Progress
+from tsynd.utils.rng import seed_for
+from tsynd.utils.tensor_files import load_network, save_network
+
+# What a training by arm `none` reads of a recipe.
+_READ = ("steps", "batch_size", "learning_rate", "weight_decay", "ema")
 
 
 def measure(
@@ -27,84 +37,47 @@ def measure(
     *,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], RobustnessReport]:
-    """The sections of `metrics.json` that describe the classifier and the synthetic images, and the report they come from.
-
-    Args:
-        config: the run's; it says on which split and by which budget.
-        data: where that split comes from.
-        classifier: the trained one, in eval mode.
-        synthesis: the bank at the end of training, None where there is none.
-        progress: called as each part begins.
-    """
-    evaluation, split = config.evaluation, getattr(data, config.evaluate)
+    """The sections of `metrics.json` that describe the trained classifier and the bank, and the report they come from."""
+    split = getattr(data, config.evaluate)
     posterior = evaluation_posterior(classifier, config.recipe.samples, config.seed)
     with posterior.folded() as network:
-        measured = evaluate(
-            network,
-            split.images,
-            split.labels,
-            data.task,
-            posterior=posterior,
-            seed=config.seed,
-            draws=evaluation.draws,
-            attack_steps=evaluation.attack_steps,
-            limit=evaluation.limit,
-            strong=evaluation.strong,
-            batch_size=fitting(data.size),
-            progress=progress,
-        )
+        given: dict[str, Any] = {"posterior": posterior, "seed": config.seed, "progress": progress} | vars(config.evaluation)
+        measured = evaluate(network, split.images, split.labels, data.task, batch_size=fitting(data.size), **given)
     positive = {"positive_class": data.classes[1]} if data.task == "binary" else {}
-    inside = {name: _inside(classifier, split[members]) for name, members in split.subgroups.items()}
-    searched = {"synthesis": _summary(synthesis), "subgroups": inside}
+    inside: dict[str, float | None] = dict.fromkeys(split.subgroups)  # None without images, as of a withheld one in `val`
+    for name, part in ((name, split[members]) for name, members in split.subgroups.items() if members.any()):
+        with frozen(classifier):
+            logits_BC = predict(classifier, part.images, 256, next(classifier.parameters()).device)
+        inside[name] = balanced_accuracy(scores(logits_BC, part.labels), part.labels)
+    bank: dict[str, Any] = {"count": 0} | dict.fromkeys(MEASURES)
+    if synthesis is not None:
+        bank = {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in MEASURES}
+    searched = {"synthesis": bank, "subgroups": inside}
     return {"split": config.evaluate, "n": len(split)} | positive | measured.to_json() | searched, measured
 
 
-def audit_run(
-    config: RunConfig,
-    data: Dataset,
-    chosen: Tensor,
-    classifier: Classifier,
-    autoencoder: Standardised | None,
-    synthesis: Synthesis,
-    judge: Classifier,
-    *,
-    progress: Progress | None = None,
-) -> Audit:
-    """Audit the synthetic images of a run, with a judge of its classifier's kind (see `tsynd.runs.judge`)."""
-    recipe, arm = config.recipe, parse_arm(config.arm)
-    return audit(
-        synthesis,
-        classifier,
-        autoencoder,
-        data,
-        chosen=chosen,
-        judge=judge,
-        split=config.evaluate,
-        guard=Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None,
-        samples=recipe.samples,
-        seed=config.seed,
-        progress=progress,
-    )
+def judge_of(settings: dict[str, Any], data: Dataset, recipe: Recipe, device: torch.device) -> Classifier:
+    """Return the judge of a run in eval mode: trained, or found in the cache where the same training was done before.
 
-
-def _inside(classifier: Classifier, split: Split) -> float | None:
-    """Balanced accuracy on one subgroup; None where it has no image, as a withheld one in `val`."""
-    if not len(split):
-        return None
-    with frozen(classifier):
-        logits_BC = predict(classifier, split.images, 256, next(classifier.parameters()).device)
-    return balanced_accuracy(scores(logits_BC, split.labels), split.labels)
-
-
-def _summary(synthesis: Synthesis | None) -> dict[str, float | int | None]:
-    """What the search did, averaged over the bank at the end of training; None where there are no synthetic images."""
-    columns = (
-        "mutual_information_before",
-        "mutual_information_after",
-        "latent_displacement",
-        "pixel_displacement",
-        "log_prob_fall",
-    )
-    if synthesis is None:
-        return {"count": 0} | dict.fromkeys(columns)
-    return {"count": len(synthesis)} | {name: getattr(synthesis, name).double().mean().item() for name in columns}
+    The entry is named by all that the training depends on: images, labels, network, recipe and seed, and by torch, its threads
+    and the device, whose rounding differs. A file that cannot be read is trained anew.
+    """
+    names = ("data_fingerprint", "size", "seed", "method_version")
+    key = {name: settings[name] for name in names} | {name: getattr(recipe, name) for name in _READ}
+    key |= {name: value for name, value in settings.items() if name.startswith(("classifier", "head", "initial"))}
+    key |= {"network": parse_arm(settings["arm"]).classifier, "torch": torch.__version__}
+    key |= {"threads": torch.get_num_threads(), "device": device_name(device)}
+    path = cache_entry("judges", key).with_suffix(".safetensors")
+    if path.exists():
+        judge = classifier_for(settings, data, seed_for(settings["seed"], "judge"))
+        try:
+            load_network(path, judge)
+            return judge.to(device).eval()
+        except TsyndError:
+            path.unlink(missing_ok=True)
+    build = partial(classifier_for, settings, data)
+    judge = train_judge(data, seed=settings["seed"], recipe=recipe, device=device, build=build)
+    with suppress(OSError, TsyndError):  # a cache that cannot be written costs time, not the run
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_network(path, judge, {"key": key})
+    return judge

@@ -39,10 +39,7 @@ def classifier_for(settings: Mapping[str, Any], data: Dataset, seed: int | None 
 
 
 def autoencoder_for(settings: Mapping[str, Any], images_BCHW: Tensor, *, loading: bool = False) -> tuple[Standardised, bool]:
-    """Build the autoencoder of a run on the device of its images, and say whether it is still to be trained.
-
-    loading: its state is read from a file next.
-    """
+    """The autoencoder of a run on its images' device, and whether it must still be trained; `loading`: its state is read next."""
     kind, seed = settings.get("autoencoder") or "conv", seed_for(settings["seed"], "initialise autoencoder")
     if is_factory(kind):
         weights = None if loading else settings.get("autoencoder_weights")
@@ -57,12 +54,7 @@ def evaluation_posterior(classifier: Classifier, samples: int, seed: int) -> Hea
 
 
 def check_sources(settings: Mapping[str, Any]) -> None:
-    """Refuse a run whose factories are not as they were when it was made.
-
-    Raises:
-        TsyndError: when a factory's source has changed.
-        DataUnavailable: when its file is gone.
-    """
+    """Refuse a run whose factories have changed since it was made (TsyndError), or are gone (DataUnavailable)."""
     for name in ("classifier", "autoencoder"):
         known = settings.get(f"{name}_identity")
         if known is not None and find_factory(settings[name]).identity != known:
@@ -85,19 +77,15 @@ def trained_autoencoder(
         load_network(path, autoencoder)
         seconds["autoencoder"] = notes["seconds"]
         return autoencoder, list(notes["loss"])
+    loss: list[float] = []
     with clock(seconds, "autoencoder"):
-        loss = (
-            []
-            if not untrained
-            else train_autoencoder(
-                autoencoder,
-                images_BCHW,
-                steps=recipe.autoencoder_steps,
-                latent_noise=recipe.latent_noise,
-                seed=config.seed,
-                progress=progress,
-            )
-        )
+        if untrained:
+            numbers: dict[str, Any] = {
+                "steps": recipe.autoencoder_steps,
+                "latent_noise": recipe.latent_noise,
+                "seed": config.seed,
+            }
+            loss = train_autoencoder(autoencoder, images_BCHW, progress=progress, **numbers)
     if path:
         save_network(path, autoencoder, {"seconds": seconds["autoencoder"], "loss": loss})
     return autoencoder, loss

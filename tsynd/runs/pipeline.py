@@ -1,35 +1,33 @@
 """The whole of TSynD, from images to a report: load, autoencode, train with targeted images, evaluate, write."""
 
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from tsynd.audit import audit
 from tsynd.autoencoding.standardised import Standardised
-from tsynd.classification import Classifier
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import fingerprint
 from tsynd.data.image_folder.unlabelled import UnlabelledImages, unlabelled_images
+from tsynd.data.loading import reading_of
 from tsynd.errors import TsyndError
-from tsynd.runs import folder as run_folder
+from tsynd.runs import run as run_folder
 from tsynd.runs.config import RunConfig, find_device
 from tsynd.runs.estimate import duration, estimate_seconds
-from tsynd.runs.evaluation import audit_run, measure
-from tsynd.runs.judge import judge_of
+from tsynd.runs.evaluation import judge_of, measure
 from tsynd.runs.networks import classifier_for, clock, shared_path, trained_autoencoder
 from tsynd.runs.prediction import write_evaluated, write_splits
 from tsynd.runs.run import Run, history_of
 from tsynd.runs.verdicts import by_class, intervals, verdicts
 from tsynd.synthetic.npz import load_synthesis, save_synthesis
 from tsynd.synthetic.sets import given_images, origin
-from tsynd.targeting import Synthesis
+from tsynd.targeting import Guard
 from tsynd.targeting.synthesis import identity
 from tsynd.training import parse_arm, train_classifier
 from tsynd.training.loop import CHECKPOINT_EVERY
-from tsynd.training.state import History
 from tsynd.utils.atomic_files import write_json
 from tsynd.utils.batching import for_training
 from tsynd.utils.environment import METHOD_VERSION, device_name, versions
@@ -72,43 +70,13 @@ def run(
     Raises:
         TsyndError: for bad input, before anything is computed or replaced.
     """
-    with ExitStack() as stack:  # it holds the folder's lock once there is something to write
-        return _run(
-            config,
-            None if out is None else Path(out),
-            force,
-            progress,
-            None if shared is None else Path(shared),
-            audited,
-            data,
-            stack,
-        )
-
-
-def _run(
-    config: RunConfig,
-    folder: Path | None,
-    force: bool,
-    progress: Progress | None,
-    shared: Path | None,
-    audited: bool,
-    data: Dataset | None,
-    stack: ExitStack,
-) -> Run:
-    """Do what `run` says."""
+    folder, shared = None if out is None else Path(out), None if shared is None else Path(shared)
     say = progress or silent
     seconds = dict.fromkeys(STAGES, 0.0)
-    device = find_device(config.device)
+    device, arm = find_device(config.device), parse_arm(config.arm)
     with clock(seconds, "load"):
         say(Step("load", text=config.data))
-        data = data or load(
-            config.data,
-            size=config.size,
-            skip_unreadable=config.skip_unreadable,
-            crop=config.crop,
-            ignore=config.ignore,
-            progress=progress,
-        )
+        data = data or load(config.data, size=config.size, progress=progress, **reading_of(vars(config)))
         if config.size not in (None, data.size):
             raise TsyndError(f"size must be that of the data in memory, {data.size} px, got {config.size}: leave it out")
         for note in data.notes:
@@ -118,9 +86,7 @@ def _run(
     classifier = classifier_for(settings, data)
     if "classifier_identity" in settings:  # also where a factory reads weights that nobody named
         settings |= {"initial_classifier": weights_hash(classifier)}
-    given: Synthesis | None = None
-    review: dict[str, Any] = {}
-    known_sources = False
+    given, review, known_sources = None, {}, False
     if config.synthetic:
         given, decided = given_images(Path(config.synthetic), Path(config.review) if config.review else None, data)
         known_sources = origin(Path(config.synthetic)) is not None  # else they are not audited
@@ -130,106 +96,93 @@ def _run(
     if config.unlabelled:
         pool = unlabelled_images(config.unlabelled, data, chosen, count=config.recipe.unlabelled_count, seed=config.seed)
         settings |= {"unlabelled_fingerprint": pool.fingerprint}
-    if folder:
-        stack.enter_context(run_folder.only_writer(folder))
-        run_folder.open_folder(folder, settings, force)
-    some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
-    images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
+    with run_folder.only_writer(folder) if folder else nullcontext():
+        if folder:
+            run_folder.open_folder(folder, settings, force)
+        some = data.train if len(chosen) == len(data.train) else data.train[chosen]  # all of a mapped set stay on disk
+        images_BCHW, labels_B = for_training(some.images, device), some.labels.to(device)
 
-    if progress and audited and config.budget != "smoke":
-        classifier.to(device)
-        left = estimate_seconds(config, classifier, images_BCHW, labels_B, len(getattr(data, config.evaluate)))
-        say(Step("note", text=f"this will take about {duration(left)}, by its first steps"))
-    autoencoder: Standardised | None = None
-    autoencoder_loss: list[float] = []
-    if parse_arm(config.arm).objective:
-        path = shared_path(shared, settings) if shared else folder / run_folder.AUTOENCODER if folder else None
-        seen_by = config.recipe.autoencoder_images
-        learnt_BCHW = for_training(data.train.images, device) if seen_by == "all" else images_BCHW
-        if seen_by == "unlabelled" and pool is not None:
-            learnt_BCHW = for_training(torch.cat([some.images, pool.images]), device)
-        autoencoder, autoencoder_loss = trained_autoencoder(config, settings, learnt_BCHW, path, seconds, say)
-    history, synthesis = _train(
-        config, data, classifier, chosen, images_BCHW, labels_B, autoencoder, given, pool, folder, seconds, say
-    )
+        if progress and audited and config.budget != "smoke":
+            classifier.to(device)
+            left = estimate_seconds(config, classifier, images_BCHW, labels_B, len(getattr(data, config.evaluate)))
+            say(Step("note", text=f"this will take about {duration(left)}, by its first steps"))
+        autoencoder: Standardised | None = None
+        autoencoder_loss: list[float] = []
+        if arm.objective:
+            path = shared_path(shared, settings) if shared else folder / run_folder.AUTOENCODER if folder else None
+            seen_by = config.recipe.autoencoder_images
+            learnt_BCHW = for_training(data.train.images, device) if seen_by == "all" else images_BCHW
+            if seen_by == "unlabelled" and pool is not None:
+                learnt_BCHW = for_training(torch.cat([some.images, pool.images]), device)
+            autoencoder, autoencoder_loss = trained_autoencoder(config, settings, learnt_BCHW, path, seconds, say)
 
-    with clock(seconds, "evaluation"):
-        metrics, report = measure(config, data, classifier, synthesis, progress=progress)
-    seen = None
-    elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
-    if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
-        with clock(seconds, "audit"):
-            say(Step("audit", text="judge"))
-            judge = judge_of(settings, data, config.recipe, device)
-            seen = audit_run(config, data, chosen, classifier, autoencoder, synthesis, judge, progress=progress)
-    metrics["audit"] = seen.to_json() if seen else None
-    if audited and report.answers:
-        split = getattr(data, config.evaluate)
-        metrics["intervals"] = intervals(report.answers, split, config.seed)
-        metrics["by_class"] = by_class(report.answers, split, data.classes)
-        metrics["verdicts"] = verdicts(metrics, data)
-    metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
-    metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
-    finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
-    finished.answers = report.answers
-    if folder:
-        with clock(seconds, "report"):
-            say(Step("report", text="drawing"))
-            from tsynd.runs.report.page import write_report  # matplotlib takes a second to import
-
-            write_report(folder / run_folder.REPORT, finished)
-            write_splits(folder / run_folder.SPLITS, finished)
-            write_evaluated(folder / run_folder.PREDICTIONS, finished)
-        write_json(folder / run_folder.METRICS, {"schema": 1, "config": settings} | metrics)
-    return finished
-
-
-def _train(
-    config: RunConfig,
-    data: Dataset,
-    classifier: Classifier,
-    chosen: Tensor,
-    images_BCHW: Tensor,
-    labels_B: Tensor,
-    autoencoder: Standardised | None,
-    given: Synthesis | None,
-    pool: UnlabelledImages | None,
-    folder: Path | None,
-    seconds: dict[str, float],
-    progress: Progress,
-) -> tuple[History, Synthesis | None]:
-    """Train the classifier by the run's arm, or take it and its synthetic images from an unfinished run."""
-    recipe, arm = config.recipe, parse_arm(config.arm)
-    path = folder / run_folder.CLASSIFIER if folder else None
-    synthesis = load_synthesis(folder / run_folder.SYNTHETIC) if folder else None
-    complete = synthesis is not None or not (arm.objective or given)
-    if folder and path and complete and (notes := load_notes(path, "history")):
-        load_network(path, classifier)
-        history = history_of(path, notes)
-    else:
-        history, synthesis = train_classifier(
-            classifier.to(images_BCHW.device),
-            images_BCHW,
-            labels_B,
-            arm,
-            recipe,
-            autoencoder=autoencoder,
-            synthetic=given,
-            unlabelled=None if pool is None else for_training(pool.images, images_BCHW.device),
-            seed=config.seed,
-            progress=progress,
-            checkpoint=folder / run_folder.CHECKPOINT if folder else None,
-            checkpoint_every=CHECKPOINT_EVERY,
-        )
-        if synthesis:
-            sources = chosen if pool is None else torch.arange(len(pool)) if pool.index is None else pool.index
-            synthesis = given or synthesis.to("cpu").with_sources(sources)
-        if folder and path:
+        # The classifier and its images, trained by the arm or taken from an unfinished run.
+        path = folder / run_folder.CLASSIFIER if folder else None
+        synthesis = load_synthesis(folder / run_folder.SYNTHETIC) if folder else None
+        complete = synthesis is not None or not (arm.objective or given)
+        if folder and path and complete and (notes := load_notes(path, "history")):
+            load_network(path, classifier)
+            history = history_of(path, notes)
+        else:
+            history, synthesis = train_classifier(
+                classifier.to(images_BCHW.device),
+                images_BCHW,
+                labels_B,
+                arm,
+                config.recipe,
+                autoencoder=autoencoder,
+                synthetic=given,
+                unlabelled=None if pool is None else for_training(pool.images, images_BCHW.device),
+                seed=config.seed,
+                progress=say,
+                checkpoint=folder / run_folder.CHECKPOINT if folder else None,
+                checkpoint_every=CHECKPOINT_EVERY,
+            )
             if synthesis:
-                save_synthesis(folder / run_folder.SYNTHETIC, synthesis, (data.name, fingerprint(data)))
-            save_network(path, classifier, {"history": asdict(history)})
-    if folder:
-        (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
-    seconds |= history.seconds
-    classifier.to(images_BCHW.device)
-    return history, synthesis
+                sources = chosen if pool is None else torch.arange(len(pool)) if pool.index is None else pool.index
+                synthesis = given or synthesis.to("cpu").with_sources(sources)
+            if folder and path:
+                if synthesis:
+                    save_synthesis(folder / run_folder.SYNTHETIC, synthesis, (data.name, fingerprint(data)))
+                save_network(path, classifier, {"history": asdict(history)})
+        if folder:
+            (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
+        seconds |= history.seconds
+        classifier.to(images_BCHW.device)
+
+        with clock(seconds, "evaluation"):
+            metrics, report = measure(config, data, classifier, synthesis, progress=progress)
+        seen = None
+        elsewhere = pool is not None and pool.index is None  # sources of a folder have no labels to be judged by
+        if audited and synthesis and (autoencoder or known_sources) and not elsewhere:
+            with clock(seconds, "audit"):
+                say(Step("audit", text="judge"))
+                recipe, judge = config.recipe, judge_of(settings, data, config.recipe, device)
+                guard = Guard(recipe.guard_weight, recipe.guard_bound, recipe.guard_hard) if arm.guard else None
+                about: dict[str, Any] = {
+                    "chosen": chosen,
+                    "split": config.evaluate,
+                    "samples": recipe.samples,
+                    "seed": config.seed,
+                }
+                seen = audit(synthesis, classifier, autoencoder, data, judge=judge, guard=guard, progress=progress, **about)
+        metrics["audit"] = seen.to_json() if seen else None
+        if audited and report.answers:
+            split = getattr(data, config.evaluate)
+            metrics["intervals"] = intervals(report.answers, split, config.seed)
+            metrics["by_class"] = by_class(report.answers, split, data.classes)
+            metrics["verdicts"] = verdicts(metrics)
+        metrics |= {"seconds": seconds, "versions": versions(), "device": device_name(device), "method_version": METHOD_VERSION}
+        metrics |= {"weights_hash": weights_hash(classifier)} | review | ({"notes": list(data.notes)} if data.notes else {})
+        finished = Run(settings, data, chosen, classifier, autoencoder, synthesis, history, autoencoder_loss, metrics, seen)
+        finished.answers = report.answers
+        if folder:
+            with clock(seconds, "report"):
+                say(Step("report", text="drawing"))
+                from tsynd.runs.report.page import write_report  # matplotlib takes a second to import
+
+                write_report(folder / run_folder.REPORT, finished)
+                write_splits(folder / run_folder.SPLITS, finished)
+                write_evaluated(folder / run_folder.PREDICTIONS, finished)
+            write_json(folder / run_folder.METRICS, {"schema": 1, "config": settings} | metrics)
+        return finished

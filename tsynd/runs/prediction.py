@@ -1,7 +1,5 @@
 """Using a trained run: probabilities and uncertainty for images, in memory or as a table with one row an image."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +12,15 @@ from torch import Tensor
 from tsynd.classification import check_fitting
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import NO_IMAGES, fit, is_image, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import NO_IMAGES, is_image, quiet_pillow, read_fitted
 from tsynd.data.image_folder.listing import find_unsorted
-from tsynd.data.image_folder.remarks import passed_over
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
 from tsynd.data.loading import is_images
+from tsynd.data.remarks import passed_over
 from tsynd.errors import TsyndError
 from tsynd.runs.run import Run
 from tsynd.uncertainty import mutual_information, predictive_entropy
-from tsynd.utils.atomic_files import write_text
+from tsynd.utils.atomic_files import write_csv
 from tsynd.utils.batching import batches
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import logits_of, tried
@@ -48,8 +46,8 @@ class Predictions:
 def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     """Classify images with a run's classifier, and say how unsure it is.
 
-    The posterior is `run.posterior()`: the same images give the same numbers, alone or
-    among others, and those of the run's own evaluation.
+    The posterior is `run.posterior()`: the same images give the same numbers, alone or among others, and those of the run's
+    own evaluation.
 
     Args:
         run: a finished run.
@@ -59,10 +57,8 @@ def predict(run: Run, images: Tensor, *, batch_size: int = 256) -> Predictions:
     Raises:
         TsyndError: for images of other channels, another size or values outside [0, 1].
     """
-    classifier = run.classifier
+    classifier, posterior, columns = run.classifier, run.posterior(), list[tuple[Tensor, ...]]()
     check_fitting("images", images, classifier)
-    posterior = run.posterior()
-    columns: list[tuple[Tensor, ...]] = []
     _, first_BCHW = next(batches(images, 8, run.device))
     with tried(classifier, first_BCHW), torch.no_grad(), frozen(classifier):
         for _, images_BCHW in batches(images, batch_size, run.device):
@@ -123,7 +119,7 @@ def write_splits(path: Path, run: Run) -> None:
         for position, label in enumerate(getattr(run.data, split).labels):
             name, group = run.data.place_of(split, position)
             rows.append([name, split, group, names_of(label, run.data.classes), int(split == "train" and position in trained)])
-    _write_csv(path, rows)
+    write_csv(path, rows)
 
 
 Row = tuple[str, str, str, Tensor | None]
@@ -143,14 +139,8 @@ def _write(path: Path, run: Run, parts: Iterator[tuple[list[Row], Tensor]], batc
             known = ["", ""] if label is None else [numbers_of(label), names_of(label, classes)]
             numbers = [*probabilities_C.tolist(), float(found.mutual_information[position]), float(found.entropy[position])]
             table.append([*place, *known, numbers_of(best), names_of(best, classes), *(f"{number:.7g}" for number in numbers)])
-    _write_csv(path, table)
+    write_csv(path, table)
     return len(table) - 1
-
-
-def _write_csv(path: Path, rows: list[list[Any]]) -> None:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    write_text(path, buffer.getvalue())
 
 
 def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...] = SPLITS) -> Iterator[tuple[list[Row], Tensor]]:
@@ -176,22 +166,18 @@ def _from_data(data: Dataset, run: Run, batch_size: int, splits: tuple[str, ...]
 def _from_files(place: Path, run: Run, batch_size: int, say: Progress) -> Iterator[tuple[list[Row], Tensor]]:
     """Batches of one image file, of those that a CSV names, or of whatever lies in a folder, in the order of their names."""
     listing = find_unsorted(place, tuple(run.config.get("ignore", ())))
-    items = listing.items
     for remark in passed_over(listing):
         say(Step("note", text=remark.text))
     classes = {class_key(name): number for number, name in enumerate(run.data.classes)}
-    sorted_by_class = any(class_key(item.label) in classes for item in items)
-    if not items:
+    sorted_by_class = any(class_key(item.label) in classes for item in listing.items)
+    if not listing.items:
         raise TsyndError(f"{place} has {NO_IMAGES}")
-    for start in range(0, len(items), batch_size):
-        rows: list[Row] = []
-        pixels = []
-        for item in items[start : start + batch_size]:
+    for start in range(0, len(listing.items), batch_size):
+        rows, pixels = list[Row](), []
+        for item in listing.items[start : start + batch_size]:
             with quiet_pillow():
-                image_CHW = fit(read_picture(item.file, run.data.size), run.data.size, crop=run.config.get("crop", False))
-            if len(image_CHW) > run.data.channels:
-                raise TsyndError(f"{item.file} is an RGB image with colour, the run was trained on grey ones (1 channel)")
-            pixels.append(np.broadcast_to(image_CHW, (run.data.channels, *image_CHW.shape[1:])))
+                others, crop = "the run was trained on grey ones", run.config.get("crop", False)
+                pixels.append(read_fitted(item.file, run.data.channels, run.data.size, others, crop=crop))
             # The class folder is where `load` has it; only where no such folder is a class, the set lies further down.
             names = [item.label] if sorted_by_class else Path(item.name).parts[:-1]
             found = [classes[class_key(name)] for name in names if class_key(name) in classes and not run.data.multi_label]

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import torch
 
-from tsynd.classification import Classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
 from tsynd.runs.networks import classifier_for
@@ -57,7 +56,11 @@ def synthesize(
         searching = ", ".join(name for name, each in ARMS.items() if each.objective)
         raise TsyndError(f"arm {run.config['arm']!r} has no autoencoder to synthesize with: arms with one are {searching}")
     images_BCHW, labels_B = run.training_images()
-    searched = _untrained(run) if arm.sham else run.classifier
+    searched = run.classifier
+    if arm.sham:  # searches with an untrained copy
+        searched = classifier_for(run.config, run.data).to(run.device)
+        searched.mean.copy_(run.classifier.mean)
+        searched.std.copy_(run.classifier.std)
     posterior = HeadDropout.of(searched, recipe.samples, generator_for(seed, "synthesize, posterior"))
     bank = Bank(arm, replace(recipe, capacity=recipe.refresh_count), seed_for(seed, "synthesize"))  # forgets at once
     parts: list[Synthesis] = []
@@ -67,11 +70,3 @@ def synthesize(
         made = bank.refresh(images_BCHW, labels_B, autoencoder, posterior, run.classifier)
         parts.append(made.to("cpu").with_sources(run.chosen))
     return concatenate(parts)[torch.arange(count)]
-
-
-def _untrained(run: Run) -> Classifier:
-    """The untrained copy of the classifier that the arm `sham` searches with."""
-    copied = classifier_for(run.config, run.data).to(run.device)
-    copied.mean.copy_(run.classifier.mean)
-    copied.std.copy_(run.classifier.std)
-    return copied

@@ -1,14 +1,16 @@
 """What a reader must know before the numbers of a run: their intervals, errors by class, and warnings with what to do."""
 
+import tomllib
 import warnings
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tsynd.data import Dataset, Split
+from tsynd.data import Split
 from tsynd.metrics.intervals import effective, wilson
 from tsynd.metrics.weighted import measure
 from tsynd.robustness.conditions import resampled
@@ -17,16 +19,14 @@ from tsynd.utils.rng import generator_for
 RESAMPLES = 1000
 # Of a class with fewer images (or patients) than this, one error more or less decides.
 FEW = 10
+TEXTS = tomllib.loads((resources.files("tsynd.runs") / "verdicts.toml").read_text(encoding="utf-8"))
 SHARES = {"augmented": "test_time_augmentation outside", "pgd_4_255": "pgd 0.0157"}
 
 
 def intervals(answers: Mapping[str, Tensor], split: Split, seed: int) -> dict[str, Any]:
     """The 95 % intervals of the headline numbers: percentiles over resamples of the images, or of the groups where there are any.
 
-    Args:
-        answers: of a `RobustnessReport`, image by image.
-        split: the images that were evaluated.
-        seed: of the resamples.
+    `answers` are of a `RobustnessReport`, image by image, about the images of `split`; `seed` is of the resamples.
 
     Returns:
         `unit` ("image" or "group") and `units`, how many there are; then [low, high] for accuracy, balanced_accuracy, auroc,
@@ -69,63 +69,35 @@ def by_class(answers: Mapping[str, Tensor], split: Split, classes: tuple[str, ..
     rows = []
     for number, name in enumerate(classes):
         true, positive = (labels[:, number] == 1, said[:, number] == 1) if several else (labels == number, said == number)
-        rows.append(
-            {
-                "name": name,
-                "images": int(true.sum()),
-                "units": len(units[true].unique()),
-                "predicted": int(positive.sum()),
-                "sensitivity": _share(positive[true], units[true]),
-                "specificity": _share(~positive[~true], units[~true]),
-            }
-        )
+        counts = {"images": int(true.sum()), "units": len(units[true].unique()), "predicted": int(positive.sum())}
+        shares = {"sensitivity": _share(positive[true], units[true]), "specificity": _share(~positive[~true], units[~true])}
+        rows.append({"name": name} | counts | shares)
     count = len(classes)
     confusion = None if several else (labels * count + said).bincount(minlength=count**2).view(count, count).tolist()
     return {"classes": rows, "confusion": confusion}
 
 
-def verdicts(metrics: Mapping[str, Any], data: Dataset) -> list[dict[str, str]]:
+def verdicts(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     """Warnings, the gravest first, each with what to do: `name`, `text` and `advice`. None is good news."""
-    found = []
+    found: list[dict[str, str]] = []
+
+    def say(name: str, **numbers: Any) -> None:
+        found.append({"name": name} | {key: text.format(**numbers) for key, text in TEXTS[name].items()})
+
     rows, ends, clean = metrics["by_class"]["classes"], metrics["intervals"], metrics["clean"]
-    unit = "patients or other groups" if ends["unit"] == "group" else "images"
     audit = metrics.get("audit")
     if audit and "unseen" in audit["groups"] and "reconstruction" in audit["groups"]:
         start, real = (audit["groups"][name]["judge_agrees"] for name in ("reconstruction", "unseen"))
         if start["high"] < real["low"]:
-            text = (
-                f"Reconstructions have lost the class: a second classifier sees the label in {_percent(start)} of them, and in "
-                f"{_percent(real)} of unseen real images. What the search starts from no longer shows its class."
-            )
-            advice = (
-                "train the autoencoder longer (--set autoencoder_steps=8000), on all images (--set autoencoder_images=all) or at "
-                "a smaller --size; do not trust or publish these synthetic images, and compare with --arm none"
-            )
-            found.append({"name": "lost class", "text": text, "advice": advice})
-    never = [row["name"] for row in rows if row["images"] and not row["predicted"]]
-    if never:
-        text = (
-            f"The classifier never predicts {' or '.join(map(repr, never))}. Its accuracy of {clean['accuracy']:.3f} comes from "
-            f"the other classes; balanced accuracy is {clean['balanced_accuracy']:.3f}."
-        )
-        advice = (
-            "read balanced accuracy and sensitivity by class; let classes count alike (--set class_weights=true), or train on as "
-            "many images of each (--per-class N)"
-        )
-        found.append({"name": "class never predicted", "text": text, "advice": advice})
-    few = [f"{row['name']!r} has {row['units']}" for row in rows if row["units"] < FEW]
-    if few:
-        text = f"Too few {unit} are evaluated to say much: {', '.join(few)}. AUROC and sensitivity mean little here."
-        advice = "evaluate more of them: move images into the split, merge classes, or average over folds (column split of a CSV)"
-        found.append({"name": "few test images", "text": text, "advice": advice})
+            say("lost class", start=start, real=real)
+    if never := [row["name"] for row in rows if row["images"] and not row["predicted"]]:
+        say("class never predicted", names=" or ".join(map(repr, never)), clean=clean)
+    if few := [f"{row['name']!r} has {row['units']}" for row in rows if row["units"] < FEW]:
+        unit = "patients or other groups" if ends["unit"] == "group" else "images"
+        say("few test images", unit=unit, few=", ".join(few))
     told, between = metrics["uncertainty"]["error_auroc"], ends.get("error_auroc")
     if told is not None and between and between[0] <= 0.5:
-        text = (
-            f"Mutual information does not find the classifier's errors: its AUROC for them is {told:.2f}, with a 95 % interval "
-            f"of {between[0]:.2f} to {between[1]:.2f}; 0.5 is chance."
-        )
-        advice = "do not sort or reject images by it; a search that climbs it need not find what the classifier gets wrong"
-        found.append({"name": "uninformative uncertainty", "text": text, "advice": advice})
+        say("uninformative uncertainty", told=told, between=between)
     return found
 
 
@@ -172,10 +144,6 @@ def _share(right: Tensor, units: Tensor) -> list[float] | None:
         return None
     share = right.double().mean().item()
     return [share, *wilson(share, effective(units))]
-
-
-def _percent(found: Mapping[str, float]) -> str:
-    return f"{found['mean']:.0%} ({found['low']:.0%} to {found['high']:.0%})"
 
 
 def with_interval(value: float | None, ends: list[float] | None) -> str:

@@ -33,11 +33,7 @@ class Claim:
 
     @classmethod
     def read(cls, found: object) -> "Claim":
-        """Return the claim of one entry of a study file.
-
-        Raises:
-            TsyndError: for a key, a type or a measure that is not right.
-        """
+        """Return the claim of one entry of a study file, if its keys, types and measures are right."""
         kinds = {each.name: each.type for each in fields(cls)}
         if not isinstance(found, Mapping) or not {"name", "text", "arm", "others", "measures"} <= found.keys():
             raise TsyndError(f"a claim must have name, text, arm, others and measures, got {found!r}")

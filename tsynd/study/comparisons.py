@@ -41,10 +41,7 @@ class Difference:
 class Answers:
     """The answers of a study's runs, and every measure of them under the same resamples of images and seeds.
 
-    Args:
-        folder: of the study.
-        groups: by the name of a set, (N,) numbers of the patients of its test images: these are then resampled, with all their
-            images.
+    groups: by the name of a set, (N,) numbers of the patients of its test images: these are then resampled, with all images.
 
     Raises:
         TsyndError: when it holds no runs, runs of several versions of the method, or lacks the answers of one that is done.

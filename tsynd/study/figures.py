@@ -80,7 +80,8 @@ def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
                 alpha=0.8,
                 label=each["arm"],
             )
-        front = sorted((each["pgd_2_255"], each["auroc"]) for each in here if not any(_beats(one, each) for one in here))
+        both = [(each["pgd_2_255"], each["auroc"]) for each in here]
+        front = sorted((x, y) for x, y in both if not any(a >= x and b >= y and (a, b) != (x, y) for a, b in both))
         axis.plot([x for x, _ in front], [y for _, y in front], color="0.6", lw=1, ls=":", zorder=0)
         axis.margins(0.08)
         axis.set(title=f"{short(place[0])}, {place[1]} per class", xlabel="accuracy under PGD 2/255", ylabel="AUROC, clean")
@@ -89,9 +90,3 @@ def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
     handles = {name: handle for axis in panels for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend([handles[arm] for arm in arms], arms, loc="outside lower center", ncols=3)
     return figure
-
-
-def _beats(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Better in both, or better in one and equal in the other."""
-    pairs = [(one[name], other[name]) for name in ("pgd_2_255", "auroc")]
-    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)

@@ -4,41 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tsynd.metrics.weighted import BALANCED
+
 SHOWN = (
-    "auroc",
-    "balanced_accuracy",
-    "augmented",
-    "corrupted",
-    "pgd_2_255",
-    "pgd_4_255",
-    "nll",
-    "ece",
-    "subgroup",
-    "seconds",
-    "cost",
+    *("auroc", "balanced_accuracy", "augmented", "corrupted", "pgd_2_255", "pgd_4_255", "nll", "ece"),
+    *("subgroup", "seconds", "cost"),
 )
 DIGITS = {"seconds": 1, "cost": 2}
-NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "bal. acc.",
-    "auroc": "AUROC",
-    "nll": "NLL",
-    "ece": "ECE",
-    "augmented": "augmented",
-    "augmented_inside": "augmented inside",
-    "corrupted": "corrupted",
-    "pgd_2_255": "PGD 2/255",
-    "pgd_4_255": "PGD 4/255",
-    "apgd_4_255": "APGD 4/255",
-    "square_4_255": "random search 4/255",
-    "balanced_pgd_2_255": "bal. acc. PGD 2/255",
-    "balanced_pgd_4_255": "bal. acc. PGD 4/255",
-    "balanced_apgd_4_255": "bal. acc. APGD 4/255",
-    "balanced_square_4_255": "bal. acc. random search 4/255",
-    "subgroup": "subgroup",
-    "seconds": "seconds",
-    "cost": "cost",
-}
+NAMES = {name: name for name in ("accuracy", "augmented", "corrupted", "subgroup", "seconds", "cost")}
+NAMES |= {"augmented_inside": "augmented inside", "balanced_accuracy": "bal. acc.", "auroc": "AUROC", "nll": "NLL", "ece": "ECE"}
+NAMES |= {"pgd_2_255": "PGD 2/255", "pgd_4_255": "PGD 4/255", "apgd_4_255": "APGD 4/255", "square_4_255": "random search 4/255"}
+NAMES |= {balanced: f"bal. acc. {NAMES[name]}" for balanced, name in BALANCED.items()}
 ALSO = "`differences.csv` also has those from components of variance."
 COST = (
     "Seconds are the median over seeds, by the machine's clock, of warm-up, searches and training; cost is the median of their "
@@ -60,13 +36,7 @@ def markdown(
     means: Sequence[Line],
     checks: Sequence[Line],
 ) -> str:
-    """The whole report.
-
-    Args:
-        study: resolved.
-        records: of all runs that were tried.
-        claims, lines, means, checks: rows of the tables `claims.csv`, `differences.csv`, `means.csv` and `checks.csv`.
-    """
+    """The whole report: of the resolved study, the records of all runs that were tried, and the rows of the four tables."""
     counts = Counter(record["status"] for record in records)
     machines = sorted({record["cpu"] for record in records if record.get("cpu")})
     told = f"{counts['done']} runs are done, {counts['failed']} failed, {counts['missing']} lack their data."

@@ -1,28 +1,11 @@
-"""A study: what is compared, read from a YAML file that is written before anything is run.
+"""A study: what is compared, read from a YAML file that is written before anything is run, such as `studies/smoke.yaml`.
 
-    name: main
-    question: Does targeting work?
-    decision: how the claims are decided, in words
-    primaries: [auroc, augmented, pgd_2_255]
-    budget: cpu
-    tiers:
-      - name: first
-        sets:
-          - {data: breastmnist, per_class: 60}
-        seeds: 0-9
-        arms:
-          - none
-          - guarded
-          - {name: hard guard, arm: guarded, changes: {guard_hard: true}}
-    claims:  # optional: what the report decides
-      - {name: attacks, text: Targeting makes robust, arm: guarded, others: [none], measures: [pgd_2_255]}
-
-A tier is every set with every seed and every arm. A *block* is a set, a number of images and a seed: its arms train on the same
-images from the same start, on one machine.
+A tier is every set with every seed and every arm; `claims` (as in `studies/main.yaml`) say what the report decides. A *block* is
+a set, a number of images and a seed: its arms train on the same images from the same start, on one machine.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -223,8 +206,10 @@ def _tier(found: object, number: int) -> Tier:
             raise TsyndError(f"arm {name!r} stands twice in tier {number}: give one of them another name")
         arms[name] = one["arm"], _mapping(one.get("changes", {}), f"changes of arm {name!r}")
     seeds = _seeds(given["seeds"])
-    _check_once("set", sets, number)
-    _check_once("seed", seeds, number)
+    listed: dict[str, list[Any]] = {"set": sets, "seed": seeds}
+    for what, values in listed.items():
+        if repeated := [value for value in values if values.count(value) > 1]:
+            raise TsyndError(f"{what} {repeated[0]} stands twice in tier {number}")
     return Tier(str(given.get("name", f"tier {number}")), tuple(sets), tuple(seeds), arms)
 
 
@@ -239,11 +224,6 @@ def _seeds(found: object) -> list[int]:
     if not seeds or not all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
         raise TsyndError(f"seeds must be whole numbers >= 0, as 0-9 or [0, 1, 2], got {found!r}")
     return seeds
-
-
-def _check_once(what: str, values: Sequence[Any], number: int) -> None:
-    if repeated := [value for place, value in enumerate(values) if value in values[:place]]:
-        raise TsyndError(f"{what} {repeated[0]} stands twice in tier {number}")
 
 
 def _mapping(found: object, what: str, known: tuple[str, ...] = (), needed: tuple[str, ...] = ()) -> dict[str, Any]:

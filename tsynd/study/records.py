@@ -7,9 +7,7 @@ runs.csv            a row a record
 shared/, locks/     autoencoders that arms share, and who is at work: only while it runs
 """
 
-import csv
-import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +19,23 @@ from tsynd.data import Split
 from tsynd.errors import TsyndError, differences
 from tsynd.runs.run import Run
 from tsynd.study.plan import TEXTS, Planned, Study, without_later
-from tsynd.study.table import COLUMNS, row, withheld
+from tsynd.study.table import COLUMNS, as_csv, row, withheld
 from tsynd.utils.atomic_files import write_json, write_npz, write_text
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.rules import validated
 from tsynd.utils.safe_parsing import from_json, from_yaml
 
 STUDY, RUNS, TABLE, SHARED, LOCKS = "study.yaml", "runs", "runs.csv", "shared", "locks"
-STATUSES = ("done", "failed", "missing")
 
 
 def open_study(folder: Path, study: Study) -> None:
-    """Make a study's folder ready: new, or that of the same study, to which sets, seeds and arms may have been added.
-
-    Raises:
-        TsyndError: as `check_study`. Nothing is written then.
-    """
+    """Make a study's folder ready: new, or that of the same study; nothing is written where `check_study` refuses."""
     check_study(folder, study)
     write_text(folder / STUDY, yaml.safe_dump(study.resolved(), sort_keys=False, allow_unicode=True, width=120))
 
 
 def check_study(folder: Path, study: Study) -> None:
-    """Whether a study may be run in a folder.
+    """Whether a study may be run in a folder: sets, seeds and arms may have been added.
 
     Raises:
         TsyndError: when the folder is another study's; when a default has changed or runs would be left out, with the
@@ -69,24 +62,13 @@ def check_study(folder: Path, study: Study) -> None:
 
 @validated
 def read_records(folder: str | Path) -> list[dict[str, Any]]:
-    """All records of a study's folder, sorted by key.
-
-    Raises:
-        TsyndError: when one is damaged.
-    """
+    """All records of a study's folder, sorted by key; TsyndError when one is damaged."""
     return [read_record(path) for path in sorted((Path(folder) / RUNS).glob("*.json")) if not path.name.startswith(".")]
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """One record.
-
-    Raises:
-        TsyndError: when it is damaged or is none.
-    """
-    try:
-        record = from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TsyndError(f"{path} cannot be read as JSON: {error}") from error
+    """One record; TsyndError when it is damaged or is none."""
+    record = _parsed(path, from_json, "JSON")
     needed = ("key", "status", "data", "size", "per_class", "arm", "seed", "metrics", "error", "method_version")
     if not isinstance(record, dict) or any(name not in record for name in needed) or record["key"] != path.stem:
         raise TsyndError(f"{path} is not the record of a run: move it away, and the study runs that run again")
@@ -114,11 +96,7 @@ def write_undone(folder: Path, planned: Planned, status: str, error: str, facts:
 
 def write_table(folder: Path) -> None:
     """Write `runs.csv` from the records."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row(record) for record in read_records(folder))
-    write_text(folder / TABLE, text.getvalue())
+    write_text(folder / TABLE, as_csv(COLUMNS, map(row, read_records(folder))))
 
 
 def _record(planned: Planned, status: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +128,10 @@ def _answers(run: Run) -> dict[str, np.ndarray]:
     if hidden := withheld(run.config["data"]):
         split: Split = getattr(run.data, run.config["evaluate"])
         arrays["subgroup"] = split.subgroups[hidden]
-    return {name: _small(array) for name, array in arrays.items()}
+    # Shares that are all 0 or 1 as bool: a tenth of the file.
+    shares = {name: array for name, array in arrays.items() if array.is_floating_point() and array.ndim == 1}
+    few = {name for name, array in shares.items() if bool(((array == 0) | (array == 1)).all())}
+    return {name: (array.bool() if name in few else array).numpy() for name, array in arrays.items()}
 
 
 def _rounded(value: Any) -> Any:
@@ -162,13 +143,6 @@ def _rounded(value: Any) -> Any:
     return [_rounded(each) for each in value] if isinstance(value, list) else value
 
 
-def _small(array: Tensor) -> np.ndarray:
-    """Shares that are all 0 or 1 as bool: a tenth of the file."""
-    if array.is_floating_point() and array.ndim == 1 and bool(((array == 0) | (array == 1)).all()):
-        array = array.bool()
-    return array.numpy()
-
-
 def _flat(study: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults of a study as one level: what may not change."""
     kept = {name: study.get(name) for name in ("name", "primaries", "budget", "size", "evaluate", "method_version")}
@@ -177,16 +151,16 @@ def _flat(study: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The resolved study of a folder.
-
-    Raises:
-        TsyndError: when the file is missing or damaged.
-    """
+def _parsed(path: Path, parse: Callable[[str], Any], kind: str) -> Any:
     try:
-        found = from_yaml(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TsyndError(f"{path} cannot be read as YAML: {error}") from error
+        raise TsyndError(f"{path} cannot be read as {kind}: {error}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The resolved study of a folder; TsyndError when the file is missing or damaged."""
+    found = _parsed(path, from_yaml, "YAML")
     if not isinstance(found, dict) or not {*TEXTS, "tiers", "primaries"} <= found.keys():
         raise TsyndError(f"{path} is not a study of `tsynd study run`: it lacks tiers, primaries or a text")
     return found

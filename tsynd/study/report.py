@@ -1,7 +1,5 @@
 """`tsynd study report`: what came out of a study, claim by claim, as text, tables and figures."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,29 +12,17 @@ from tsynd.study.figures import forest, pareto
 from tsynd.study.markdown import NAMES, markdown, said
 from tsynd.study.records import STUDY, read_yaml, write_table
 from tsynd.study.statistics import holm, verdict
-from tsynd.study.table import MEASURES, row
+from tsynd.study.table import MEASURES, as_csv, row
 from tsynd.utils.atomic_files import write_text
 from tsynd.utils.plotting import save
 from tsynd.utils.rules import validated
 
 REPORT = "report"
-COMPONENTS = ("components_low", "components_high")
-FIELDS = (
-    "claim",
-    "data",
-    "per_class",
-    "arm",
-    "other",
-    "measure",
-    "seeds",
-    "mean",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-    "verdict",
-    *COMPONENTS,
-)
+# The columns of the tables.
+FIELDS = "claim data per_class arm other measure seeds mean low high p p_holm verdict components_low components_high"
+MEANS = f"data per_class arm seeds {' '.join(MEASURES)} seconds cost"
+CHECKS = "arm runs failed which"
+CLAIMS = "claim text verdict sentence"
 
 
 @validated
@@ -66,10 +52,9 @@ def write_report(folder: str | Path) -> dict[str, str]:
     claims = _claims(found, lines, checks)
     means = _means(answers)
     out = folder / REPORT
-    write_text(out / "differences.csv", _csv(FIELDS, lines))
-    write_text(out / "means.csv", _csv(("data", "per_class", "arm", "seeds", *MEASURES, "seconds", "cost"), means))
-    write_text(out / "checks.csv", _csv(("arm", "runs", "failed", "which"), checks))
-    write_text(out / "claims.csv", _csv(("claim", "text", "verdict", "sentence"), claims))
+    tables = {"differences": (FIELDS, lines), "means": (MEANS, means), "checks": (CHECKS, checks), "claims": (CLAIMS, claims)}
+    for name, (columns, rows) in tables.items():
+        write_text(out / f"{name}.csv", as_csv(columns.split(), rows))
     to_none = list(against(answers, "none", study["primaries"]))
     save(forest(to_none), out / "forest.svg")
     save(pareto(means), out / "pareto.svg")
@@ -170,11 +155,3 @@ def _checks(answers: Answers) -> list[dict[str, Any]]:
                 told = f"{record['data']}, seed {record['seed']}: {', '.join(failed)}"
                 found["which"] = "; ".join(filter(None, (found["which"], told)))
     return [rows[arm] for arm in sorted(rows)]
-
-
-def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

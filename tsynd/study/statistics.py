@@ -58,27 +58,20 @@ def resampled_images(
     With `groups_N`, such as a patient's number, groups are drawn instead of images, with all their images, whatever their
     class; a resample that lacks a class is drawn again.
     """
-    if groups_N is not None:
-        return _resampled_groups(labels_N, np.asarray(groups_N), generator, resamples)
     counts_RN = np.zeros((resamples, len(labels_N)))
-    for label in np.unique(labels_N):
-        places = np.flatnonzero(labels_N == label)
-        counts_RN[:, places] = generator.multinomial(len(places), np.full(len(places), 1 / len(places)), size=resamples)
-    return counts_RN
-
-
-def _resampled_groups(
-    labels_N: npt.NDArray[np.generic], groups_N: npt.NDArray[np.generic], generator: np.random.Generator, resamples: int
-) -> Array:
+    if groups_N is None:
+        for label in np.unique(labels_N):
+            places = np.flatnonzero(labels_N == label)
+            counts_RN[:, places] = generator.multinomial(len(places), np.full(len(places), 1 / len(places)), size=resamples)
+        return counts_RN
     if groups_N.shape != labels_N.shape:
         raise TsyndError(f"groups must be one for each of {len(labels_N)} images, got shape {groups_N.shape}")
     names, group_N = np.unique(groups_N, return_inverse=True)
     members_NC = labels_N[:, None] == np.unique(labels_N)
     kept: list[Array] = []
     for _ in range(1000):
-        counts_RN = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)[:, group_N]
-        counts_RN = counts_RN[((counts_RN @ members_NC) > 0).all(axis=1)].astype(np.float64)
-        kept.append(counts_RN)
+        drawn_RN = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)[:, group_N]
+        kept.append(drawn_RN[((drawn_RN @ members_NC) > 0).all(axis=1)].astype(np.float64))
         if sum(map(len, kept)) >= resamples:
             return np.concatenate(kept)[:resamples]
     raise TsyndError(f"{len(names)} groups are too few to be resampled: hardly any resample has every class")
@@ -148,10 +141,8 @@ def two_way(means_S: Array, under_SR: Array, images: int) -> Interval:
     """The interval of a mean difference from its components of variance: seeds and test images, crossed.
 
     The crossed bootstrap counts what seeds and images have jointly more than once, and errs on the wide side (Owen 2007). Here
-    each
-    component counts once. With differences d_s and, between two seeds, the covariance c of their differences over resampled
-    images,
-    the variance of the mean of S seeds is s^2 / S + c: the first term is the scatter of the seeds, which holds their own
+    each component counts once. With differences d_s and, between two seeds, the covariance c of their differences over resampled
+    images, the variance of the mean of S seeds is s^2 / S + c: the first term is the scatter of the seeds, which holds their own
     effect and that of seed and image together; the second is what all seeds share, the effect of the images. The quantile is
     Student's, with Satterthwaite's degrees of freedom (Searle, Casella and McCulloch 1992, "Variance components", section 5).
 
@@ -159,9 +150,6 @@ def two_way(means_S: Array, under_SR: Array, images: int) -> Interval:
         means_S: the difference at each seed, on the images as they are.
         under_SR: the same under each resample of the images.
         images: how many test images there are.
-
-    Raises:
-        TsyndError: with fewer than two seeds, or when the two do not fit together.
 
     >>> means, under = np.array([0.1, 0.2, 0.3]), np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]])
     >>> found = two_way(means, under, images=1000)  # images make no difference: a t-interval over the seeds

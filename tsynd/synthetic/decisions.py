@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ from tsynd.data.labels import numbers_of
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
-from tsynd.utils.atomic_files import write_text
+from tsynd.utils.atomic_files import write_csv
 from tsynd.utils.rules import validated
 from tsynd.utils.validation import check_kind, check_name, check_whole
 
@@ -41,14 +42,11 @@ class Decision:
 def write_review(path: str | Path, synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
     """Write decisions, by the image's position in the synthesis, whole or not at all."""
     _check(synthesis, decisions)
-    buffer, name = io.StringIO(), identity(synthesis)
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for index, made in sorted(decisions.items()):
-        source, label = int(synthesis.sources[index]), numbers_of(synthesis.labels[index])
-        new_label = "" if made.new_label is None else made.new_label
-        table.writerow([index, source, label, made.decision, new_label, made.reviewer, made.time, name])
-    write_text(Path(path), buffer.getvalue())
+    name, rows = identity(synthesis), [COLUMNS]
+    for index, made in sorted(decisions.items()):  # csv writes None as nothing
+        about: Any = (index, int(synthesis.sources[index]), numbers_of(synthesis.labels[index]))
+        rows.append((*about, made.decision, made.new_label, made.reviewer, made.time, name))
+    write_csv(Path(path), rows)
 
 
 @validated
@@ -75,11 +73,7 @@ def read_review(path: str | Path, synthesis: Synthesis, classes: int | None = No
 
 
 def blind_agreement(path: Path, synthesis: Synthesis) -> dict[str, dict[str, int]] | None:
-    """What a blind review says of real and of synthetic images: how many it saw, gave their own label, and rejected.
-
-    Returns:
-        None when no real images were mixed in.
-    """
+    """How many real and synthetic images a blind review saw, gave their own label, and rejected; None if it was not blind."""
     found = {kind: dict.fromkeys(("images", "label_confirmed", "rejected"), 0) for kind in ("real", "synthetic")}
     for _, row in _rows(path, synthesis):
         tally = found["real" if _is_real(row) else "synthetic"]
@@ -98,16 +92,12 @@ def _rows(path: Path, synthesis: Synthesis) -> list[tuple[str, dict[str, str | N
     """The rows of a review, each with where it stands, if they are about these images."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataUnavailable(f"no such file: {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TsyndError(f"{path} cannot be read as a review: {error}") from error
-    head = text.partition("\n")[0]
-    try:
-        table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in head else ",")
+        table = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in text.partition("\n")[0] else ",")
         columns = table.fieldnames or []
         rows = [(f"{path}, line {table.line_num}", row) for row in table]
-    except csv.Error as error:
+    except FileNotFoundError as error:
+        raise DataUnavailable(f"no such file: {path}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TsyndError(f"{path} cannot be read as a review: {error}") from error
     if missing := [column for column in COLUMNS if column not in columns]:
         raise TsyndError(f"{path} is not a review: it lacks the columns {', '.join(missing)}")
@@ -130,7 +120,7 @@ def reviewed(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> Synthes
         raise TsyndError(f"the review lets no image pass: {len(decisions)} of {len(synthesis)} were reviewed, all rejected")
     passed = synthesis[torch.tensor(kept)]
     given = [decisions[index].new_label for index in kept]
-    if not any(new is not None for new in given):
+    if given.count(None) == len(given):
         return passed
     labels = [label if new is None else new for label, new in zip(passed.labels.tolist(), given, strict=True)]
     return replace(passed, labels=torch.tensor(labels))
@@ -155,9 +145,15 @@ def _check(synthesis: Synthesis, decisions: Mapping[int, Decision]) -> None:
 
 def _decision(row: Mapping[str, str | None], where: str, synthesis: Synthesis, classes: int | None) -> tuple[int, Decision]:
     """One row, checked against the image that it is about."""
-    index, source = (_number(row, name, where) for name in COLUMNS[:2])
-    several = synthesis.labels.ndim == 2
-    label = (row["label"] or "").strip() if several else str(_number(row, "label", where))
+
+    def number(name: str) -> int:
+        try:
+            return int(row[name] or "")
+        except ValueError:
+            raise TsyndError(f"{where}: {name} must be a whole number, got {row[name]!r}") from None
+
+    index, source, several = number("index"), number("source_index"), synthesis.labels.ndim == 2
+    label = (row["label"] or "").strip() if several else str(number("label"))
     if not 0 <= index < len(synthesis):
         raise TsyndError(f"{where}: index must be between 0 and {len(synthesis) - 1}, got {index}")
     true = numbers_of(synthesis.labels[index])
@@ -166,17 +162,10 @@ def _decision(row: Mapping[str, str | None], where: str, synthesis: Synthesis, c
             raise TsyndError(f"{where}: {name} of image {index} is {known}, got {given}")
     if several and row["new_label"]:
         raise TsyndError(f"{where}: images with several labels are accepted or rejected, got the new label {row['new_label']}")
-    new_label = _number(row, "new_label", where) if row["new_label"] else None
+    new_label = number("new_label") if row["new_label"] else None
     if new_label is not None and (new_label < 0 or (classes is not None and new_label >= classes)):
         raise TsyndError(f"{where}: new_label must be a class, 0 to {classes - 1 if classes else '…'}, got {new_label}")
     try:
         return index, Decision(row["decision"] or "", new_label, row["reviewer"] or "", row["time"] or "")
     except TsyndError as error:
         raise TsyndError(f"{where}: {error}") from error
-
-
-def _number(row: Mapping[str, str | None], name: str, where: str) -> int:
-    try:
-        return int(row[name] or "")
-    except ValueError:
-        raise TsyndError(f"{where}: {name} must be a whole number, got {row[name]!r}") from None

@@ -12,29 +12,24 @@ from tsynd.utils.atomic_files import write_npz
 from tsynd.utils.environment import METHOD_VERSION
 from tsynd.utils.safe_parsing import open_npz
 
+MEASURES = ("mutual_information_before", "mutual_information_after", "log_prob_fall", "latent_displacement", "pixel_displacement")
+"""The columns of a synthesis that are measures of its images."""
 _PICTURES = {"images": "train_images", "reconstructions": "reconstructions"}
-
-
 # The columns of a synthesis, each under its own name; only the sources are `source_index` in the file, as everywhere on disk.
 _COLUMNS = {name: {"sources": "source_index"}.get(name, name) for name in COLUMNS if name not in (*_PICTURES, "labels")}
-
-
 _ORIGIN = ("data_name", "data_fingerprint")
-
-
 _SETTINGS = {"radius": float, "steps": int, "objective": str, "space": str, "minimise": bool}
 
 
 def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | None = None) -> None:
     """Write a synthesis as `.npz` in MedMNIST layout, with where each image comes from beside it.
 
-    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1), of several labels an
-    image (N, L); `val_*` and `test_*` are there and
-    empty, since nobody should validate on synthetic images. `reconstructions` is what the searches started from; the other
-    arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`, if known, is the name
-    and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
+    `train_images` is uint8 (N, H, W) or (N, H, W, 3) and `train_labels` int64 (N, 1), of several labels an image (N, L); `val_*`
+    and `test_*` are there and empty, since nobody should validate on synthetic images. `reconstructions` is what the searches
+    started from; the other arrays are the columns of `Synthesis`, (N,), then radius, steps, seed and method_version. `origin`,
+    if known, is the name and the fingerprint of the data that the sources are from: `data_name` and `data_fingerprint`.
     """
-    pictures = {key: _to_file(getattr(synthesis, name)) for name, key in _PICTURES.items()}
+    pictures = {key: to_pixels(getattr(synthesis, name)) for name, key in _PICTURES.items()}
     labels = synthesis.labels.cpu().reshape(len(synthesis), -1).numpy()
     empty = {
         f"{split}_{kind}": array[:0]
@@ -53,11 +48,7 @@ def save_synthesis(path: Path, synthesis: Synthesis, origin: tuple[str, str] | N
 
 
 def load_synthesis(path: Path) -> Synthesis | None:
-    """Read what `save_synthesis` wrote, or None when there is no such file.
-
-    Raises:
-        TsyndError: when the file is damaged, or its arrays do not fit each other.
-    """
+    """Read what `save_synthesis` wrote, or None when there is no such file; TsyndError when it is damaged."""
     if not path.exists():
         return None
     try:
@@ -83,11 +74,7 @@ def load_synthesis(path: Path) -> Synthesis | None:
 
 
 def load_origin(path: Path) -> tuple[str, str] | None:
-    """Name and fingerprint of the data that `save_synthesis` noted; None where it noted none.
-
-    Raises:
-        TsyndError: when the file is damaged.
-    """
+    """Name and fingerprint of the data that `save_synthesis` noted; None where it noted none, TsyndError when it is damaged."""
     try:
         with open_npz(path) as arrays:
             name, fingerprint = (str(arrays[key]) if key in arrays else None for key in _ORIGIN)
@@ -96,7 +83,8 @@ def load_origin(path: Path) -> tuple[str, str] | None:
     return None if name is None or fingerprint is None else (name, fingerprint)
 
 
-def _to_file(images_BCHW: torch.Tensor) -> np.ndarray:
+def to_pixels(images_BCHW: torch.Tensor) -> np.ndarray:
+    """Images in [0, 1] as 8 bits: (N, H, W), or (N, H, W, 3) with colour."""
     images = (images_BCHW * 255).round().to(torch.uint8).cpu().permute(0, 2, 3, 1).numpy()
     return images[..., 0] if images.shape[-1] == 1 else images
 

@@ -1,23 +1,85 @@
-"""The review page: one HTML file that needs no server and no network, for experts without Jupyter."""
+"""The pictures that a reviewer looks at, and the review page: one HTML file that needs no server, for experts without Jupyter."""
 
+import base64
+import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tsynd.data import Dataset, Split
 from tsynd.data.labels import names_of, numbers_of
 from tsynd.data.splits import shuffled
 from tsynd.errors import TsyndError
-from tsynd.synthetic.review_images import Album, data_uri_of
 from tsynd.targeting import Synthesis
 from tsynd.targeting.synthesis import identity
 from tsynd.utils.atomic_files import write_text
+from tsynd.utils.validation import check_range, check_tensors
+
+PICTURES = ("source", "start", "targeted", "difference")
+
+
+@dataclass(frozen=True)
+class Album:
+    """The pictures of a synthesis, drawn when they are asked for; all differences share one scale, `limit`.
+
+    sources: the real images, one for each row; None when they are not at hand: that picture is then left out.
+    """
+
+    synthesis: Synthesis
+    sources: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if (sources := self.sources) is not None:
+            check_tensors(sources=sources)
+            shape, found = (tuple(images.shape) for images in (self.synthesis.images, sources))
+            if shape != found:
+                raise TsyndError(f"sources must have shape {shape}, one for each image, got {found}")
+            if not sources.is_floating_point():
+                raise TsyndError(f"sources must be float in [0, 1], got {sources.dtype}")
+            check_range(sources=sources)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Which pictures there are."""
+        return PICTURES if self.sources is not None else PICTURES[1:]
+
+    @property
+    def limit(self) -> float:
+        """The change of intensity that has full colour: the largest but for one pixel in 200, at least .02."""
+        return max(float(np.quantile(np.abs(self._change(slice(None))), 0.995)), 0.02)
+
+    def png(
+        self, name: str, index: int, limit: float, side: int | None = None, window: tuple[float, float] = (0.0, 1.0)
+    ) -> bytes:
+        """One picture as PNG, enlarged to about `side` pixels without smoothing; the ends of `window` become black and white."""
+        if name == "difference":
+            colours = matplotlib.colormaps["RdBu_r"](self._change(index) / (2 * limit) + 0.5, bytes=True)
+            image = Image.fromarray(colours).convert("RGB")
+        else:
+            images = {"start": self.synthesis.reconstructions, "targeted": self.synthesis.images}
+            chosen = self.sources if name == "source" else images[name]
+            assert chosen is not None
+            shown = (chosen[index].cpu() - window[0]) / max(window[1] - window[0], 1e-3)
+            pixels = (shown.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).squeeze(-1)
+            image = Image.fromarray(pixels.numpy())
+        if side is not None:
+            times = max(1, round(side / image.width))
+            image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
+        return _png(image)
+
+    def _change(self, index: int | slice) -> np.ndarray:
+        """Targeted minus start, mean over channels: (…, H, W)."""
+        change: Tensor = self.synthesis.images[index] - self.synthesis.reconstructions[index]
+        return change.mean(dim=-3).cpu().numpy()
 
 
 def write_page(
@@ -54,21 +116,20 @@ def write_page(
             "before": round(float(synthesis.mutual_information_before[index]), 4),
             "after": round(float(synthesis.mutual_information_after[index]), 4),
             "fall": round(float(synthesis.log_prob_fall[index]), 3),
-            "pictures": {name: album.uri(name, index, limit) for name in album.names},
+            "pictures": {name: _uri(album.png(name, index, limit)) for name in album.names},
         }
         for index, label in enumerate(synthesis.labels)
     ]
     if blind is not None:
-        real = zip(blind.names or (), blind.labels, blind.images, strict=True)
+        drawn = [Image.fromarray(image.permute(1, 2, 0).squeeze(-1).numpy()) for image in blind.images]
+        real = zip(blind.names or (), blind.labels, drawn, strict=True)
         controls = [
-            {"index": f"real {name}", **_label(label, classes), "source": int(name), "pictures": {"targeted": data_uri_of(image)}}
+            {"index": f"real {name}", **_label(label, classes), "source": int(name), "pictures": {"targeted": _uri(_png(image))}}
             for name, label, image in real
         ]
-        for one in images:  # what would tell which are synthetic
-            for name in ("before", "after", "fall"):
-                del one[name]
+        for one in images:  # the others would tell which are synthetic
             one["pictures"] = {"targeted": one["pictures"]["targeted"]}
-        images += controls
+        images = [{name: one[name] for name in ("index", "label", "name", "source", "pictures")} for one in images] + controls
         images = [images[place] for place in shuffled([one["index"] for one in images], seed=0)]
     content: dict[str, Any] = {"identity": identity(synthesis), "classes": () if several else classes, "limit": round(limit, 3)}
     content |= {"blind": blind is not None, "images": images}
@@ -80,8 +141,7 @@ def write_page(
 def real_images(data: Dataset, synthesis: Synthesis) -> Split:
     """Choose one training image for each synthetic one, of its class as far as they go, by a hash; `names` are their positions.
 
-    Raises:
-        TsyndError: when an image can have several labels: a blind reviewer names one class.
+    TsyndError when an image can have several labels: a blind reviewer names one class.
     """
     if data.multi_label:
         raise TsyndError(f"a blind review asks for the one class of an image, and images of {data.name} can have several")
@@ -94,3 +154,14 @@ def real_images(data: Dataset, synthesis: Synthesis) -> Split:
 
 def _label(label: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
     return {"label": numbers_of(label) if label.ndim else int(label), "name": names_of(label, classes)}
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _uri(png: bytes) -> str:
+    """A picture as a `data:` address."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,12 +1,13 @@
 """The review widget: images one by one, decided from the keyboard, in JupyterLab, Colab or any other notebook.
 
-Widgets have no key events. So the keys go to a text field that empties itself, which works wherever widgets do, and which a
-notebook's own shortcuts leave alone. Where scripts may run, a few lines add the arrows and keys pressed on a button.
+Widgets have no key events, so the keys go to a text field that empties itself. Where scripts may run, `review_keys.js` adds the
+arrows and keys pressed on a button.
 """
 
 import datetime
 import os
 from html import escape
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from tsynd.data.labels import names_of
 from tsynd.errors import TsyndError
 from tsynd.synthetic.decisions import Decision, counts, read_review, write_review
-from tsynd.synthetic.review_images import Album
+from tsynd.synthetic.review_page import Album
 from tsynd.synthetic.sets import read_set, shown, source_data
 from tsynd.targeting import Synthesis
 from tsynd.utils.validation import check_kind, check_path
@@ -29,20 +30,7 @@ HELP = (
     "trained on. These images are not anonymous.</small>"
 )
 # Where scripts run: keys anywhere in the widget press its buttons, and JupyterLab's shortcuts (a: new cell) keep out.
-KEYS = """
-const root = [...document.querySelectorAll('.tsynd-review')].pop();
-if (root && !root.dataset.lmSuppressShortcuts) {
-  root.dataset.lmSuppressShortcuts = 'true';
-  const names = {ArrowLeft: 'back', ArrowRight: 'next', '.': 'next', ',': 'back', a: 'accept', r: 'reject', u: 'undo', n: 'open'};
-  root.addEventListener('keydown', (event) => {
-    if (event.target.closest('.tsynd-name') || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const name = names[event.key] || (/^[1-9]$/.test(event.key) ? 'class-' + event.key : null);
-    const button = name && root.querySelector('.tsynd-' + name);
-    if (!button) return;
-    event.preventDefault(); event.stopPropagation(); button.click();
-  }, true);
-}
-"""
+KEYS = (resources.files("tsynd.synthetic") / "review_keys.js").read_text(encoding="utf-8")
 
 
 def review(
@@ -87,11 +75,10 @@ class Reviewer(widgets.VBox):
     def __init__(
         self, synthesis: Synthesis, out: Path | None, classes: tuple[str, ...], sources: Tensor | None, reviewer: str
     ) -> None:
-        check_kind(Synthesis, synthesis=synthesis)
         check_kind(str, reviewer=reviewer)
-        if not len(synthesis):
-            raise TsyndError("there are no images to review")
-        _check_classes(classes, len(shown(synthesis, None)[0]))
+        count, named = len(shown(synthesis, None)[0]), isinstance(classes, tuple | list)
+        if not named or not all(isinstance(name, str) for name in classes) or len(classes) < count:
+            raise TsyndError(f"classes must be {count} names or more, one for each class, got {classes!r}")
         self.synthesis, self.out, self.classes = synthesis, out, classes
         self.decisions: dict[int, Decision] = {}
         if out is not None and out.exists():
@@ -128,15 +115,11 @@ class Reviewer(widgets.VBox):
         wrap = widgets.Layout(flex_flow="row wrap")
         large = [picture for name, picture in self._pictures.items() if name in ("source", "targeted")]
         small = [picture for name, picture in self._pictures.items() if name in ("start", "difference")]
-        rows = [
-            widgets.HBox([*large, widgets.VBox(small)], layout=wrap),
-            self._state,
-            widgets.HBox([self.field, *(self.buttons[name] for name in ("accept", "reject"))], layout=wrap),
-            widgets.HBox([self.buttons[f"class-{label + 1}"] for label in range(len(self._choices))], layout=wrap),
-            widgets.HBox([*(self.buttons[name] for name in ("back", "next", "open", "undo")), self.who], layout=wrap),
-            self.window,
-        ]
-        super().__init__([self._head, *rows, widgets.HTML(HELP), script])
+        accept, reject, back, following, unreviewed, undo, *labels = self.buttons.values()
+        boxes = [widgets.HBox([*large, widgets.VBox(small)], layout=wrap), self._state]
+        rows = ([self.field, accept, reject], labels, [back, following, unreviewed, undo, self.who])
+        boxes += [widgets.HBox(row, layout=wrap) for row in rows]
+        super().__init__([self._head, *boxes, self.window, widgets.HTML(HELP), script])
         self.add_class("tsynd-review")
         self.seek(0)
 
@@ -168,9 +151,8 @@ class Reviewer(widgets.VBox):
         """Take the last decision back and show its image."""
         if self._undo:
             index, before = self._undo.pop()
-            self.decisions.pop(index)
-            if before is not None:
-                self.decisions[index] = before
+            del self.decisions[index]
+            self.decisions |= {} if before is None else {index: before}
             self._write()
             self.go(index)
 
@@ -189,11 +171,10 @@ class Reviewer(widgets.VBox):
         for name, picture in self._pictures.items():
             picture.children[0].value = self._album.png(name, self.at, self._limit, SIDE[name], self.window.value)
         made, label = self.decisions.get(self.at), names_of(self.synthesis.labels[self.at], self.classes)
-        done = len(self.decisions)
+        done, many = len(self.decisions), len(self.synthesis)
         said = "not reviewed" if made is None else made.decision
         said += "" if made is None or made.new_label is None else f": {escape(self.classes[made.new_label])}"
         before, after = (float(getattr(self.synthesis, f"mutual_information_{when}")[self.at]) for when in ("before", "after"))
-        many = len(self.synthesis)
         tally = ", ".join(f"{count} {name}" for name, count in counts(self.synthesis, self.decisions).items() if count)
         self._head.value = f"<b>Image {self.at + 1} of {many}</b> · {done} of {many} reviewed ({tally})"
         self._state.value = (
@@ -204,13 +185,11 @@ class Reviewer(widgets.VBox):
 
     def _typed(self, change: dict[str, Any]) -> None:
         """What the field was given: act on each key, then empty it."""
-        if not change["new"]:
-            return
-        self.field.value = ""
+        if change["new"]:
+            self.field.value = ""
         names = {"a": "accept", "r": "reject", "u": "undo", "n": "open", ".": "next", ",": "back"}
         for letter in change["new"].lower():
-            button = self.buttons.get(names.get(letter, f"class-{letter}"))
-            if button is not None:
+            if button := self.buttons.get(names.get(letter, f"class-{letter}")):
                 button.click()
 
     def _write(self) -> None:
@@ -227,10 +206,3 @@ class Reviewer(widgets.VBox):
         button.add_class(f"tsynd-{name}")
         button.on_click(lambda _: action())
         return button
-
-
-def _check_classes(classes: Any, count: int) -> None:
-    """Refuse what are no names of all the classes that labels have."""
-    several = isinstance(classes, tuple | list) and all(isinstance(name, str) for name in classes)
-    if not several or len(classes) < count:
-        raise TsyndError(f"classes must be {count} names or more, one for each class, got {classes!r}")

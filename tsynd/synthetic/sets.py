@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from tsynd.data.labels import names_of, numbers_of
 from tsynd.data.loading import reading_of
 from tsynd.errors import DataUnavailable, TsyndError
 from tsynd.synthetic.decisions import blind_agreement, counts, read_review, reviewed
-from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis
+from tsynd.synthetic.npz import load_origin, load_synthesis, save_synthesis, to_pixels
 from tsynd.synthetic.sharing import write_sharing
 from tsynd.targeting import Synthesis
 from tsynd.utils.atomic_files import atomic_write, check_new, write_json
@@ -42,9 +41,8 @@ def write_set(
         TsyndError: as `check_targets`; for a card that does not say what the images were made from.
     """
     if not {"classes", "data"} <= card.keys():
-        raise TsyndError(
-            f"card must have classes and data, as `tsynd.runs.card.describe` makes it, got {', '.join(map(repr, card))}"
-        )
+        found = ", ".join(map(repr, card))
+        raise TsyndError(f"card must have classes and data, as `tsynd.runs.card.describe` makes it, got {found}")
     path, png = Path(path), None if png is None else Path(png)
     check_targets(path, png, force=force)
     path.unlink(missing_ok=True)
@@ -53,19 +51,16 @@ def write_set(
             if _PNG.fullmatch(old.name):
                 old.unlink()
         names = [_png_name(synthesis, position, card) for position in range(len(synthesis))]
-        for position in range(len(synthesis)):
-            _write_png(png / names[position], synthesis.images[position])
+        for name, image in zip(names, to_pixels(synthesis.images), strict=True):
+            with atomic_write(png / name) as temporary:
+                Image.fromarray(image).save(temporary, "PNG")
         write_sharing(png, synthesis, card, names)
     write_json(card_path(path), card)
     save_synthesis(path, synthesis, (card["data"]["name"], card["data"]["fingerprint"]))
 
 
 def check_targets(path: Path, png: Path | None = None, *, force: bool = False) -> None:
-    """Refuse a name that is no `.npz`, and files or folders that would be written over, unless `force`.
-
-    Raises:
-        TsyndError: before anything is computed.
-    """
+    """Refuse a name that is no `.npz`, and files or folders that would be written over, unless `force`."""
     check_new(path, ".npz", force)
     check_new(card_path(path), ".json", force)
     if png is not None and png.exists():
@@ -92,11 +87,7 @@ def read_set(path: str | Path) -> Synthesis:
 def source_data(path: Path, name: str | None = None) -> Dataset | None:
     """The data that a set was made from: named here, in its card, or in the configuration of the run that it belongs to.
 
-    Returns:
-        None when nothing names them, or they are not to be found here.
-
-    Raises:
-        TsyndError: when they are other data than those the set was made from, or too few for its sources.
+    None when nothing names them, or they are not to be found here. TsyndError when they are others, or too few for its sources.
     """
     settings = _made_by(path)
     wanted = name or settings.get("data")
@@ -116,14 +107,7 @@ def source_data(path: Path, name: str | None = None) -> Dataset | None:
 
 
 def origin(path: Path) -> tuple[str, str] | None:
-    """Name and fingerprint of the data that a set was made from, as the set, its card or its run's configuration says.
-
-    Returns:
-        None where nothing says it, as for a foreign set.
-
-    Raises:
-        TsyndError: when one of these files is damaged.
-    """
+    """Name and fingerprint of the data that a set was made from, as it, its card or its run's configuration says; else None."""
     if (noted := load_origin(path)) is not None:
         return noted
     run = _made_by(path)
@@ -144,11 +128,7 @@ def shown(synthesis: Synthesis, data: Dataset | None) -> tuple[tuple[str, ...], 
 
 
 def _made_by(path: Path) -> dict[str, Any]:
-    """The configuration of the run that made a set: from its card, or from the run's folder; empty where neither says it.
-
-    Raises:
-        TsyndError: when one of these files is damaged.
-    """
+    """The configuration of the run that made a set: from its card, or from the run's folder; empty where neither says it."""
     card, config = card_path(path), path.parent / "config.json"
     if not card.exists():
         return read_json(config) if config.exists() else {}
@@ -173,19 +153,12 @@ def _png_name(synthesis: Synthesis, position: int, card: dict[str, Any]) -> str:
     return f"{position:05d}_class-{number}{f'-{word}' if word and word != number else ''}_source-{source:05d}{file}.png"
 
 
-def _write_png(path: Path, image_CHW: Tensor) -> None:
-    pixels = (image_CHW * 255).round().to(torch.uint8).permute(1, 2, 0).squeeze(-1).numpy()
-    with atomic_write(path) as temporary:
-        Image.fromarray(pixels).save(temporary, "PNG")
-
-
 def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[Synthesis, dict[str, Any] | None]:
     """Synthetic images to train on, from a file, as a review lets them pass; and what the review says, in numbers.
 
-    Raises:
-        TsyndError: when a file is damaged, the review is of other images, or the images do not fit the data set: made
-            from other data, other channels or size, more classes, or sources beyond its training images. A file that does
-            not say what it was made from is judged by these alone.
+    TsyndError when a file is damaged, the review is of other images, or the images do not fit the data set: made from other data,
+    other channels or size, more classes, or sources beyond its training images. A file that does not say what it was made from is
+    judged by these alone.
     """
     synthesis, made = read_set(synthetic), None
     if not len(synthesis):
@@ -193,24 +166,20 @@ def given_images(synthetic: Path, review: Path | None, data: Dataset) -> tuple[S
     wanted, found = (data.channels, data.size, data.size), tuple(synthesis.images.shape[1:])
     if found != wanted:
         raise TsyndError(f"{synthetic} has images of shape {found}, {data.name} of {wanted}")
+    others = f"{synthetic} was made from other data than {data.name}"
     if (made_from := origin(synthetic)) is not None and made_from[1] != fingerprint(data):
-        raise TsyndError(
-            f"{synthetic} was made from other data than {data.name}: from {made_from[0]}, whose fingerprint is {made_from[1]}, "
-            f"not {fingerprint(data)}"
-        )
+        raise TsyndError(f"{others}: from {made_from[0]}, whose fingerprint is {made_from[1]}, not {fingerprint(data)}")
     several = (len(data.classes),) if data.multi_label else ()
     if synthesis.labels.shape[1:] != several:
-        of_each = f"{tuple(synthesis.labels.shape[1:]) or 'one'}"
-        raise TsyndError(
-            f"{synthetic} was made from other data than {data.name}: labels of each image {of_each}, not {several or 'one'}"
-        )
+        of_each = tuple(synthesis.labels.shape[1:]) or "one"
+        raise TsyndError(f"{others}: labels of each image {of_each}, not {several or 'one'}")
     for what, column_B, most in (
         ("label", synthesis.labels, 2 if data.multi_label else len(data.classes)),
         ("source", synthesis.sources, len(data.train)),
     ):
         if not (column_B.min() >= 0 and column_B.max() < most):
             span = f"{int(column_B.min())} to {int(column_B.max())}"
-            raise TsyndError(f"{synthetic} was made from other data than {data.name}: {what}s {span}, not 0 to {most - 1}")
+            raise TsyndError(f"{others}: {what}s {span}, not 0 to {most - 1}")
     if review is not None:
         decisions = read_review(review, synthesis, len(data.classes))
         blind = blind_agreement(review, synthesis)

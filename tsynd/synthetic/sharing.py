@@ -1,76 +1,47 @@
 """What others need to use a folder of synthetic images: a table, a Hugging Face data card, and Croissant metadata."""
 
-import csv
 import hashlib
-import io
+import json
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tsynd.data.labels import names_of
+from tsynd.synthetic.npz import MEASURES
 from tsynd.targeting import Synthesis
-from tsynd.utils.atomic_files import write_json, write_text
+from tsynd.utils.atomic_files import write_csv, write_json, write_text
 
 README, TABLE, CROISSANT = "README.md", "metadata.csv", "croissant.json"
-NUMBERS = ("mutual_information_before", "mutual_information_after", "log_prob_fall", "latent_displacement", "pixel_displacement")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (float("inf"), "100K<n<1M"))
-SPEC = "http://mlcommons.org/croissant/1.0"
-# The terms of the specification 1.0, https://docs.mlcommons.org/croissant/docs/croissant-spec.html, appendix 1.
-TERMS = """citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes isLiveDataset jsonPath
-key md5 parentField path recordSet references regex repeated replace samplingRate separator source subField transform"""
-CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    **{term: f"cr:{term}" for term in TERMS.split()},
-}
 
 
 def write_sharing(folder: Path, synthesis: Synthesis, card: dict[str, Any], names: list[str]) -> None:
-    """Write `metadata.csv`, `README.md` and `croissant.json` beside the pictures of a set.
+    """Write `metadata.csv`, `README.md` and `croissant.json` beside the pictures of a set; `names` are the images' files.
 
     The folder then is a data set of the kind `imagefolder` for Hugging Face, and any reader of Croissant understands it.
-
-    Args:
-        folder: where the pictures are.
-        synthesis: the images.
-        card: as `tsynd.runs.card.describe` makes it.
-        names: the file of each image.
     """
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
+    labels = [names_of(label, tuple(card["classes"])) for label in synthesis.labels]
     sources = card.get("sources") or [""] * len(synthesis)
-    table.writerow(["file_name", "label", "source_index", "source", *NUMBERS])
-    columns = [getattr(synthesis, name).tolist() for name in NUMBERS]
-    for name, label, source, file, *numbers in zip(
-        names, synthesis.labels, synthesis.sources.tolist(), sources, *columns, strict=True
-    ):
-        table.writerow([name, names_of(label, tuple(card["classes"])), source, file, *(f"{number:.6g}" for number in numbers)])
-    write_text(folder / TABLE, buffer.getvalue())
+    columns = [[f"{number:.6g}" for number in getattr(synthesis, name).tolist()] for name in MEASURES]
+    rows = zip(names, labels, synthesis.sources.tolist(), sources, *columns, strict=True)
+    write_csv(folder / TABLE, [("file_name", "label", "source_index", "source", *MEASURES), *rows])
     write_text(folder / README, data_card(card))
-    write_json(folder / CROISSANT, croissant(card, hashlib.sha256(buffer.getvalue().encode()).hexdigest()))
+    write_json(folder / CROISSANT, croissant(card, hashlib.sha256((folder / TABLE).read_bytes()).hexdigest()))
 
 
 def data_card(card: dict[str, Any]) -> str:
     """The card as Hugging Face wants it: a YAML head, then text."""
-    data, search = card["data"], card["search"]
     head = {
         "pretty_name": _title(card),
-        "license": _licence(data["licence"]),
+        "license": _licence(card["data"]["licence"]),
         "task_categories": ["image-classification"],
         "size_categories": [next(name for most, name in SIZES if card["images"] < most)],
         "tags": ["medical", "synthetic", "tsynd"],
     }
-    classes = "\n".join(f"| {name} | {count} |" for name, count in card["classes"].items())
+    table = "\n".join(f"| {name} | {count} |" for name, count in card["classes"].items())
     audit = card.get("audit")
     agrees = audit and audit["groups"]["targeted"]["judge_agrees"]
     seen = (
@@ -79,83 +50,22 @@ def data_card(card: dict[str, Any]) -> str:
         if agrees
         else "No audit of the labels is on record."
     )
-    return f"""---
-{yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip()}
----
-
-# {_title(card)}
-
-{card["what"]}
-
-| class | images |
-|:--|--:|
-{classes}
-
-{card["images"]} images of {card["size"]} x {card["size"]} px, {"grey" if card["channels"] == 1 else "RGB"}, for training only:
-never validate or test on them. `{TABLE}` names the label and the source of each.
-
-## How they were made
-
-TSynD (arXiv 2406.17473), method `{search["arm"]}`: up to {search["steps"]} steps within a radius of {search["radius"]:g} standard
-deviations per latent dimension.
-
-```
-{card["command"]}
-```
-
-## Are the labels right?
-
-{seen} Labels are copied from the source images, and nobody but an expert can say whether they still hold.
-
-## Privacy
-
-{card["anonymity"]["statement"]}
-
-## Licence and source
-
-Made from {data["name"]}, licence: {data["licence"]}. {data["citation"]} Fingerprint of the source data: {data["fingerprint"]}.
-Identity of this set: {card["identity"]}.
-"""
+    template = (resources.files("tsynd.synthetic") / "card.md").read_text(encoding="utf-8")
+    words = {"head": yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(), "title": _title(card), "seen": seen}
+    return template.format(**card | words, table=table, colour="grey" if card["channels"] == 1 else "RGB")
 
 
 def croissant(card: dict[str, Any], table_hash: str) -> dict[str, Any]:
-    """Croissant 1.0 metadata of a folder that `write_sharing` makes; `table_hash` is the SHA-256 of its table."""
-    kinds = {"file_name": "sc:Text", "label": "sc:Text", "source_index": "sc:Integer", "source": "sc:Text"}
-    kinds |= dict.fromkeys(NUMBERS, "sc:Float")
-    fields = [
-        {
-            "@type": "cr:Field",
-            "@id": f"images/{name}",
-            "name": name,
-            "dataType": kind,
-            "source": {"fileObject": {"@id": TABLE}, "extract": {"column": name}},
-        }
-        for name, kind in kinds.items()
-    ]
-    return {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": SPEC,
-        "name": card["identity"],
-        "description": f"{card['what']} {card['anonymity']['statement']}",
-        "license": card["data"]["licence"],
-        "url": "https://arxiv.org/abs/2406.17473",
-        "version": f"{card['method_version']}.0.0",
-        "citeAs": f"{card['data']['citation']} TSynD, arXiv 2406.17473.".strip(),
-        "isBasedOn": card["data"]["name"],
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": TABLE,
-                "name": TABLE,
-                "contentUrl": TABLE,
-                "encodingFormat": "text/csv",
-                "sha256": table_hash,
-            },
-            {"@type": "cr:FileSet", "@id": "pictures", "name": "pictures", "encodingFormat": "image/png", "includes": "*.png"},
-        ],
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "images", "name": "images", "field": fields}],
-    }
+    """Croissant 1.0 metadata of a folder that `write_sharing` makes; `table_hash` is the SHA-256 of its table.
+
+    The terms are those of https://docs.mlcommons.org/croissant/docs/croissant-spec.html, appendix 1.
+    """
+    found: dict[str, Any] = json.loads((resources.files("tsynd.synthetic") / "croissant.json").read_text(encoding="utf-8"))
+    found |= {"name": card["identity"], "description": f"{card['what']} {card['anonymity']['statement']}"}
+    found |= {"license": card["data"]["licence"], "isBasedOn": card["data"]["name"], "version": f"{card['method_version']}.0.0"}
+    found["citeAs"] = f"{card['data']['citation']} TSynD, arXiv 2406.17473.".strip()
+    found["distribution"][0]["sha256"] = table_hash
+    return found
 
 
 def _title(card: dict[str, Any]) -> str:

@@ -34,11 +34,8 @@ class Ascent:
     def __call__(
         self, start_BD: Tensor, labels_B: Tensor, jitter_BD: Tensor, row_B: Tensor, offset_BCHW: Tensor | None = None
     ) -> "Found":
-        """Search from each code.
-
-        `jitter_BD` is added to the first step, and is the first step of a divergence, whose gradient at the start is 0;
-        `row_B` are the images' numbers in messages; `offset_BCHW`, of residual decoding, is what each reconstruction lacks of
-        its source.
+        """Search from each code. `jitter_BD` is added to the first step, and is that of a divergence, which has no gradient yet;
+        `row_B` are the images' numbers in messages; `offset_BCHW` is what each reconstruction lacks of its source (residual).
         """
         found, z_BD = Found(start_BD, offset_BCHW), start_BD
         if isinstance(self.objective, Divergence):
@@ -50,7 +47,10 @@ class Ascent:
             images_BCHW, score_B, value_B = self.evaluate_objective(z_BD, labels_B, row_B, found, t)
             found.keep_best(z_BD.detach(), images_BCHW, value_B)
             if t < self.steps:
-                gradient_BD = climbing_gradient(score_B, z_BD, row_B, t)
+                if not score_B.requires_grad:
+                    raise TsyndError("the objective has no gradient to the codes: it, decode or the posterior cuts the graph")
+                (gradient_BD,) = torch.autograd.grad(score_B.sum(), z_BD)
+                refuse_not_finite(gradient_BD, row_B, t, "the gradient of the objective")
                 if t == 0:
                     found.stuck = (gradient_BD == 0).all(dim=1)
                     z_BD = z_BD + jitter_BD.masked_fill(found.stuck[:, None], 0)
@@ -110,19 +110,6 @@ class Found:
         self.values = torch.where(better_B, value_B, self.values)
         self.codes = torch.where(better_B[:, None], z_BD, self.codes)
         self.images = torch.where(better_B[:, None, None, None], images_BCHW, self.images)
-
-
-def climbing_gradient(score_B: Tensor, z_BD: Tensor, row_B: Tensor, t: int) -> Tensor:
-    """Return the gradient of each image's score to its code.
-
-    Raises:
-        TsyndError: when the graph is cut, or a gradient is not finite (the image and the step are named).
-    """
-    if not score_B.requires_grad:
-        raise TsyndError("the objective has no gradient to the codes: it, decode or the posterior cuts the graph")
-    (gradient_BD,) = torch.autograd.grad(score_B.sum(), z_BD)
-    refuse_not_finite(gradient_BD, row_B, t, "the gradient of the objective")
-    return gradient_BD
 
 
 def unit(vectors_BD: Tensor) -> Tensor:

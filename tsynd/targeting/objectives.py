@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -27,10 +27,6 @@ class Divergence:
 
     start_BKC: Tensor | None = None
 
-    def bind(self, start_BKC: Tensor) -> Self:
-        """Return the divergence from these predictions."""
-        return replace(self, start_BKC=start_BKC)
-
     def __call__(self, log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
         now_BC = _log_mean(log_probs_BKC)
         before_BC = now_BC.detach() if self.start_BKC is None else _log_mean(self.start_BKC)
@@ -39,7 +35,7 @@ class Divergence:
 
 def bind(objective: Objective, start_BKC: Tensor) -> Objective:
     """Return the objective of a search that starts at these predictions; only a `Divergence` depends on them."""
-    return objective.bind(start_BKC) if isinstance(objective, Divergence) else objective
+    return replace(objective, start_BKC=start_BKC) if isinstance(objective, Divergence) else objective
 
 
 def _log_mean(log_probs_BKC: Tensor) -> Tensor:
@@ -102,11 +98,7 @@ def log_prob(log_probs_BKC: Tensor, labels_B: Tensor) -> Tensor:
 
 
 def find_objective(objective: str | Objective) -> Objective:
-    """The function that a name stands for; a function is itself.
-
-    Raises:
-        TsyndError: for an unknown name, or what is neither.
-    """
+    """The function that a name stands for; a function is itself."""
     if callable(objective):
         return objective
     check_name("objective", objective, OBJECTIVES)
@@ -115,14 +107,11 @@ def find_objective(objective: str | Objective) -> Objective:
 
 def check_labels(labels_B: Tensor, log_probs_BKC: Tensor) -> None:
     """Refuse labels that are not among the classes of the predictions; values are not looked at on the meta device."""
-    classes, labels = log_probs_BKC.shape[-1], log_probs_BKC.shape[2:-1]
-    expected = (len(log_probs_BKC), *labels)
+    classes, expected = log_probs_BKC.shape[-1], (len(log_probs_BKC), *log_probs_BKC.shape[2:-1])
     if tuple(labels_B.shape) != expected:
         raise TsyndError(f"labels must have shape {expected} for these predictions, got {tuple(labels_B.shape)}")
-    if labels_B.is_meta:
-        return
-    if bool(((labels_B < 0) | (labels_B >= classes)).any()):
-        low, high = int(labels_B.min()), int(labels_B.max())
+    if not labels_B.is_meta and bool(((labels_B < 0) | (labels_B >= classes)).any()):
+        low, high = (int(end) for end in labels_B.aminmax())
         raise TsyndError(f"labels must be in 0 .. {classes - 1}, the classifier's classes, got {low} .. {high}")
 
 

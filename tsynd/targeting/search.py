@@ -68,8 +68,7 @@ def target(
             displacement) and `reconstruction` (none), or a differentiable callable (log_probs_BKC, labels_B) -> (B,).
         space: `latent`, or `pixel`: the image itself is moved, from the real image and inside [0, 1].
         decode: `image`, or `residual`: the image is source + decode(z) - decode(z0), clipped to [0, 1], so that it keeps the
-            detail
-            that the autoencoder loses, and the search climbs the objective of that image. In pixel space both are the same.
+            detail that the autoencoder loses, and the search climbs the objective of that image. In pixel space both are one.
         displacement: scale the change of each image, after the search, to this root mean square in [0, 1] intensity, and clip it:
             so that searches in different spaces can be compared. It needs decode="residual" or space="pixel". None: as found.
         minimise: descend instead: the negative control.
@@ -97,9 +96,21 @@ def target(
         raise TsyndError("displacement is measured from the source: it needs decode='residual' or space='pixel'")
     radius = SPACES[space] if radius is None else radius
     step_size = 0.4 * radius if step_size is None else step_size
-    _check_inputs(images_BCHW, labels_B, sources)
+    checked_images(images_BCHW)
+    if images_BCHW.dtype not in (torch.float32, torch.float64):
+        raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}")
+    if sources is not None and sources.shape != images_BCHW.shape[:1]:
+        raise TsyndError(f"sources must have shape ({len(images_BCHW)},), one for each image, got {tuple(sources.shape)}")
+    if labels_B.shape[:1] != images_BCHW.shape[:1]:
+        raise TsyndError(f"labels must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
+    if labels_B.dtype != torch.int64:
+        raise TsyndError(f"labels must be int64 class numbers, got {labels_B.dtype}")
+    check_range(images=images_BCHW)
     check_posterior(posterior)
-    codec = _codec(autoencoder, space, images_BCHW)
+    if space == "latent" and autoencoder is None:
+        raise TsyndError("a search in latent space needs an autoencoder, got None: give one, or search with space='pixel'")
+    codec = _Pixels(images_BCHW.shape[1:]) if autoencoder is None or space == "pixel" else autoencoder
+    check_verbs(codec)
     networks = [network for network in (codec, *posterior.networks) if isinstance(network, nn.Module)]
     refuse_inference_mode(*networks)
     count = len(images_BCHW) if max_chunk is None else max_chunk
@@ -175,16 +186,6 @@ def _scaled(before_BCHW: Tensor, after_BCHW: Tensor, displacement: float) -> Ten
     return (before_BCHW + factor_B111 * change_BCHW).clamp(0, 1)
 
 
-def _codec(autoencoder: Autoencoder | None, space: str, images_BCHW: Tensor) -> Autoencoder:
-    """What the search sees of images: the autoencoder, or, in pixel space, the image itself as a vector."""
-    if space == "pixel":
-        return _Pixels(images_BCHW.shape[1:])
-    if autoencoder is None:
-        raise TsyndError("a search in latent space needs an autoencoder, got None: give one, or search with space='pixel'")
-    check_verbs(autoencoder)
-    return autoencoder
-
-
 def check_verbs(autoencoder: object) -> None:
     """Refuse what does not encode and decode."""
     if not all(callable(getattr(autoencoder, verb, None)) for verb in ("encode", "decode")):
@@ -202,20 +203,6 @@ class _Pixels:
 
     def decode(self, latents_BD: Tensor) -> Tensor:
         return latents_BD.unflatten(1, self.shape)
-
-
-@validated
-def _check_inputs(images_BCHW: Tensor, labels_B: Tensor, sources: Tensor | None) -> None:
-    checked_images(images_BCHW)
-    if images_BCHW.dtype not in (torch.float32, torch.float64):
-        raise TsyndError(f"images must be float32 or float64, got {images_BCHW.dtype}")
-    if sources is not None and sources.shape != images_BCHW.shape[:1]:
-        raise TsyndError(f"sources must have shape ({len(images_BCHW)},), one for each image, got {tuple(sources.shape)}")
-    if labels_B.shape[:1] != images_BCHW.shape[:1]:
-        raise TsyndError(f"labels must have shape ({len(images_BCHW)},), one for each image, got {tuple(labels_B.shape)}")
-    if labels_B.dtype != torch.int64:
-        raise TsyndError(f"labels must be int64 class numbers, got {labels_B.dtype}")
-    check_range(images=images_BCHW)
 
 
 def _encode(codec: Autoencoder, images_BCHW: Tensor, count: int) -> Tensor:

@@ -21,12 +21,11 @@ class Synthesis:
     """Targeted images and where they come from, one row per image.
 
     images: float in [0, 1]. reconstructions: what the search started from: decode(z0), or the source itself with residual
-    decoding
-    and in pixel space. labels: int64, copied
-    from the sources. sources: int64, index of the source image. start_latents, latents: z0 and z*, in standardised
-    units (in pixel space: the flattened images). objective_before, objective_after: the objective of
-    the reconstruction and of the image, on *fresh* posterior samples; mutual_information_before, mutual_information_after: their
-    mutual information likewise, in nats. log_prob_fall: by how much log p(label) fell, in nats.
+    decoding and in pixel space. labels: int64, copied from the sources. sources: int64, index of the source image.
+    start_latents, latents: z0 and z*, in standardised units (in pixel space: the flattened images). objective_before,
+    objective_after: the objective of the reconstruction and of the image, on *fresh* posterior samples;
+    mutual_information_before, mutual_information_after: their mutual information likewise, in nats. log_prob_fall: by how
+    much log p(label) fell, in nats.
     latent_displacement: `|z* - z0|` / sqrt(D), in the space that was searched. pixel_displacement: root mean square
     difference to the reconstruction, in [0, 1] intensity. steps_taken: int64, the ascent steps that the image took.
     stuck: bool, it had no gradient at its start and stayed there.
@@ -84,7 +83,7 @@ class Synthesis:
         if index.ndim != 1 or index.dtype != torch.int64 or len(index) <= int(self.sources.max()):
             found = f"{index.dtype} of shape {tuple(index.shape)}"
             raise TsyndError(f"index must be int64 (N,), N above every source, {int(self.sources.max())}, got {found}")
-        return self._with({"sources": index.to(self.sources.device)[self.sources]})
+        return replace(self, sources=index.to(self.sources.device)[self.sources])
 
     def _with(self, columns: dict[str, Any]) -> "Synthesis":
         return replace(self, **columns)

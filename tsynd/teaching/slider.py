@@ -1,5 +1,6 @@
-"""A slider over figures that are drawn beforehand: for the book without a kernel, for paper, and live in Jupyter and Colab.
+"""Elements of pages: a slider over figures that are drawn beforehand, and "Fool the classifier".
 
+They are for the book without a kernel, for paper, and live in Jupyter and Colab.
 A page of the book has all frames. Without JavaScript, and in print, they stand side by side, each under its values. With it,
 one is shown, and a native slider chooses which. In a live kernel the same frames belong to a widget.
 """
@@ -9,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -51,8 +53,15 @@ def explore(
         TsyndError: when `start` is none of the values, there are fewer than 2 values or more than 25 frames, values look the
             same, a text of `alt` is too short, or `draw` returns no figure.
     """
-    labels, choices, first = zip(*_parameters(label, values, start), strict=True)
-    at = tuple(_position(*each) for each in zip(labels, choices, first, strict=True))
+    given: Any = ((label,), (values,), (start,)) if isinstance(label, str) else (label, values, start)
+    if not isinstance(label, str) and not all(isinstance(each, tuple | list) and len(each) == 2 for each in given):
+        raise TsyndError(f"with two parameters, label, values and start are a pair each; got {label!r}, {values!r} and {start!r}")
+    for one, each in zip(given[0], given[1], strict=True):
+        if isinstance(each, str) or not isinstance(each, Iterable):
+            raise TsyndError(f"values of {one} must be a list of numbers or strings, got {each!r}")
+    labels, choices = tuple(given[0]), [tuple(each) for each in given[1]]
+    texts = tuple(tuple(_text(value) for value in each) for each in choices)
+    at = tuple(_position(*each) for each in zip(labels, texts, given[2], strict=True))
     combinations = list(itertools.product(*choices))
     if len(combinations) > MOST_FRAMES:
         sizes = " x ".join(str(len(each)) for each in choices)
@@ -61,38 +70,24 @@ def explore(
         raise TsyndError(f"draw must be a function of the value that returns a figure, got {draw!r}")
     if not callable(alt):
         raise TsyndError(f"alt must be a function of the value that returns words, got {alt!r}")
-    texts = tuple(tuple(_text(value) for value in each) for each in choices)
-    names = [_name(labels, each) for each in itertools.product(*texts)]
-    frames = [_frame(draw, alt, name, each) for name, each in zip(names, combinations, strict=True)]
+    frames = []
+    for shown, each in zip(itertools.product(*texts), combinations, strict=True):
+        name = ", ".join(f"{one} {text}" for one, text in zip(labels, shown, strict=True))
+        if len(words := str(alt(*each)).strip()) < ALT_LENGTH:
+            raise TsyndError(f"alt of {name} must say what the frame shows in {ALT_LENGTH} characters or more, got {words!r}")
+        figure = styled(draw)(*each)
+        if not isinstance(figure, Figure):
+            raise TsyndError(f"draw must return a matplotlib Figure, got {figure!r} at {name}")
+        if pyplot := sys.modules.get("matplotlib.pyplot"):
+            pyplot.close(figure)  # a notebook would show it once more
+        frames.append(Frame(name, words, data_uri(figure)))
     return Explorer(labels, texts, at, tuple(frames))
 
 
-def _parameters(label: str | tuple[str, str], values: Sequence[Any], start: Any) -> list[tuple[str, tuple[Any, ...], Any]]:
-    """The label, the values and the start of each parameter."""
-    if isinstance(label, str):
-        return [(label, _several(label, values), start)]
-    try:
-        (one, other), (ones, others), (first, second) = label, values, start
-        return [(one, _several(one, ones), first), (other, _several(other, others), second)]
-    except TsyndError:
-        raise
-    except (TypeError, ValueError):
-        given = f"got {label!r}, {values!r} and {start!r}"
-        raise TsyndError(f"with two parameters, label, values and start are a pair each; {given}") from None
-
-
-def _several(label: str, values: Any) -> tuple[Any, ...]:
-    """The values of one parameter, if they are several."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TsyndError(f"values of {label} must be a list of numbers or strings, got {values!r}")
-    return tuple(values)
-
-
-def _position(label: str, values: tuple[Any, ...], start: Any) -> int:
-    """Where `start` stands among the values of one parameter."""
-    texts = [_text(value) for value in values]
-    if len(values) < 2:
-        raise TsyndError(f"{label} needs 2 values or more, got {len(values)}: {', '.join(texts) or 'none'}")
+def _position(label: str, texts: tuple[str, ...], start: Any) -> int:
+    """Where `start` stands among the values of one parameter, as a reader sees them."""
+    if len(texts) < 2:
+        raise TsyndError(f"{label} needs 2 values or more, got {len(texts)}: {', '.join(texts) or 'none'}")
     if len(set(texts)) < len(texts):
         raise TsyndError(f"values of {label} look the same to a reader: {', '.join(texts)}")
     if _text(start) not in texts:
@@ -100,27 +95,9 @@ def _position(label: str, values: tuple[Any, ...], start: Any) -> int:
     return texts.index(_text(start))
 
 
-def _frame(draw: Callable[..., Figure], alt: Callable[..., str], name: str, values: tuple[Any, ...]) -> "Frame":
-    """Draw one frame, and ask for its words."""
-    words = str(alt(*values)).strip()
-    if len(words) < ALT_LENGTH:
-        raise TsyndError(f"alt of {name} must say what the frame shows in {ALT_LENGTH} characters or more, got {words!r}")
-    figure = styled(draw)(*values)
-    if not isinstance(figure, Figure):
-        raise TsyndError(f"draw must return a matplotlib Figure, got {figure!r} at {name}")
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close(figure)  # a notebook would show it once more
-    return Frame(name, words, data_uri(figure))
-
-
 def _text(value: Any) -> str:
     """A value as a reader sees it."""
     return f"{value:g}" if isinstance(value, Real) else str(value)
-
-
-def _name(labels: tuple[str, ...], texts: tuple[str, ...]) -> str:
-    """The values of a frame, with what they are values of."""
-    return ", ".join(f"{label} {text}" for label, text in zip(labels, texts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -196,18 +173,34 @@ class Explorer:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self.html()}
-        return bundle | self._live() if _has_kernel() else bundle
-
-    def _live(self) -> dict[str, Any]:
-        """The widget's view; nothing where ipywidgets is missing, or older than 8 as in Colab: the block of HTML has a slider."""
-        try:
-            return {WIDGET: self.widget()._repr_mimebundle_()[WIDGET]}
-        except (ImportError, AttributeError):
-            return {}
+        ipython = sys.modules.get("IPython")
+        shell = ipython.get_ipython() if ipython else None
+        if getattr(shell, "kernel", None) is not None:  # a notebook's kernel, to which widgets can talk
+            with suppress(ImportError, AttributeError):  # no ipywidgets, or older than 8 as in Colab: the HTML has a slider
+                bundle[WIDGET] = self.widget()._repr_mimebundle_()[WIDGET]
+        return bundle
 
 
-def _has_kernel() -> bool:
-    """Is this a notebook's kernel, to which widgets can talk?"""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return getattr(shell, "kernel", None) is not None
+class PageElement:
+    """A piece of HTML that a notebook shows."""
+
+    def __init__(self, html: str) -> None:
+        self.html = html
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return f"a page element of {len(self.html) // 1000} KB"
+
+
+def fool_the_classifier() -> PageElement:
+    """Return "Fool the classifier": drag an image through a slice of latent space, and see when posterior samples disagree.
+
+    Make it the last expression of a cell, tagged `nbval-ignore-output`. Everything is computed in advance, so it needs neither a
+    kernel nor a network; without JavaScript it is a grid of images.
+
+    >>> "<figure" in fool_the_classifier().html
+    True
+    """
+    return PageElement(resources.files("tsynd.teaching").joinpath("fool_the_classifier.html").read_text(encoding="utf-8"))

@@ -88,14 +88,14 @@ METHODS: dict[str, Method] = {
     "refined-random": Method(
         "random+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment"}, "control of refined, by random"
     ),
-    # Chosen by the third round (studies/round-3.yaml) and frozen for the confirmation (studies/confirmation.yaml).
+    # Chosen by the third round (studies/round-3.yaml, round-3-confirm.yaml) and frozen for the confirmation (studies/confirmation.yaml).
     "recommended": Method(
         "guarded+mixup+trivialaugment",
         {"share": 0.25, "source_augmentation": "trivialaugment"},
         "what we recommend for images with labels: the same as refined",
     ),
     "recommended+unlabelled": Method(
-        "consistency+mixup+trivialaugment", {}, "what we recommend with images without labels: no search"
+        "consistency+tsynd+mixup+trivialaugment", {}, "what we recommend with images without labels: some of them targeted"
     ),
     # Sohn et al. 2020, arXiv 2001.07685, with its published numbers: hard labels above .95, 7 unlabelled images for each
     # labelled one, weight 1 from the first step, two operations of RandAugment and Cutout, averaged weights. The rest is ours.

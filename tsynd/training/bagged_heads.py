@@ -1,6 +1,7 @@
 """Many heads on one trunk, trained apart: an ensemble for little more than the price of one network."""
 
 import copy
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -8,16 +9,17 @@ from torch.func import functional_call, stack_module_state
 
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.classification import Classifier, as_targets, classification_loss
-from tsynd.errors import TsyndError
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import generator_for, seed_for, seeded
+from tsynd.utils.rules import validated, whole
 
 
+@validated
 def bagged_heads(
     classifier: Classifier,
     images_BCHW: Tensor,
     labels: Tensor,
-    count: int = 64,
+    count: Annotated[int, whole(2)] = 64,
     *,
     steps: int = 300,
     batch_size: int = 64,
@@ -32,26 +34,21 @@ def bagged_heads(
     `Ensemble.of_heads(classifier.trunk, heads)`.
 
     Args:
-        classifier: a trained one; it is not changed.
-        images_BCHW, labels: its training images in [0, 1], and their labels, on its device.
-        count: how many heads, at least 2.
+        images_BCHW, labels: the classifier's training images in [0, 1], and their labels, on its device.
         steps, batch_size, learning_rate, weight_decay: AdamW with a one-cycle schedule, on lightly augmented batches.
-        seed: of initialisations, samples, batches and dropout.
 
     Returns:
         Heads in eval mode, features (B, F) to logits (B, classes).
-
-    Raises:
-        TsyndError: for fewer than 2 heads.
     """
-    if count < 2:
-        raise TsyndError(f"count must be >= 2 heads, so that they can disagree, got {count}")
     batches, device = generator_for(seed, "head batches"), images_BCHW.device
     shape = (count, len(images_BCHW))
     drawn_MN = torch.randint(len(images_BCHW), shape, generator=generator_for(seed, "bootstrap samples"))
     weights_MN = torch.zeros(shape).scatter_add_(1, drawn_MN, torch.ones(shape)).to(device)
     with seeded(seed_for(seed, "heads")):
-        heads = [_fresh(classifier.head) for _ in range(count)]
+        heads: list[nn.Module] = [copy.deepcopy(classifier.head).requires_grad_(True).train() for _ in range(count)]
+        for layer in nn.ModuleList(heads).modules():
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
         # What stack_module_state gives is what the optimiser updates: one parameter that holds those of all heads.
         parameters, _ = stack_module_state(heads)
         template = copy.deepcopy(heads[0]).to("meta")
@@ -82,12 +79,3 @@ def bagged_heads(
         head.load_state_dict({name: stacked[number].detach() for name, stacked in parameters.items()})
         head.eval().requires_grad_(False)
     return heads
-
-
-def _fresh(head: nn.Module) -> nn.Module:
-    """A copy of a head with new initial weights, in training mode."""
-    fresh = copy.deepcopy(head).requires_grad_(True)
-    for layer in fresh.modules():
-        if isinstance(layer, nn.Linear):
-            layer.reset_parameters()
-    return fresh.train()

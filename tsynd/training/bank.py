@@ -16,6 +16,7 @@ from tsynd.posterior import HeadDropout, Posterior
 from tsynd.robustness.attacks.gradient import fgsm
 from tsynd.targeting import Autoencoder, Guard, Synthesis, concatenate, remeasure, target
 from tsynd.training.arms import Arm
+from tsynd.training.checkpoint import restore, states
 from tsynd.training.recipe import Recipe
 from tsynd.training.source_sampling import better_half, choose_sources
 from tsynd.utils.batching import as_float
@@ -156,12 +157,11 @@ class Bank:
     def state(self) -> dict[str, Any]:
         """All that the next refresh and draw depend on, for a checkpoint; given images are not part of it."""
         found = [vars(part) for part in self.parts] if self.given is None else []
-        return {"generator": self.generator.get_state(), "measuring": self.measuring.get_state(), "parts": found}
+        return states({"generator": self.generator, "measuring": self.measuring}) | {"parts": found}
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
         """Become what `state` was taken from."""
-        self.generator.set_state(state["generator"])
-        self.measuring.set_state(state["measuring"])
+        restore({"generator": self.generator, "measuring": self.measuring}, state)
         if self.given is None:
             self._hold([Synthesis(**part).to(device) for part in state["parts"]])
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tsynd.errors import TsyndError, differences
@@ -30,11 +31,7 @@ def save_checkpoint(path: str | Path, state: Tree, belongs: dict[str, Any]) -> N
 
 @validated
 def load_checkpoint(path: str | Path, belongs: dict[str, Any]) -> Tree:
-    """Read what `save_checkpoint` wrote; tensors are on the CPU.
-
-    Raises:
-        TsyndError: when the file is damaged, in a single bit even, or belongs to another training.
-    """
+    """Read what `save_checkpoint` wrote, if no bit is damaged and it belongs to this training; tensors are on the CPU."""
     tensors, notes = read_tensors(Path(path), "checkpoint")
     if notes.get("seal") != _seal(notes.get("belongs"), notes.get("tree"), tensors):
         raise TsyndError(f"{path} is damaged: its content does not fit its checksum; delete it to train from the start")
@@ -42,6 +39,36 @@ def load_checkpoint(path: str | Path, belongs: dict[str, Any]) -> Tree:
         raise TsyndError(f"{path} is the checkpoint of another training ({differing}): name another file, or delete it")
     state: Tree = _with_tensors(notes["tree"], tensors)
     return state
+
+
+def states(part: Any) -> Any:
+    """The state of whatever has one, of generators, and of all in dicts and lists; other values as they are."""
+    if isinstance(part, dict):
+        return {name: states(each) for name, each in part.items()}
+    if isinstance(part, list):
+        return [states(each) for each in part]
+    if isinstance(part, torch.Generator):
+        return part.get_state()
+    return part.state_dict() if hasattr(part, "state_dict") else part
+
+
+def restore(part: Any, tree: Any) -> None:
+    """Give back what `states` took, in place."""
+    if isinstance(part, dict):
+        for name, each in part.items():
+            restore(each, tree[name])
+    elif isinstance(part, list):
+        for each, saved in zip(part, tree, strict=True):
+            restore(each, saved)
+    elif isinstance(part, torch.Generator):
+        part.set_state(tree)
+    elif part is not None:
+        part.load_state_dict(tree)
+    if isinstance(part, torch.optim.Optimizer):
+        for parameter, moments in part.state.items():
+            for name, moment in moments.items():
+                if moment.shape == parameter.shape:  # laid out in memory like the weights, as they were: sums round likewise
+                    moments[name] = torch.empty_like(parameter).copy_(moment)
 
 
 def _seal(belongs: Any, tree: Any, tensors: dict[str, Tensor]) -> str:

@@ -5,18 +5,20 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.augmentation.trivialaugment import rand_augment, trivial_augment
 from tsynd.classification import Classifier, as_targets
-from tsynd.training.averaging import moving_average
 from tsynd.training.bank import Bank
+from tsynd.training.checkpoint import restore, states
 from tsynd.training.recipe import Recipe
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.rng import generator_for
 
 CANDIDATES = 256  # unlabelled images that the sources of a search are chosen from, where not evenly
+Weights = list[Tensor] | tuple[Tensor, ...]
 STREAMS = ("batches", "augmentation", "strong augmentation", "bank picks", "candidates")
 
 
@@ -28,12 +30,8 @@ def sharpen(
     First they are aligned: p (prior / mean)^alignment, renormalised, so that a teacher that drifts to one class is drawn back
     (ReMixMatch, Berthelot et al. 2020, arXiv 1911.09785). Then they are raised to `power` and renormalised, or made one-hot.
 
-    Args:
-        probs_BC: (B, C), or (B, L, 2) of several labels; rows sum to one.
-        mean_C, prior_C: the teacher's mean answer so far, and the shares of the classes among the labelled images.
-        alignment: in [0, 1]; 0 for none.
-        power: at least 0; 1 for no sharpening.
-        hard: whether targets are one-hot.
+    `probs_BC` is (B, C), or (B, L, 2) of several labels. `mean_C` is the teacher's mean answer so far, `prior_C` the shares of
+    the classes among the labelled images.
 
     Returns:
         The targets, of the shape of `probs_BC`, and the confidence (B,): the largest aligned probability, of several labels the
@@ -51,15 +49,26 @@ def sharpen(
     return sharp_BC / sharp_BC.sum(dim=-1, keepdim=True), confidence_B
 
 
+def moving_average(classifier: Classifier, decay: float) -> AveragedModel:
+    """An exponential moving average of a classifier's weights, to be updated after each step.
+
+    The decay of step n is min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten in a short training
+    too (as in TensorFlow's ExponentialMovingAverage). The running statistics of batch norm are averaged like the weights:
+    the last ones belong to the last weights, and averaged features have averaged statistics, to first order.
+    """
+
+    def update(averaged: Weights, present: Weights, count: Tensor | int) -> None:
+        n = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, present, count)
+
+    return AveragedModel(classifier, multi_avg_fn=update, use_buffers=True)
+
+
 class Consistency:
     """The teacher, what it has said so far, and the images without labels.
 
-    Args:
-        classifier: the student; the teacher is the average of its weights.
-        recipe: the numbers of the loss.
-        images_UCHW: the images without labels, in [0, 1] or of 8 bits, on the classifier's device.
-        labels_B: of the training set: their shares of the classes are what `alignment` draws the teacher's answers to.
-        seed: of all that is drawn.
+    The classifier is the student, and the average of its weights the teacher. `images_UCHW` are in [0, 1] or of 8 bits, on its
+    device; the labels of the training set give the shares of the classes that `alignment` draws the teacher's answers to.
     """
 
     def __init__(self, classifier: Classifier, recipe: Recipe, images_UCHW: Tensor, labels_B: Tensor, seed: int) -> None:
@@ -82,10 +91,10 @@ class Consistency:
             return 0.0
         return self.recipe.unlabelled_weight * min(1.0, begun / max(1, round(self.recipe.unlabelled_ramp * steps)))
 
-    def batch(self, bank: Bank, searching: bool) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Draw images for the student with their targets, and say which count: (U, C, H, W), (U, classes), (U,); None for none.
+    def batch(self, bank: Bank, searching: bool, weight: float = 1.0) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Draw images for the student with their targets, and `weight` for those that count: (U, C, H, W), (U, classes), (U,).
 
-        Where the arm searches, a share of them are of the bank; the teacher then answers on the images that these come from.
+        None for no images. Where the arm searches, a share of them are of the bank; the teacher answers on their sources.
         """
         recipe, draw = self.recipe, self.generators
         targeted = round(recipe.unlabelled_share * recipe.unlabelled_batch) if searching else 0
@@ -104,7 +113,7 @@ class Consistency:
             change = trivial_augment if recipe.strong_augmentation == "trivialaugment" else rand_augment
             strong_UCHW = change(strong_UCHW, draw["strong augmentation"])
         images_UCHW = strong_UCHW if found_BCHW is None else torch.cat([strong_UCHW, found_BCHW])
-        return images_UCHW, targets_UC, counts_U
+        return images_UCHW, targets_UC, weight * counts_U
 
     def answer(self, images_UCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Ask the teacher, and remember its mean answer: targets (U, classes), and 1 or 0 for each image that counts or not."""
@@ -115,7 +124,8 @@ class Consistency:
         hard = recipe.pseudo_labels == "hard"
         settings: dict[str, Any] = {"alignment": recipe.alignment, "power": recipe.sharpening, "hard": hard}
         targets_UC, confidence_U = sharpen(probs_UC, self.mean_C, self.prior_C, **settings)
-        return self._one(targets_UC), (confidence_U >= recipe.threshold).to(targets_UC)
+        found_UC = targets_UC[..., 1] if self.multi_label else targets_UC
+        return found_UC, (confidence_U >= recipe.threshold).to(targets_UC)
 
     def candidates(self) -> tuple[Tensor, Tensor, Tensor]:
         """Draw unlabelled images that a search may start from, with the teacher's classes, and their numbers among all."""
@@ -134,17 +144,11 @@ class Consistency:
         """Of several labels, the probabilities of absence and presence: (B, L, 2)."""
         return torch.stack([1 - probs_BC, probs_BC], dim=-1) if self.multi_label else probs_BC
 
-    def _one(self, targets_BC: Tensor) -> Tensor:
-        return targets_BC[..., 1] if self.multi_label else targets_BC
-
     def dump(self) -> dict[str, Any]:
         """As `State.dump`; the images are no part of it."""
-        generators = {name: generator.get_state() for name, generator in self.generators.items()}
-        return {"average": self.average.state_dict(), "mean": self.mean_C, "answered": self.answered, "generators": generators}
+        return states({name: getattr(self, name) for name in ("average", "mean_C", "answered", "generators")})
 
     def load(self, tree: dict[str, Any]) -> None:
         """As `State.load`."""
-        self.average.load_state_dict(tree["average"])
-        self.mean_C, self.answered = tree["mean"].to(self.mean_C), tree["answered"]
-        for name, generator in self.generators.items():
-            generator.set_state(tree["generators"][name])
+        restore({"average": self.average, "generators": self.generators}, tree)
+        self.mean_C, self.answered = tree["mean_C"].to(self.mean_C), tree["answered"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tsynd.augmentation.affine import TRAIN_RANGE, augment
 from tsynd.augmentation.mixup import mixup
 from tsynd.augmentation.trivialaugment import trivial_augment
-from tsynd.classification import Classifier, as_targets, normalise_to
+from tsynd.classification import Classifier, as_targets, check_fitting, normalise_to
 from tsynd.errors import TsyndError
 from tsynd.robustness.attacks.gradient import pgd
 from tsynd.targeting import Autoencoder, Synthesis
@@ -22,15 +22,16 @@ from tsynd.training.checkpoint import load_checkpoint, save_checkpoint
 from tsynd.training.consistency import Consistency
 from tsynd.training.recipe import Recipe
 from tsynd.training.ridge import fit_ridge
-from tsynd.training.state import History, State, Unlabelled, descend
-from tsynd.training.validation import check_synthetic, check_training_set, check_unlabelled
+from tsynd.training.state import History, State
 from tsynd.utils.batching import as_float
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_trial import tried
 from tsynd.utils.progress import Progress, Step
 from tsynd.utils.rng import seed_for, seeded
 from tsynd.utils.rules import validated, whole
+from tsynd.utils.shape_errors import check_precision
 from tsynd.utils.tensor_files import tensors_hash, weights_hash
+from tsynd.utils.validation import check_labels
 
 CHECKPOINT_EVERY = 100  # steps: writing takes some .6 % of a training on one core
 
@@ -78,13 +79,27 @@ def train_classifier(
         TsyndError: for images or labels that do not fit the classifier, an arm without what it needs, and a checkpoint that
             is damaged or belongs to another training.
     """
-    check_training_set(classifier, images_BCHW, labels_B)
-    check_synthetic(classifier, arm, recipe, synthetic)
-    check_unlabelled(classifier, arm, recipe, unlabelled)
+    _check_training_set(classifier, images_BCHW, labels_B)
+    _check_synthetic(classifier, arm, recipe, synthetic)
+    _check_unlabelled(classifier, arm, recipe, unlabelled)
     if arm.objective and autoencoder is None:
         raise TsyndError("an arm with synthetic images needs an autoencoder, got None")
     file = Path(checkpoint) if checkpoint is not None else None
-    belongs = _identity(classifier, images_BCHW, labels_B, arm, recipe, seed, autoencoder, synthetic, unlabelled) if file else {}
+    belongs: dict[str, Any] = {}
+    if file:  # it continues this training and no other
+        columns = ("images", "labels", "mutual_information_after")  # of given images, these reach the training
+        given = {name: getattr(synthetic, name) for name in columns} if synthetic is not None else {}
+        belongs = {
+            **{f"arm.{name}": value for name, value in asdict(arm).items() if name != "what"},
+            **{f"recipe.{name}": value for name, value in asdict(recipe).items()},
+            "form": 2,  # of the tree in the file
+            "seed": seed,
+            "classifier": classifier.identity(),
+            "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
+            "autoencoder": weights_hash(autoencoder) if isinstance(autoencoder, nn.Module) else None,
+            "synthetic": tensors_hash(given) if given else None,
+            "unlabelled": tensors_hash({"images": unlabelled}) if unlabelled is not None else None,
+        }
     saved = load_checkpoint(file, belongs) if file and file.exists() else None
     normalise_to(classifier, images_BCHW)
     if arm.ridge:
@@ -153,12 +168,11 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
     if arm.mixup:
         batch_BCHW, targets_BC = mixup(batch_BCHW, targets_BC, recipe.mixup_alpha, draw["mixup"])
     smoothing = recipe.label_smoothing if arm.label_smoothing else 0.0
-    unlabelled = _without_labels(state)
-    classifier.train()
+    unlabelled = None
+    if state.consistency is not None and (weight := state.consistency.weight(state.step, state.steps)):
+        unlabelled = state.consistency.batch(state.bank, searching=bool(arm.objective), weight=weight)
     weights_B = image_weights(targets_BC, labels_B) if recipe.class_weights else None
-    loss = descend(classifier, state.optimiser, state.schedule, batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
-    for fellow in state.fellows:
-        fellow.learn(batch_BCHW, targets_BC, smoothing, unlabelled, weights_B)
+    loss, *_ = [each.learn(batch_BCHW, targets_BC, smoothing, unlabelled, weights_B) for each in state.learners]
     if state.consistency is not None:
         state.consistency.average.update_parameters(classifier)
     if state.averaged is not None:
@@ -170,12 +184,7 @@ def _take_step(state: State, images_BCHW: Tensor, labels_B: Tensor, *, mix_in: b
 def image_weights(targets_BC: Tensor, labels_N: Tensor) -> Tensor:
     """How much each image of a batch counts if each class of the training set is to count alike: (B,), 1 on average.
 
-    Args:
-        targets_BC: (B, C) probabilities; one that is shared between classes, as by mixup, has the mean of their weights.
-        labels_N: (N,) of the training set.
-
-    Raises:
-        TsyndError: for several labels an image.
+    Targets (B, C) are probabilities; one that is shared between classes, as by mixup, has the mean of their weights.
 
     >>> image_weights(torch.eye(2), torch.tensor([0, 0, 0, 1]))
     tensor([0.6667, 2.0000])
@@ -187,40 +196,6 @@ def image_weights(targets_BC: Tensor, labels_N: Tensor) -> Tensor:
     return targets_BC @ weights_C.to(targets_BC)
 
 
-def _identity(
-    classifier: Classifier,
-    images_BCHW: Tensor,
-    labels_B: Tensor,
-    arm: Arm,
-    recipe: Recipe,
-    seed: int,
-    autoencoder: Autoencoder | None,
-    synthetic: Synthesis | None,
-    unlabelled: Tensor | None,
-) -> dict[str, Any]:
-    """What a checkpoint belongs to, as JSON values: it continues this training and no other."""
-    names = ("images", "labels", "mutual_information_after")  # of given images, these reach the training
-    given = {name: getattr(synthetic, name) for name in names} if synthetic is not None else {}
-    return {
-        **{f"arm.{name}": value for name, value in asdict(arm).items() if name != "what"},
-        **{f"recipe.{name}": value for name, value in asdict(recipe).items()},
-        "seed": seed,
-        "classifier": classifier.identity(),
-        "data": tensors_hash({"images": images_BCHW, "labels": labels_B}),
-        "autoencoder": weights_hash(autoencoder) if isinstance(autoencoder, nn.Module) else None,
-        "synthetic": tensors_hash(given) if given else None,
-        "unlabelled": tensors_hash({"images": unlabelled}) if unlabelled is not None else None,
-    }
-
-
-def _without_labels(state: State) -> Unlabelled | None:
-    """Images without labels for this step; None while the second loss has no weight."""
-    if state.consistency is None or not (weight := state.consistency.weight(state.step, state.steps)):
-        return None
-    found = state.consistency.batch(state.bank, searching=bool(state.arm.objective))
-    return None if found is None else (found[0], found[1], weight * found[2])
-
-
 @contextmanager
 def _in_training(network: Classifier) -> Iterator[None]:
     """Channels last in memory, where a step takes a fifth less time; afterwards in eval mode, laid out as loaded from a file."""
@@ -230,3 +205,48 @@ def _in_training(network: Classifier) -> Iterator[None]:
     finally:
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         network.eval()
+
+
+def _check_training_set(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> None:
+    """Refuse images and labels that do not fit the classifier or each other, or lie on another device."""
+    expected_device = classifier.mean.device
+    for name, tensor in (("images_BCHW", images_BCHW), ("labels_B", labels_B)):
+        if tensor.device != expected_device:
+            raise TsyndError(f"{name} must be on the classifier's device, {expected_device}, got {tensor.device}")
+    check_fitting("images_BCHW", images_BCHW, classifier)
+    if classifier.mean.dtype not in (torch.float32, torch.float64):
+        raise TsyndError(f"a classifier is trained in float32 or float64, got {classifier.mean.dtype}: call .half() afterwards")
+    check_precision(images_BCHW, classifier)
+    several = (classifier.classes,) if classifier.multi_label else ()
+    check_labels(labels_B, (len(images_BCHW), *several), classifier.classes, name="labels_B")
+
+
+def _check_synthetic(classifier: Classifier, arm: Arm, recipe: Recipe, synthetic: Synthesis | None) -> None:
+    """Refuse synthetic images that do not fit the classifier, or an arm that cannot use any."""
+    if synthetic is None:
+        return
+    if arm.ridge:
+        raise TsyndError("ridge regression in closed form takes no synthetic images, and synthetic= gives some: use another arm")
+    if arm.objective:
+        raise TsyndError(
+            f"this arm searches for synthetic images of its own (objective {arm.objective!r}), and synthetic= gives some: "
+            "use none, mixup, label-smoothing, trivialaugment or pgd with given images"
+        )
+    check_fitting("synthetic images", synthetic.images, classifier)
+    several = (classifier.classes,) if classifier.multi_label else ()
+    check_labels(synthetic.labels, (len(synthetic), *several), classifier.classes, name="synthetic labels")
+    if recipe.soft_labels and not bool(synthetic.mutual_information_after.isfinite().all()):
+        raise TsyndError("soft_labels needs the mutual information of each synthetic image, and some is not finite: measure it")
+
+
+def _check_unlabelled(classifier: Classifier, arm: Arm, recipe: Recipe, unlabelled: Tensor | None) -> None:
+    """Refuse images without labels that do not fit the classifier, that the arm lacks, or that it has no use for."""
+    if unlabelled is None:
+        if arm.consistency and recipe.consistency_images == "unlabelled":
+            raise TsyndError("an arm with consistency needs images without labels, got None: give unlabelled=")
+        return
+    if not arm.consistency:
+        raise TsyndError("this arm has no use for images without labels: add consistency to it, or leave unlabelled= out")
+    if unlabelled.device != classifier.mean.device:
+        raise TsyndError(f"unlabelled must be on the classifier's device, {classifier.mean.device}, got {unlabelled.device}")
+    check_fitting("unlabelled", unlabelled, classifier)

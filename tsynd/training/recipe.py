@@ -1,6 +1,6 @@
 """Every number of a training, the same for all arms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from tsynd.errors import TsyndError
@@ -13,35 +13,6 @@ Count = Annotated[int, whole(1)]
 Steps = Annotated[int, whole(0)]
 Amount = Annotated[float, number()]
 Share = Annotated[float, number(0, 1)]
-
-OPTIONS_SINCE: dict[str, Any] = {
-    "space": "latent",
-    "posterior": "head",
-    "members": 3,
-    "autoencoder_images": "subset",
-    "source_augmentation": "light",
-    "latent_channels": 16,
-    "autoencoder_width": 64,
-    "autoencoder_depth": 0,
-    "decode": "image",
-    "displacement": 0.0,
-    "unlabelled_count": 0,
-    "unlabelled_batch": 32,
-    "unlabelled_share": 0.375,
-    "unlabelled_weight": 1.0,
-    "unlabelled_start": 1 / 6,
-    "unlabelled_ramp": 1 / 3,
-    "teacher_decay": 0.98,
-    "sharpening": 2.0,
-    "alignment": 0.0,
-    "pseudo_labels": "soft",
-    "threshold": 0.0,
-    "strong_augmentation": "trivialaugment",
-    "consistency_images": "unlabelled",
-    "class_weights": False,
-    "keep": "all",
-}
-"""Options that came after results of this method version: at these values a run is the one that it was without them."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +78,7 @@ class Recipe:
     soft_labels: Share = 0.0
     sources: Annotated[str, choice("sources", SOURCES)] = "uniform"
     ema: Share = 0.0
+    # From here on, options that came after results of this method version (see OPTIONS_SINCE): new ones at the end.
     space: Annotated[str, choice("space", ("latent", "pixel"))] = "latent"
     posterior: Annotated[str, choice("posterior", ("head", "ensemble"))] = "head"
     members: Annotated[int, whole(2)] = 3
@@ -146,3 +118,8 @@ class Recipe:
             raise TsyndError("mixup_alpha must be > 0, got 0: leave 'mixup' out of the arm instead")
         if self.displacement and self.decode == "image" and self.space == "latent":
             raise TsyndError("displacement is measured from the source: it needs decode='residual' or space='pixel'")
+
+
+_NAMES = [each.name for each in fields(Recipe)]
+OPTIONS_SINCE: dict[str, Any] = {each.name: each.default for each in fields(Recipe)[_NAMES.index("space") :]}
+"""Options that came after results of this method version: at these values a run is the one that it was without them."""

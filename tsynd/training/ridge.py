@@ -23,9 +23,7 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
     have a closed form (Allen 1974). Scores become logits by the factor of `SCALES` with the least leave-one-out loss, on labels
     that are smoothed as Platt (1999) does, since few images may be told apart without a mistake.
 
-    Args:
-        classifier: one whose logits come from an `nn.Linear`, in eval mode afterwards.
-        images_BCHW, labels_B: training images in [0, 1] or of 8 bits, and their labels, on its device.
+    The images are in [0, 1] or of 8 bits, on the classifier's device; it is in eval mode afterwards.
 
     Returns:
         The leave-one-out loss, in nats.
@@ -33,7 +31,10 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
     Raises:
         TsyndError: when the logits do not come from a linear layer.
     """
-    layer = _readout(classifier)
+    named = classifier.get_submodule(classifier.readout) if classifier.readout else classifier
+    layer: nn.Module | None = named if isinstance(named, nn.Linear) else next(reversed(list(named.children())), None)
+    if not isinstance(layer, nn.Linear) or layer.bias is None:
+        raise TsyndError("ridge regression needs a classifier whose last layer is linear, with a bias, as in efficientnet-lite0")
     features_ND = _features(classifier, layer, images_BCHW)
     weights_CD, bias_C, loss = ridge(features_ND, as_targets(labels_B, classifier), multi_label=classifier.multi_label)
     with torch.no_grad():
@@ -46,10 +47,7 @@ def fit_ridge(classifier: Classifier, images_BCHW: Tensor, labels_B: Tensor) -> 
 def ridge(features_ND: Tensor, labels_NC: Tensor, *, multi_label: bool = False) -> tuple[Tensor, Tensor, float]:
     """Fit logits to features, as `fit_ridge` says.
 
-    Args:
-        features_ND: a row for each image.
-        labels_NC: 1 for what an image is, 0 for what it is not.
-        multi_label: whether several labels may hold at once.
+    `labels_NC` is 1 for what an image is, 0 for what it is not.
 
     Returns:
         Weights (C, D) and bias (C,) in double precision, and the leave-one-out loss in nats.
@@ -81,15 +79,6 @@ def ridge(features_ND: Tensor, labels_NC: Tensor, *, multi_label: bool = False) 
     factor = SCALES[losses.index(min(losses))]
     weights_DC = weights_DC / std_D[:, None]
     return factor * weights_DC.T, factor * (offset_C - mean_D @ weights_DC), min(losses)
-
-
-def _readout(classifier: Classifier) -> nn.Linear:
-    """The linear layer that gives the logits."""
-    named = classifier.get_submodule(classifier.readout) if classifier.readout else classifier
-    last: nn.Module | None = named if isinstance(named, nn.Linear) else next(reversed(list(named.children())), None)
-    if not isinstance(last, nn.Linear) or last.bias is None:
-        raise TsyndError("ridge regression needs a classifier whose last layer is linear, with a bias, as in efficientnet-lite0")
-    return last
 
 
 def _features(classifier: Classifier, layer: nn.Linear, images_BCHW: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Which real images a search starts from, and which of the found ones are kept."""
 
+import math
 from typing import Annotated
 
 import torch
@@ -9,7 +10,6 @@ from tsynd.classification import Classifier, as_targets, classification_losses
 from tsynd.data.splits import members
 from tsynd.errors import TsyndError
 from tsynd.posterior import HeadDropout
-from tsynd.training.submodular import greedy_cover, similarities
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.batching import predict
 from tsynd.utils.eval_mode import frozen
@@ -18,6 +18,7 @@ from tsynd.utils.rules import choice, validated, whole
 SOURCES = ("uniform", "balanced", "uncertain", "hard", "facility_location", "submodular_mutual_information")
 KEPT = ("all", "dense", "diverse")
 NEIGHBOURS = 5
+EPSILON = 0.1  # the accuracy of the stochastic greedy choice: 1 - 1 / e - EPSILON of the best value in expectation
 POOL = 1024  # images that are scored for one choice at most, so that its cost does not grow with the training set
 
 
@@ -41,17 +42,10 @@ def choose_sources(
     on the image, or its loss. The even half keeps every image in play, whatever a few outliers (wrong labels, say) score.
     *facility_location*: images that between them represent the training set, by the similarity of the classifier's features.
     *submodular_mutual_information*: images that represent the `count` of the highest loss and are like them
-    (see `tsynd.training.submodular.greedy_cover`).
+    (see `greedy_cover`).
 
-    Args:
-        sources: one of `SOURCES`.
-        images_BCHW, labels_B: the training set: images in [0, 1] and int64 classes, or (B, L) of 0 and 1.
-        classifier: scores, in eval mode; it comes back as it was. Of a set larger than `POOL`, that many images, drawn
-            evenly, are scored.
-        count: how many to draw.
-        samples: posterior samples for *uncertain*.
-        generator: what is drawn from, on the CPU.
-        batch_size: images that are scored at a time, which bounds memory.
+    Of a set larger than `POOL`, that many images, drawn evenly, are scored. `samples` are the posterior's for *uncertain*;
+    `generator` is on the CPU.
 
     Returns:
         (count,) int64 indices on the images' device.
@@ -104,13 +98,7 @@ def better_half(
     real image is. *diverse*: those that between them represent all that were found (facility location): searches that end in one
     place count once.
 
-    Args:
-        keep: `dense` or `diverse`.
-        found_BCHW, real_NCHW: what the search found, and the training set, in [0, 1]. Of a set larger than `POOL`, that many
-            images, drawn evenly, take part.
-        classifier: gives the features, in eval mode; it comes back as it was.
-        generator: what is drawn from, on the CPU.
-        batch_size: images that are looked at a time, which bounds memory.
+    Of a training set `real_NCHW` larger than `POOL`, that many images, drawn evenly, take part.
 
     Returns:
         (B // 2,) int64 indices, in ascending order, on the images' device.
@@ -126,3 +114,46 @@ def better_half(
     alike_BN = similarities(torch.cat([found_BD, real_ND]))[: len(found_BD), len(found_BD) :]
     density_B = alike_BN.topk(min(NEIGHBOURS, alike_BN.shape[1]), dim=1).values.mean(dim=1)
     return density_B.topk(count).indices.sort().values
+
+
+def similarities(features_ND: Tensor) -> Tensor:
+    """Return the cosine similarity of each pair of rows, mapped to [0, 1]: (N, N)."""
+    unit_ND = torch.nn.functional.normalize(features_ND.double().flatten(1), dim=1)
+    return ((1 + unit_ND @ unit_ND.T) / 2).clamp(0, 1)
+
+
+def greedy_cover(gains_CQ: Tensor, own_C: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Choose candidates one by one so that each query has one that is similar to it.
+
+    The value of a choice A is sum_q max_{a in A} s(a, q) + sum_{a in A} own(a): facility location for own = 0 and the candidates
+    as queries; the mutual information of facility location (FLQMI) for own(a) = eta max_q s(a, q) and other queries (Kothawade
+    et al. 2022, arXiv 2210.01520). Each step looks at a random part of the candidates only, which keeps the expected value within
+    1 - 1 / e - epsilon of the best (stochastic greedy, Mirzasoleiman et al. 2015, arXiv 1409.7938) and makes two choices differ.
+    When all are chosen, it begins again.
+
+    Args:
+        gains_CQ: similarities of candidates and queries, at least 0. own_C: what each candidate is worth by itself.
+        count: how many to choose. generator: what is drawn from, on the CPU.
+
+    Returns:
+        (count,) int64 numbers of candidates, on the CPU.
+
+    >>> similar = torch.tensor([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> sorted(greedy_cover(similar, torch.zeros(3), 2, torch.Generator().manual_seed(0)).tolist())[1]
+    2
+    """
+    gains_CQ, own_C = gains_CQ.cpu(), own_C.cpu()
+    candidates, chosen = len(gains_CQ), list[int]()
+    part = min(candidates, math.ceil(candidates / count * math.log(1 / EPSILON)))
+    while len(chosen) < count:
+        free_C = torch.ones(candidates, dtype=torch.bool)
+        covered_Q = torch.zeros(gains_CQ.shape[1], dtype=gains_CQ.dtype)
+        for _ in range(min(count - len(chosen), candidates)):
+            left_L = free_C.nonzero().flatten()
+            left_L = left_L[torch.randperm(len(left_L), generator=generator)[:part]]
+            worth_L = (gains_CQ[left_L] - covered_Q).relu().sum(dim=1) + own_C[left_L]
+            best = int(left_L[worth_L.argmax()])
+            chosen.append(best)
+            free_C[best] = False
+            covered_Q = torch.maximum(covered_Q, gains_CQ[best])
+    return torch.tensor(chosen)

@@ -12,9 +12,7 @@ from tsynd.utils.validation import check_count, check_tensors
 
 
 def batches(images: Tensor, batch_size: int, device: torch.device | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """Go through a set in order: where each batch lies in it, and the batch as float images on the device.
-
-    They lie in [0, 1], in single precision or wider.
+    """Go through a set in order: where each batch lies in it, and the batch as float images in [0, 1] on the device.
 
     Args:
         images: (B, C, H, W), uint8, or float in [0, 1].
@@ -58,7 +56,7 @@ def predict(model: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, 
 
 
 # Training images that would take more bytes than this as floats are kept in 8 bits.
-LARGE = 2 * 10**9
+LARGE = 10**9
 
 
 def as_float(images: Tensor) -> Tensor:

@@ -20,11 +20,7 @@ def cache_folder() -> Path:
 
 
 def cache_entry(kind: str, key: Any) -> Path:
-    """The file or folder in the cache for a key: whatever the entry depends on belongs into the key.
-
-    Args:
-        kind: a word for what is kept, such as "images": a folder of its own.
-        key: anything that JSON can write: paths, sizes, times of change, options, and a version of the code that reads it.
+    """The file or folder in the cache for a key: whatever the entry depends on, in JSON, and a version of the code that reads it.
 
     >>> cache_entry("images", {"size": 28}).relative_to(cache_folder()).as_posix()
     'images/a58183ac2da0f741'
@@ -34,11 +30,7 @@ def cache_entry(kind: str, key: Any) -> Path:
 
 
 def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """Make a file with an array of bytes, mapped, and with its room on the disk.
-
-    Raises:
-        OSError: when the disk is full. Without the room, writing to a page would kill the process instead.
-    """
+    """Make a file with an array of bytes, mapped, and with its room on the disk: without it, a write would kill the process."""
     array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:

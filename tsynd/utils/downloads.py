@@ -44,17 +44,11 @@ class WrongBytes(OSError):
 def download(
     addresses: Sequence[str], target: Path, md5: str, progress: Progress | None = None, patience: RetryPolicy | None = None
 ) -> None:
-    """Download a file from the first address that has it; it appears whole and verified, or not at all.
+    """Download a file from the first address that has it; it appears whole and verified (`md5`, as published), or not at all.
 
-    The addresses are asked in turn; after a round in which none had it, again after a wait. One that says that it does not
-    have the file is not asked again. When another process downloads the same file, its result is taken.
-
-    Args:
-        addresses: where the file may be, the best one first.
-        target: where it goes; its folder is made.
-        md5: of the file, as published.
-        progress: told the address and the size before the first byte, bytes as they come, and why an attempt failed.
-        patience: with servers; `PATIENCE` by default.
+    The addresses are asked in turn, the best one first; after a round in which none had it, again after a wait. One that says
+    that it does not have the file is not asked again. When another process downloads the same file, its result is taken.
+    `progress` is told the address and the size before the first byte, bytes as they come, and why an attempt failed.
 
     Raises:
         DataUnavailable: when no address had the file; it says why, for each. When the folder cannot be written to, or is
@@ -72,11 +66,8 @@ def download(
 
 def checksum(path: Path) -> str:
     """The MD5 of a file."""
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def megabytes(count: int) -> str:
@@ -98,8 +89,7 @@ def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, pati
             try:
                 with atomic_write(target) as temporary:
                     _copy(address, temporary, say, patience)
-                    found = checksum(temporary)
-                    if found != md5:
+                    if (found := checksum(temporary)) != md5:
                         raise WrongBytes(f"the file that came has MD5 {found}, the published one {md5}")
                 return
             except (requests.RequestException, WrongBytes) as error:
@@ -107,9 +97,7 @@ def _in_rounds(addresses: list[str], target: Path, md5: str, say: Progress, pati
                 if not again:
                     addresses.remove(address)
                 say(Step("load", text=f"{address}: {failures[address]}"))
-        if not addresses:
-            break
-        if turn + 1 < patience.rounds:
+        if addresses and turn + 1 < patience.rounds:
             time.sleep(patience.wait * 2**turn)
     reasons = "; ".join(f"{address}: {reason}" for address, reason in failures.items())
     raise DataUnavailable(f"{target.name} could not be downloaded ({reasons})")
@@ -140,14 +128,13 @@ def _reason(error: OSError, patience: RetryPolicy) -> tuple[str, bool]:
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP {response.status_code}", response.status_code in TRANSIENT
-    if isinstance(error, WrongBytes):
-        return str(error), True
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no answer within {patience.connect:g} s", True
-    if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
+    if "timed out" in str(error).lower() and not isinstance(error, requests.ConnectTimeout):
         return f"no byte for {patience.silence:g} s", True
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection was cut", True
-    if isinstance(error, requests.ConnectionError):
-        return "no connection", True
-    return type(error).__name__, False
+    reasons = {
+        WrongBytes: str(error),
+        requests.ConnectTimeout: f"no answer within {patience.connect:g} s",
+        requests.Timeout: f"no byte for {patience.silence:g} s",
+        requests.exceptions.ChunkedEncodingError: "the connection was cut",
+        requests.ConnectionError: "no connection",
+    }
+    return next(((reason, True) for kind, reason in reasons.items() if isinstance(error, kind)), (type(error).__name__, False))

@@ -45,11 +45,7 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
 
 
 def refuse_lazy(*networks: nn.Module) -> None:
-    """Refuse a network whose lazy layers have seen no input: it has no weights yet.
-
-    Raises:
-        TsyndError: it names the layers' weights.
-    """
+    """Refuse a network whose lazy layers have seen no input: it has no weights yet."""
     for network in networks:
         if lazy := [name for name, weight in network.named_parameters() if is_lazy(weight)]:
             raise TsyndError(
@@ -58,21 +54,12 @@ def refuse_lazy(*networks: nn.Module) -> None:
 
 
 def owner_of(function: object) -> object:
-    """The module that a bound method belongs to; anything else is its own owner.
-
-    >>> layer = nn.Flatten()
-    >>> owner_of(layer.forward) is layer, owner_of(layer) is layer
-    (True, True)
-    """
+    """The module that a bound method belongs to; anything else is its own owner."""
     return getattr(function, "__self__", function)
 
 
 def weights_type(function: object) -> torch.dtype | None:
-    """The floating-point type of the (first) weights of the network that a function belongs to; None where there are none.
-
-    >>> weights_type(nn.Linear(1, 1).double()), weights_type(torch.relu)
-    (torch.float64, None)
-    """
+    """The floating-point type of the first weights of the network that a function belongs to; None where there are none."""
     network = owner_of(function)
     tensors = chain(network.parameters(), network.buffers()) if isinstance(network, nn.Module) else iter(())
     return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), None)

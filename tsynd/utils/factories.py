@@ -43,14 +43,11 @@ class Factory:
         return digest.hexdigest()
 
     def __call__(self, *values: Any) -> Any:
-        """Call the function with these values, in order.
-
-        Raises:
-            TsyndError: in one line that names the factory and what it raised.
-        """
+        """Call the function with these values, in order; a TsyndError names the factory and what it raised."""
         with _importing(self.source.parent) if self.is_file else nullcontext():
             try:
-                function = getattr(self._module(), self.name, None)
+                module = self._afresh() if self.is_file else importlib.import_module(self.spec.rpartition(":")[0])
+                function = getattr(module, self.name, None)
                 if not callable(function):
                     raise TsyndError(f"{self.spec}: {self.source} has no function {self.name!r}")
                 return function(*values)
@@ -61,10 +58,8 @@ class Factory:
                 reason = next(iter(str(error).splitlines()), "")
                 raise TsyndError(f"{self.spec} failed, called with ({given}): {type(error).__name__}: {reason}") from error
 
-    def _module(self) -> ModuleType:
-        """The module that the function stands in, imported afresh when it is a file."""
-        if not self.is_file:
-            return importlib.import_module(self.spec.rpartition(":")[0])
+    def _afresh(self) -> ModuleType:
+        """The file as a module."""
         spec = importlib.util.spec_from_file_location(f"_tsynd_factory_{self.identity}", self.source)
         assert spec is not None and spec.loader is not None  # it ends in .py
         module = importlib.util.module_from_spec(spec)
@@ -85,9 +80,8 @@ def is_factory(spec: str) -> bool:
 def find_factory(spec: str) -> Factory:
     """Find the factory that a text names; nothing of a file is run before the factory is called.
 
-    Raises:
-        TsyndError: when the text is no `FILE.py:factory` or `package.module:factory`, or the package cannot be imported.
-        DataUnavailable: when there is no such file.
+    TsyndError when it is no `FILE.py:factory` or `package.module:factory`, or cannot be imported; DataUnavailable without its
+    file.
     """
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name.isidentifier():
@@ -107,11 +101,7 @@ def find_factory(spec: str) -> Factory:
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:
-    """Return a hash of a file's content.
-
-    Raises:
-        DataUnavailable: when there is no such file.
-    """
+    """Return a hash of a file's content; DataUnavailable when there is no such file."""
     file = Path(path).expanduser()
     if not file.is_file():
         raise DataUnavailable(f"no such file: {path}")

@@ -15,11 +15,8 @@ def folded(network: Network) -> Network:
     """Copy a network, and fold batch norms into the convolutions that they directly follow in an `nn.Sequential`.
 
     Left alone are layers that have hooks (old weight norm works by them) or a forward of their own, that stand in several places,
-    or in an `nn.Sequential` whose forward is not the usual one.
-
-    In eval mode a batch norm multiplies and adds fixed numbers, and a convolution can do that too. Outputs and their gradients
-    are the same but for rounding, and take about half as long on a CPU. The copy is in eval mode, without weight gradients, and
-    has its channels last in memory, which is faster too.
+    or in an `nn.Sequential` whose forward is not the usual one. Outputs and their gradients are the same but for rounding, and
+    take about half as long on a CPU. The copy is in eval mode, without weight gradients, and has its channels last in memory.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2), nn.ReLU()).eval()
     >>> _ = network[1].running_mean.fill_(0.3)

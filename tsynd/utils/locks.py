@@ -11,15 +11,7 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def alone(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
-    """Hold the lock file `path`, and wait while another process or thread holds it.
-
-    Args:
-        path: the lock file; its folder is made.
-        waiting: called once if another holds the lock.
-
-    Raises:
-        OSError: when the file cannot be made.
-    """
+    """Hold the lock file `path`; while another process or thread holds it, call `waiting` once and wait."""
     with at_once(path) as held:
         if held:
             yield
@@ -62,9 +54,6 @@ def process_has_exited(number: int) -> bool:
     """Whether the process of this number, on this machine, is no more; False where that cannot be known.
 
     One that is dead and that its parent has not asked after counts as ended: in a container it may stay so for ever.
-
-    >>> process_has_exited(os.getpid())
-    False
     """
     if os.name != "posix":
         return False

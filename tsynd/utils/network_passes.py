@@ -17,12 +17,7 @@ Model = Callable[[Tensor], Tensor]
 
 
 def given(x: Tensor, function: object) -> Tensor:
-    """A copy of the tensor, since a network may work in place, in the floating-point type of the network's (first) weights.
-
-    >>> images = torch.rand(2, 4)
-    >>> given(images, nn.Linear(4, 2).half()).dtype, given(images, nn.Linear(4, 2)) is images
-    (torch.float16, False)
-    """
+    """A copy of the tensor, since a network may work in place, in the floating-point type of the network's (first) weights."""
     return x.to(weights_type(function) or x.dtype, copy=True)
 
 
@@ -89,8 +84,7 @@ def drawing_nothing(run: Model, x: Tensor) -> Tensor:
             "be repeated or held fixed: make it deterministic in eval mode, with nn.Dropout layers for the randomness; attack an "
             "average of such a network, by tsynd.robustness.averaged_model or eot_model"
         )
-    result: Tensor = output
-    return result
+    return output
 
 
 def same(some: Tensor, others: Tensor) -> bool:
@@ -113,10 +107,8 @@ def drawn(run: Callable[[Tensor], Any], pair: Tensor, split: str | None = None) 
     recorder = _Recorder(path, after)
     with ExitStack() as hooks:
         for name, module in network.named_modules() if isinstance(network, nn.Module) else ():
-            handle = module.register_forward_pre_hook(lambda *_, name=name: enter(name))
-            hooks.callback(handle.remove)
-            handle = module.register_forward_hook(lambda *_: (path.pop(), None)[1], always_call=True)
-            hooks.callback(handle.remove)
+            hooks.callback(module.register_forward_pre_hook(lambda *_, name=name: enter(name)).remove)
+            hooks.callback(module.register_forward_hook(lambda *_: (path.pop(), None)[1], always_call=True).remove)
         with recorder:
             output = run(pair)
     return recorder.found, output
@@ -135,24 +127,16 @@ class _Recorder(TorchDispatchMode):
             names = [argument.name for argument in func._schema.arguments]
             given = {argument.name: argument.default_value for argument in func._schema.arguments}
             given |= dict(zip(names, args, strict=False)) | kwargs
-            if (
-                given.get("generator") is None
-                and given.get("dropout_p", 1)
-                and given.get("train", True)
-                and given.get("training", True)
-            ):  # these may be off, and a generator of its own repeats itself
+            on = all(given.get(name, True) for name in ("dropout_p", "train", "training"))
+            if on and given.get("generator") is None:  # one of its own repeats itself
                 self.found.append((self.path[-1], str(func)))
         return func(*args, **kwargs)
 
 
 @contextmanager
 def _kept_buffers(*networks: nn.Module) -> Iterator[None]:
-    modules = [module for network in networks for module in network.modules()]
-    kept = [
-        (module._buffers, name, old, None if old is None else old.clone())
-        for module in modules
-        for name, old in module._buffers.items()
-    ]
+    held = [module._buffers for network in networks for module in network.modules()]
+    kept = [(buffers, name, old, None if old is None else old.clone()) for buffers in held for name, old in buffers.items()]
     try:
         yield
     finally:

@@ -1,8 +1,7 @@
 """The trial of a user's network, one for every door: whatever would make its numbers wrong without a word is refused here.
 
-A few passes of two images, once for each call of a public function. A network must give finite logits of the right shape, the
-same whenever it is asked and for each image on its own; where a gradient is climbed, the gradient must reach the images. What
-a trial refuses it says in one line with the reason. The network, its buffers and the global random state are left as they were.
+A network must give finite logits of the right shape, the same whenever it is asked and for each image on its own; where a
+gradient is climbed, it must reach the images. The network, its buffers and the global random state are left as they were.
 """
 
 from collections.abc import Iterator
@@ -132,9 +131,8 @@ def check_logits(model: Model, logits: object, rows: int, labels: Tensor | None 
         found = f"shape {tuple(logits.shape)}" + ("" if logits.is_floating_point() else f" of {logits.dtype}")
         raise TsyndError(f"{name} must give logits ({rows}, classes) for {rows} rows, got {found}")
     if not finite(logits):
-        narrow = (
-            "; in float16 numbers overflow, bfloat16 has the range of float32" if weights_type(model) == torch.float16 else ""
-        )
+        half = weights_type(model) == torch.float16
+        narrow = "; in float16 numbers overflow, bfloat16 has the range of float32" if half else ""
         raise TsyndError(f"{name} gives logits that are NaN or infinite for images in [0, 1]{narrow}")
     if labels is None:
         return logits

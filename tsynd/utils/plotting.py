@@ -3,8 +3,10 @@
 import base64
 import io
 import re
+import tomllib
 from collections.abc import Callable, Sequence
 from functools import wraps
+from importlib import resources
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -17,39 +19,9 @@ from tsynd.utils.atomic_files import atomic_write
 # beyond them some pairs are close for the colour-blind, so each colour has its marker as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# The colour and marker of each method, the same in every figure. Relatives have similar colours and different markers.
-METHODS = {
-    "none": ("#000000", "X"),
-    "none-matched": ("#000000", "x"),
-    "random": ("#56B4E9", "^"),
-    "reconstruction": ("#A0A0A0", "v"),
-    "sham": ("#7A8FA6", "<"),
-    "random+mixup": ("#56B4E9", ">"),
-    "sham+mixup": ("#7A8FA6", "d"),
-    "random+mixup+pixel": ("#56B4E9", "p"),
-    "refined-random": ("#56B4E9", "*"),
-    "tsynd": ("#0072B2", "o"),
-    "guarded": ("#12355B", "s"),
-    "guarded+mixup": ("#5B3A8C", "D"),
-    "guarded+mixup+pixel": ("#8C6BB1", "P"),
-    "refined": ("#0072B2", "*"),
-    "entropy": ("#009E73", "D"),
-    "cross-entropy": ("#8A8A00", "o"),
-    "entropy+mixup": ("#009E73", "s"),
-    "cross-entropy+mixup": ("#8A8A00", "^"),
-    "divergence": ("#009E73", "o"),
-    "lvat": ("#009E73", "^"),
-    "consistency": ("#CC79A7", "o"),
-    "fixmatch": ("#CC79A7", "s"),
-    "recommended": ("#0072B2", "P"),
-    "recommended+unlabelled": ("#0072B2", "X"),
-    "mixup": ("#E69F00", "s"),
-    "label-smoothing": ("#E69F00", "v"),
-    "trivialaugment": ("#E69F00", "^"),
-    "mixup+trivialaugment": ("#E69F00", "D"),
-    "pgd": ("#D55E00", "P"),
-    "mixup+pgd": ("#D55E00", "X"),
-}
+# The colour and marker of each method, the same in every figure.
+_STYLES = tomllib.loads((resources.files("tsynd.utils") / "methods.toml").read_text(encoding="utf-8"))
+METHODS: dict[str, tuple[str, str]] = {name: (colour, marker) for name, (colour, marker) in _STYLES.items()}
 _OTHERS = [(colour, marker) for marker in MARKERS for colour in ("#B35C44", "#6B8E23")]
 SETTINGS: Any = {  # matplotlib types each name of a setting
     "font.size": 10,
@@ -77,12 +49,7 @@ class Picture(Figure):
 def method_style(arm: str, among: Sequence[str] = ()) -> dict[str, str]:
     """Return the colour and marker of a method, as keywords for matplotlib.
 
-    Args:
-        arm: the name of the method. One that has no style of its own gets a brown or green one by its place among the others.
-        among: the methods of the figure, so that two without a style of their own get different ones.
-
-    >>> method_style("tsynd"), method_style("none")
-    ({'color': '#0072B2', 'marker': 'o'}, {'color': '#000000', 'marker': 'X'})
+    One without a style of its own gets a brown or green one, by its place among such methods of the figure (`among`).
     """
     others = [name for name in dict.fromkeys(among) if name not in METHODS]
     at = others.index(arm) if arm in others else 0

@@ -1,8 +1,5 @@
 """Rules that stand in annotations: a bound is declared with the parameter or the field that it binds.
 
-    @validated
-    def climb(images: Tensor, *, steps: Annotated[int, whole(0)] = 5, radius: Annotated[float, number()] = 0.25) -> Tensor: ...
-
 `validated` checks the arguments of each call, `check_fields` the fields of a dataclass. Of a function's parameter without a rule
 of its own, the type is the rule: a tensor, a path, a text, a number, an object of a class. Tests read the same rules: `wrong`
 holds values that a rule refuses.
@@ -132,11 +129,7 @@ def _by_type(name: str, kinds: tuple[Any, ...], optional: bool) -> Rule | None:
 
 
 def check_declared(declared: Callable[..., Any], values: Mapping[str, Any]) -> None:
-    """Refuse values that break the rules that `declared`, a function or a dataclass, states in its annotations.
-
-    Raises:
-        TsyndError: in one line that restates the value and says what would have been right.
-    """
+    """Refuse, in one line, values that break the rules that `declared`, a function or a dataclass, states in its annotations."""
     for name, (rule, optional) in rules(declared).items():
         if name in values and not (optional and values[name] is None):
             rule.check(name, values[name])

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import yaml
@@ -26,10 +26,9 @@ class _Yaml(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (as in the class above)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        written = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        _check_once([str(value) for _, value in written])
-        found = super().construct_mapping(node, deep)
-        if len(found) < len(node.value) and "tag:yaml.org,2002:merge" not in dict(written):
+        written = [(str(key.value), key.tag) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        tags, found = _once(written).values(), super().construct_mapping(node, deep)
+        if len(found) < len(node.value) and "tag:yaml.org,2002:merge" not in tags:
             raise ValueError(f"a key stands twice in the mapping with {', '.join(map(repr, found))}")
         return found
 
@@ -49,25 +48,17 @@ for _kind, _pattern, _first in (
     _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), ["", *_first])
 
 
-def _check_once(keys: list[str]) -> None:
-    """Refuse a key that stands twice: of two values a parser takes the last, and says nothing."""
-    if twice := [key for key, count in Counter(keys).items() if count > 1]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping without a key that stands twice: of two values a parser takes the last, and says nothing."""
+    if twice := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
         raise ValueError(f"key {twice[0]!r} stands twice in one mapping")
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _check_once([key for key, _ in pairs])
     return dict(pairs)
 
 
 def from_json(text: str) -> Any:
-    """What a JSON text says.
-
-    Raises:
-        ValueError: when it is no JSON, has a key twice, or is nested too deeply.
-    """
+    """What a JSON text says; ValueError when it is no JSON, has a key twice, or is nested too deeply."""
     try:
-        found = json.loads(text, object_pairs_hook=_pairs)
+        found = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from None
     _check_extent(found, aliases=False)
@@ -77,9 +68,8 @@ def from_json(text: str) -> Any:
 def from_yaml(text: str) -> Any:
     """What a YAML text says, by YAML 1.2: mappings, lists, texts, true, false and numbers of at most 64 bits.
 
-    Raises:
-        ValueError: when it is no YAML, has a key twice in one mapping, names objects of a program, is nested too deeply, or is
-            short only because parts of it stand for others many times over.
+    ValueError when it is no YAML, has a key twice in one mapping, names objects of a program, is nested too deeply, or is short
+    only because parts of it stand for others many times over.
 
     >>> from_yaml("{seeds: 0-9, arms: [none], steps: 010, rate: 1e-3, limit: 1:30}")
     {'seeds': '0-9', 'arms': ['none'], 'steps': 10, 'rate': 0.001, 'limit': '1:30'}
@@ -118,9 +108,8 @@ MIN_SUSPECT_BYTES, MAX_COMPRESSION_RATIO = 64 * 10**6, 200
 def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     """Open an `.npz`; its arrays are read when they are taken. Nothing is decompressed yet but the head of each array.
 
-    Raises:
-        TsyndError: when it is a single array, or a bomb: a small file that would fill the memory or the disk.
-        Exception: of many kinds, here and when an array is taken, when it is damaged.
+    TsyndError when it is a single array, or a bomb that would fill the memory or the disk; errors of many kinds when it is
+    damaged.
     """
     with path.open("rb") as opened, warnings.catch_warnings():  # numpy leaves a file open that is no zip file
         warnings.simplefilter("ignore")  # what numpy and Python find odd in the head of an array
@@ -132,6 +121,12 @@ def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             yield file
 
 
+def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it is stored by columns, and type of the array that begins here."""
+    first = np.lib.format.read_magic(file) == (1, 0)
+    return (np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0)(file)
+
+
 def _check_sizes(path: Path, file: zipfile.ZipFile) -> None:
     """Refuse a bomb, and an array that says it is larger than what the file has of it."""
     unpacked, packed = sum(member.file_size for member in file.infolist()), path.stat().st_size
@@ -141,19 +136,13 @@ def _check_sizes(path: Path, file: zipfile.ZipFile) -> None:
         if not member.filename.endswith(".npy"):
             continue
         with file.open(member) as head:
-            version = np.lib.format.read_magic(head)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(head)
+            shape, _, dtype = array_header(head)
         if min(shape, default=0) < 0 or (not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size):
             raise ValueError(f"{member.filename} says that its shape is {shape}, and has {member.file_size} bytes")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        TsyndError: when the file is missing or is not a JSON object.
-    """
+    """A JSON object from a file; TsyndError when it is missing or something else."""
     try:
         value = from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -26,23 +26,10 @@ def explained(what: str) -> Iterator[None]:
 
 
 def check_precision(images: Tensor, model: object) -> None:
-    """Refuse images of another floating-point type than a model's weights; 8-bit images become float32.
-
-    >>> from torch import nn
-    >>> check_precision(torch.zeros(1, dtype=torch.float64), nn.Linear(1, 1))
-    Traceback (most recent call last):
-    tsynd.errors.TsyndError: images are float64 and Linear is float32: call .float() on the images, or .double() on the network
-    """
+    """Refuse images of another floating-point type than a model's weights; 8-bit images become float32."""
     kind, weights = torch.float32 if images.dtype == torch.uint8 else images.dtype, weights_type(model)
     if weights is not None and kind != weights and kind.is_floating_point:
-        names = " and ".join((f"images are {_type(kind)}", f"{type(model).__name__} is {_type(weights)}"))
-        raise TsyndError(f"{names}: call .{_verb(weights)}() on the images, or .{_verb(kind)}() on the network")
-
-
-def _type(kind: torch.dtype) -> str:
-    return str(kind).removeprefix("torch.")
-
-
-def _verb(kind: torch.dtype) -> str:
-    """The method of tensors and networks that gives them a type."""
-    return {torch.float64: "double", torch.float32: "float", torch.float16: "half"}.get(kind, _type(kind))
+        one, other = (str(each).removeprefix("torch.") for each in (kind, weights))
+        verbs = {"float64": "double", "float32": "float", "float16": "half"}
+        how = f"call .{verbs.get(other, other)}() on the images, or .{verbs.get(one, one)}() on the network"
+        raise TsyndError(f"images are {one} and {type(model).__name__} is {other}: {how}")

@@ -26,8 +26,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote: the tensors, on the CPU, and the notes.
 
-    Raises:
-        TsyndError: when the file is missing, damaged or not from `write_tensors`; `kind` says what it should have been.
+    TsyndError when the file is missing, damaged or not from `write_tensors`; `kind` says what it should have been.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -68,11 +67,7 @@ def save_network(path: Path, network: nn.Module, notes: dict[str, Any]) -> None:
 
 
 def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
-    """The notes that `save_network` wrote, or None when there is no such file.
-
-    Raises:
-        TsyndError: when the file is damaged or lacks one of the notes that are needed.
-    """
+    """The notes that `save_network` wrote, or None without a file; TsyndError when it is damaged or lacks one that is needed."""
     if not path.exists():
         return None
     notes = read_tensors(path, "network")[1]
@@ -82,11 +77,7 @@ def load_notes(path: Path, *needed: str) -> dict[str, Any] | None:
 
 
 def load_network(path: Path, network: nn.Module) -> None:
-    """Load the weights of `path` into a network of the same architecture.
-
-    Raises:
-        TsyndError: when the file is damaged or holds another network.
-    """
+    """Load the weights of `path` into a network of the same architecture; TsyndError when it is damaged or holds another."""
     try:
         network.load_state_dict(read_tensors(path, "network")[0])
     except RuntimeError as error:

@@ -59,29 +59,23 @@ def load_weights(network: Network, path: str | PathLike[str]) -> Network:
     refuse_lazy(network)
     file = Path(fspath(path)).expanduser()
     wanted = network.state_dict()
-    given = _renamed(_named(_read(file), file), wanted)
+    given, misfit = _renamed(_named(_read(file), file), wanted), f"{file} does not fit {type(network).__name__}"
     places = {name: (each.device, each.data_ptr(), each.shape, each.stride()) for name, each in wanted.items() if each.numel()}
     held: dict[Any, str] = {}
     for name in given:
         one = held.setdefault(places.get(name, name), name)
         if given[one].shape == given[name].shape and not torch.equal(given[one], given[name]):
-            raise TsyndError(
-                f"{file} does not fit {type(network).__name__}: {one} and {name} are one tensor there, and differ here"
-            )
-    findings = {
-        "missing in the file": [
-            name for name in wanted if name not in given and not name.endswith(COUNTER) and places.get(name, 0) not in held
-        ],
-        "unknown to the network": [name for name in given if name not in wanted],
-    }
+            raise TsyndError(f"{misfit}: {one} and {name} are one tensor there, and differ here")
+    absent = [name for name in wanted if name not in given and not name.endswith(COUNTER)]
+    findings = {"missing in the file": [name for name in absent if places.get(name, 0) not in held]}
+    findings |= {"unknown to the network": [name for name in given if name not in wanted]}
     if problems := [f"{what}: {_some(names)}" for what, names in findings.items() if names]:
-        raise TsyndError(f"{file} does not fit {type(network).__name__}: {'; '.join(problems)}")
+        raise TsyndError(f"{misfit}: {'; '.join(problems)}")
     shapes = [(name, tuple(given[name].shape), tuple(wanted[name].shape)) for name in given]
     if wrong := [f"{name} is {found} in the file, {needed} in the network" for name, found, needed in shapes if found != needed]:
-        raise TsyndError(f"{file} does not fit {type(network).__name__}: {_some(wrong)}")
+        raise TsyndError(f"{misfit}: {_some(wrong)}")
     weights = {name for name, _ in network.named_parameters(remove_duplicate=False)}
-    odd = [name for name, tensor in given.items() if not _ordinary(tensor, wanted[name], name in weights)]
-    if odd:
+    if odd := [name for name, tensor in given.items() if not _ordinary(tensor, wanted[name], name in weights)]:
         raise TsyndError(f"{file} must hold plain tensors of finite real numbers, found NaN or another kind in {_some(odd)}")
     network.load_state_dict(given, strict=False)  # what is missing is tied to what is there, or a counter
     return network.eval()

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tsynd.data import load
-from tsynd.data.image_folder.default_splits import divided
 from tsynd.data.image_folder.listing import find_images
+from tsynd.data.splits import divided
 from tsynd.errors import TsyndError
 
 SHARES = {"test": 0.2, "val": 0.1}

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tsynd.data import load
-from tsynd.data.deduplication import suggested_groups
+from tsynd.data.duplicates import suggested_groups
 from tsynd.errors import TsyndError
 
 Command = Callable[..., tuple[int, str, str]]

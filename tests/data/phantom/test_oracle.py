@@ -2,15 +2,16 @@
 
 import pytest
 import torch
+from make_artefacts import standardised, train_oracle
 
 from tsynd.data.phantom import classify, sample_factors
-from tsynd.data.phantom.oracle import UNITS, Oracle, _standardised, blur, train_oracle
+from tsynd.data.phantom.oracle import UNITS, Oracle, blur
 from tsynd.errors import TsyndError
 
 
 def test_recovered_factors_are_in_the_units_of_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     factors, oracle = sample_factors(20, torch.Generator().manual_seed(0)), Oracle()
-    monkeypatch.setattr(oracle, "forward", lambda images: _standardised(factors))
+    monkeypatch.setattr(oracle, "forward", lambda images: standardised(factors))
     recovered = oracle.recover(torch.zeros(20, 1, 28, 28))
     for name in UNITS:
         torch.testing.assert_close(getattr(recovered, name), getattr(factors, name))
@@ -18,7 +19,7 @@ def test_recovered_factors_are_in_the_units_of_factors(monkeypatch: pytest.Monke
 
 
 def test_the_units_are_those_of_the_factors_as_they_are_drawn() -> None:
-    drawn = _standardised(sample_factors(20_000, torch.Generator().manual_seed(0)))
+    drawn = standardised(sample_factors(20_000, torch.Generator().manual_seed(0)))
     torch.testing.assert_close(drawn.mean(0), torch.zeros(len(UNITS)), rtol=0, atol=0.03)
     torch.testing.assert_close(drawn.std(0), torch.ones(len(UNITS)), rtol=0, atol=0.03)
 

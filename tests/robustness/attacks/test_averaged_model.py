@@ -9,8 +9,7 @@ from tsynd.classification import build_classifier
 from tsynd.errors import TsyndError
 from tsynd.posterior import FullDropout, HeadDropout
 from tsynd.robustness.attacks.averaged_model import averaged_model, eot_model
-from tsynd.robustness.attacks.gradient import pgd
-from tsynd.robustness.attacks.loss import margin_loss
+from tsynd.robustness.attacks.gradient import margin_loss, pgd
 from tsynd.utils.rng import generator_for
 
 

@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 # Raised when the same file would become other pixels: what is in the cache is then made again.
 DECODER_VERSION = 3
-# Images that are decoded ahead of the one that is taken next: a bound of the memory.
+# Images that are decoded at a time: a bound of the memory.
 AHEAD = 256
 PIXELS, NOTES = "images.npy", "notes.json"
 
@@ -49,36 +49,25 @@ class Decoded:
 def decode(files: list[Path], size: int, progress: Progress | None = None, *, crop: bool = False) -> Decoded:
     """Read images, from the cache if no file has changed since it was filled, else in parallel on all cores.
 
-    What decides is each file's path and content (see `file_state`), the size in pixels and the version of the decoder.
-    Of one list of files and one size the cache keeps the last state. Its array is mapped: memory is taken for what is used.
-    If the cache cannot be written, the array is in memory, and is made again next time.
-
-    Args:
-        files: the images; one that cannot be read is in `failures`, and raises nothing.
-        size: height and width in pixels.
-        progress: called with the number of images that are done.
-        crop: cut images to a square, instead of padding them.
+    What decides is each file's path and content (see `file_state`), `size` in pixels, `crop` (cut to a square, instead of padded)
+    and the version of the decoder. Of one list of files and one size the cache keeps the last state. Its array is mapped: memory
+    is taken for what is used. If the cache cannot be written, the array is in memory, and is made again next time.
     """
     entry = cache_entry("images", [size, *(["crop"] if crop else []), [os.path.abspath(file) for file in files]])
     state = cache_entry("states", [DECODER_VERSION, [file_state(numbered(file)[0]) for file in files]]).name
     if (found := _cached(entry / state, len(files), size)) is not None:
         return found
-    try:
+    with suppress(OSError):  # a full disk, say, or another process that was quicker
         entry.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=entry, prefix=".new"))
-    except OSError:
-        return _decode(files, size, None, progress, crop)
-    try:
-        _keep(_decode(files, size, new, progress, crop), new)
-        for old in entry.iterdir():
-            if old != new and not old.name.startswith("."):
-                shutil.rmtree(old, ignore_errors=True)
-        new.rename(entry / state)
-    except OSError:
-        if not (entry / state).is_dir():  # a full disk, say: not another process that was quicker
-            return _decode(files, size, None, progress, crop)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        try:
+            _decode(files, size, new, progress, crop)
+            for old in entry.iterdir():
+                if old != new and not old.name.startswith("."):
+                    shutil.rmtree(old, ignore_errors=True)
+            new.rename(entry / state)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
     return _cached(entry / state, len(files), size) or _decode(files, size, None, progress, crop)
 
 
@@ -88,20 +77,21 @@ def in_parallel(
     """Call `work` on each file in threads, one a core (Pillow decodes without Python's lock), and give results in order."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with quiet_pillow(), ThreadPoolExecutor(cores) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for position, file in enumerate([*files, *[None] * AHEAD]):
-            if file is not None:
-                waiting.append(pool.submit(work, file))
-            if position >= AHEAD and waiting:
-                yield waiting.popleft().result()
-                done = position - AHEAD + 1
-                if progress and (done % AHEAD == 0 or done == len(files)):
-                    progress(Step("load", done, len(files), text))
+        for start in range(0, len(files), AHEAD):
+            yield from pool.map(work, files[start : start + AHEAD])
+            if progress:
+                progress(Step("load", min(start + AHEAD, len(files)), len(files), text))
 
 
 def _decode(files: list[Path], size: int, folder: Path | None, progress: Progress | None, crop: bool) -> Decoded:
     """Decode into an array that is made once, or twice if there is colour: in a file of the folder, or in memory."""
-    decoded = Decoded(_array(folder, (len(files), 1, size, size)))
+
+    def array(channels: int) -> np.ndarray:
+        shape = (len(files), channels, size, size)
+        if folder is None or not files:
+            return np.empty(shape, dtype=np.uint8)
+        (folder / PIXELS).unlink(missing_ok=True)
+        return new_array(folder / PIXELS, shape)
 
     def one(file: Path) -> tuple[np.ndarray, bool, float | None] | str:
         try:
@@ -112,6 +102,7 @@ def _decode(files: list[Path], size: int, folder: Path | None, progress: Progres
         largest = None if picture.bits == 8 else float(picture.pixels.max()) / ((1 << picture.bits) - 1)
         return fit(picture, size, crop=crop), high != wide, largest
 
+    decoded = Decoded(array(1))
     if progress:
         progress(Step("load", 0, len(files), f"decoding {len(files)} images"))
     for position, found in enumerate(in_parallel(one, files, "decoding", progress)):
@@ -120,29 +111,19 @@ def _decode(files: list[Path], size: int, folder: Path | None, progress: Progres
             continue
         pixels, oblong, largest = found
         if len(pixels) > decoded.images.shape[1]:
-            grey, decoded.images = decoded.images, _array(folder, (len(files), 3, size, size))
+            grey, decoded.images = decoded.images, array(3)
             for start in range(0, position, AHEAD):
                 decoded.images[start : start + AHEAD] = grey[start : start + AHEAD]
         decoded.images[position] = pixels
         decoded.oblong += oblong
         decoded.deep += largest is not None
         decoded.largest = max(decoded.largest, largest or 0.0)
+    if folder:  # the notes come last: they make the folder whole
+        if isinstance(decoded.images, np.memmap):
+            decoded.images.flush()
+        notes = {name: value for name, value in vars(decoded).items() if name != "images"}
+        (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
     return decoded
-
-
-def _array(folder: Path | None, shape: tuple[int, ...]) -> np.ndarray:
-    if folder is None or 0 in shape:
-        return np.empty(shape, dtype=np.uint8)
-    (folder / PIXELS).unlink(missing_ok=True)
-    return new_array(folder / PIXELS, shape)
-
-
-def _keep(decoded: Decoded, folder: Path) -> None:
-    """Make a folder of the cache complete: the notes come last."""
-    if isinstance(decoded.images, np.memmap):
-        decoded.images.flush()
-    notes = {name: value for name, value in vars(decoded).items() if name != "images"}
-    (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
 
 
 def _cached(folder: Path, count: int, size: int) -> Decoded | None:

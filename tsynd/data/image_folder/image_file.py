@@ -11,18 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tsynd.data.image_folder.dicom import is_dicom, read_dicom
-from tsynd.data.image_folder.nifti import NIFTI_ENDINGS, is_nifti, read_nifti
+from tsynd.data.image_folder.dicom import NIFTI_ENDINGS, is_dicom, is_nifti, read_dicom, read_nifti
 from tsynd.errors import TsyndError
 
-ENDINGS_OF = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg", ".jfif"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",),
-}
+ENDINGS_OF: dict[str, tuple[str, ...]] = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg", ".jfif"), "BMP": (".bmp",)}
+ENDINGS_OF |= {"GIF": (".gif",), "TIFF": (".tif", ".tiff"), "WEBP": (".webp",)}
 ENDINGS = tuple(chain(*ENDINGS_OF.values()))
 # As messages say it.
 NO_IMAGES = f"no images (files that end in {', '.join((*ENDINGS, '.dcm', *NIFTI_ENDINGS))})"
@@ -101,16 +94,24 @@ def read_picture(file: Path, size: int | None = None) -> Picture:
     try:
         # Opened here: of a TIFF that it opens by name, Pillow maps the pixels, and forgets to turn them.
         with file.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
-            _check_header(file, image)
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+                raise Image.DecompressionBombError
+            _check_sides(file, *image.size)
+            frames = getattr(image, "n_frames", 1)
+            if frames != 1 and image.format != "MPO":  # the JPEG of some phones: a preview follows the picture
+                raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
             if size is not None:
                 image.draft(None, (2 * size, 2 * size))  # does nothing for other formats
-            mode, kind, bits = image.mode, str(image.format), _bits(image)
-            inverted = bits > 8 and kind == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO  # type: ignore[attr-defined]
+            mode, kind = image.mode, str(image.format)
+            tags = image.tag_v2 if kind == "TIFF" else {}  # type: ignore[attr-defined]
+            deep = mode.startswith("I;16") or (mode == "I" and kind == "PNG")  # older versions of Pillow open PNGs of 16 bits so
+            bits = (12 if tags.get(BITS_PER_SAMPLE) == (12,) else 16) if deep else 8
+            inverted = deep and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
             pixels = _pixels(file, ImageOps.exif_transpose(image), bits)
     except TsyndError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(file) from error
+        raise TsyndError(f"{file} claims to have more than {Image.MAX_IMAGE_PIXELS} pixels: resize it first") from error
     except Exception as error:  # Pillow's decoders fail in many ways: OSError, SyntaxError, struct.error, …
         reason = getattr(error, "strerror", None) or re.sub(r" <_io\.[^>]*>", "", str(error))
         raise TsyndError(f"{file} cannot be read as an image ({reason})") from error
@@ -144,6 +145,14 @@ def fit(picture: Picture, size: int, *, crop: bool = False) -> np.ndarray:
     return np.moveaxis(square.reshape(size, size, -1), 2, 0)
 
 
+def read_fitted(file: Path, channels: int, size: int, others: str, *, crop: bool = False) -> np.ndarray:
+    """Read an image to go with others of this size and so many channels, (C, S, S) uint8; `others` names them if it cannot."""
+    image_CHW = fit(read_picture(file, size), size, crop=crop)
+    if len(image_CHW) > channels:
+        raise TsyndError(f"{file} is an RGB image with colour, {others} (1 channel)")
+    return np.broadcast_to(image_CHW, (channels, size, size))
+
+
 def header_of(file: Path) -> str | None:
     """What kind of image a file is, by its content, such as "PNG"; None if it is none that is read here."""
     if not file.is_file():
@@ -155,28 +164,9 @@ def header_of(file: Path) -> str | None:
         return None
 
 
-def _check_header(file: Path, image: Image.Image) -> None:
-    """Refuse by what the header says."""
-    wide, high = image.size
-    if wide * high > (Image.MAX_IMAGE_PIXELS or float("inf")):
-        raise _too_large(file)
-    _check_sides(file, wide, high)
-    frames = getattr(image, "n_frames", 1)
-    if frames != 1 and image.format != "MPO":  # the JPEG of some phones: a preview follows the picture
-        raise TsyndError(f"{file} has {frames} frames: only single images are read, save the one you want")
-
-
 def _check_sides(file: Path, wide: int, high: int) -> None:
     if min(wide, high) < SMALLEST_SIDE:
         raise TsyndError(f"{file} is {wide} x {high} px: an image must have at least {SMALLEST_SIDE} px each way")
-
-
-def _bits(image: Image.Image) -> int:
-    """Bits of one grey value; 8 for everything else."""
-    if image.mode.startswith("I;16"):
-        twelve = image.format == "TIFF" and image.tag_v2.get(BITS_PER_SAMPLE) == (12,)  # type: ignore[attr-defined]
-        return 12 if twelve else 16
-    return 16 if image.mode == "I" and image.format == "PNG" else 8  # older versions of Pillow open PNGs of 16 bits so
 
 
 def _pixels(file: Path, image: Image.Image, bits: int) -> np.ndarray:
@@ -193,7 +183,3 @@ def _pixels(file: Path, image: Image.Image, bits: int) -> np.ndarray:
     if pixels.ndim == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
         return pixels[..., 0]
     return pixels
-
-
-def _too_large(file: Path) -> TsyndError:
-    return TsyndError(f"{file} claims to have more than {Image.MAX_IMAGE_PIXELS} pixels: resize it first")

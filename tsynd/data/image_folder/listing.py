@@ -67,6 +67,10 @@ class Listing:
     ignore: tuple[str, ...] = ()
     ignored: set[Path] = field(default_factory=set)
 
+    def note(self, kind: str, text: str, *names: str) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(kind, text, names))
+
     @property
     def given(self) -> tuple[str, ...]:
         """The splits that the user made, in order; none if the images are to be divided here."""
@@ -111,16 +115,15 @@ def find_images(path: Path, ignore: tuple[str, ...] = ()) -> Listing:
     listing.classes = in_order(names.values())
     if len(listing.classes) == 1 and not listing.several:
         text, inside = f"{path} must have at least two classes, found only {listing.classes[0]!r}", path / listing.classes[0]
-        if path.is_dir() and not listing.given and sum(entry.is_dir() for entry in _visible(inside)) > 1:
+        if path.is_dir() and not listing.given and len(_entries(inside)[0]) > 1:
             text += f": is it {inside} that you mean?"
-        listing.problems.append(Problem("one class", text))
+        listing.note("one class", text)
     for split in () if listing.several else listing.given:
         if lacking := set(listing.classes) - {item.label for item in listing.items if item.split == split}:
-            text = f"{path}: {split} has no image of class {', '.join(map(repr, in_order(lacking)))}"
-            listing.problems.append(Problem("missing class", text))
+            listing.note("missing class", f"{path}: {split} has no image of class {', '.join(map(repr, in_order(lacking)))}")
     if listing.given and not {"train", "test"} <= set(listing.given):
         missing = "test" if "train" in listing.given else "train"
-        listing.problems.append(Problem("missing split", f"{path} has {', '.join(listing.given)} but no {missing} images"))
+        listing.note("missing split", f"{path} has {', '.join(listing.given)} but no {missing} images")
     return listing
 
 
@@ -156,27 +159,26 @@ def walk(folder: Path, listing: Listing | None = None, above: tuple[Path, ...] =
             yield from walk(entry, listing, (*above, real)) if entry.is_dir() else [entry]
 
 
-def split_folders(path: Path, listing: Listing | None = None) -> dict[str, Path]:
-    """The folders of a set that are called as splits, by the split."""
-    folders = [entry for entry in _visible(path, listing) if entry.is_dir()]
-    return {SPLIT_NAMES[folder.name.lower()]: folder for folder in folders if folder.name.lower() in SPLIT_NAMES}
-
-
 def _folder(listing: Listing) -> Listing:
     path = listing.root
-    folders = [entry for entry in _visible(path, listing) if entry.is_dir()]
-    named = split_folders(path, listing)
+    folders, files = _entries(path, listing)
+    named = {SPLIT_NAMES[folder.name.lower()]: folder for folder in folders if folder.name.lower() in SPLIT_NAMES}
     if len(named) not in (0, len(folders)):
         others = ", ".join(sorted({folder.name for folder in folders} - {folder.name for folder in named.values()}))
         raise TsyndError(f"{path} has split folders ({', '.join(named)}) beside others ({others}): use one kind")
-    listing.others += [entry for entry in _visible(path, listing) if not entry.is_dir()]
+    listing.others += files
     for split, above in sorted(named.items(), key=lambda pair: SPLITS.index(pair[0])) if named else [(None, path)]:
-        inside = _visible(above, listing)
-        if (above / METADATA).is_file() and any(is_image(entry) for entry in inside if not entry.is_dir()):
-            _from_metadata(listing, above, split)
+        folders, files = _entries(above, listing)
+        if (above / METADATA).is_file() and any(map(is_image, files)):
+            table = _table(above / METADATA)  # as Hugging Face lays it out
+            listing.columns, listing.several = table.columns, listing.several or table.several
+            listing.problems += table.problems
+            for item in table.items:
+                name = item.file.relative_to(path).as_posix()
+                listing.items.append(replace(item, name=name, split=split or item.split))
             continue
-        listing.others += [entry for entry in inside if split and not entry.is_dir()]
-        for folder in [entry for entry in inside if entry.is_dir()]:
+        listing.others += files if split else []
+        for folder in folders:
             _class(listing, folder, split)
     if not listing.items:
         found = "images without a class" if any(map(is_image, listing.others)) else NO_IMAGES
@@ -202,8 +204,7 @@ def _add_groups(listing: Listing, path: Path) -> None:
         listing.items[place] = replace(item, group=group or item.group)
     if path.is_dir() and (long := [names for names in series.values() if len(names) > 1]):
         text = f"{path}: {sum(map(len, long))} files are slices of {len(long)} series, such as {long[0][0]} and {long[0][1]}"
-        names = tuple(chain(*long))
-        listing.problems.append(Problem("series", f"{text}: name the slices that you want in a CSV", names))
+        listing.note("series", f"{text}: name the slices that you want in a CSV", *chain(*long))
 
 
 def _class(listing: Listing, folder: Path, split: str | None) -> None:
@@ -219,17 +220,7 @@ def _class(listing: Listing, folder: Path, split: str | None) -> None:
         name, key = file.relative_to(listing.root).as_posix(), composed(file.relative_to(folder.parent).as_posix())
         listing.items.append(Item(file, name, key, composed(folder.name), class_key(inner[0]) if inner else None, split))
     if len(listing.items) == before:
-        listing.problems.append(Problem("empty class", f"{folder} has {NO_IMAGES}"))
-
-
-def _from_metadata(listing: Listing, folder: Path, split: str | None) -> None:
-    """Add the images that the table in a folder names, as Hugging Face lays them out."""
-    found = _table(folder / METADATA)
-    listing.columns, listing.several = found.columns, listing.several or found.several
-    listing.problems += found.problems
-    for item in found.items:
-        name = item.file.relative_to(listing.root).as_posix()
-        listing.items.append(replace(item, name=name, split=split or item.split))
+        listing.note("empty class", f"{folder} has {NO_IMAGES}")
 
 
 def _labels(listing: Listing, item: Item) -> list[str]:
@@ -247,31 +238,24 @@ def _table(path: Path, labelled: bool = True, fold: int | None = None) -> Listin
         name, label, split = row["path"], row["label"], row["split"].lower()
         if not name or (labelled and not label) or (has_split and not split):
             empty = "path" if not name else "split" if label else "label"
-            listing.problems.append(Problem("incomplete row", f"{where} has no {empty}", (name,)))
+            listing.note("incomplete row", f"{where} has no {empty}", name)
         elif split and split not in SPLIT_NAMES:
-            text = f"{where}: split must be train, val or test, got {row['split']!r}"
-            listing.problems.append(Problem("unknown split", text, (name,)))
-        elif (place := os.path.abspath(file := _file(path.parent, name))) in lines:
-            text = f"{where} names {name} again, which line {lines[place]} has: an image has one row"
-            listing.problems.append(Problem("duplicate row", text, (name,)))
+            listing.note("unknown split", f"{where}: split must be train, val or test, got {row['split']!r}", name)
         else:
-            lines[place] = line
-            if not _is_file(numbered(file)[0]):
-                listing.problems.append(Problem("missing file", f"{where}: no such file: {file}", (name,)))
+            written = name.replace("\\", "/") if not _is_file(path.parent / name) else name  # maybe on Windows
+            file = Path(os.path.normpath(path.parent / written))
+            first = lines.setdefault(os.path.abspath(file), line)
+            if first != line:
+                listing.note("duplicate row", f"{where} names {name} again, which line {first} has: an image has one row", name)
+            elif not _is_file(numbered(file)[0]):
+                listing.note("missing file", f"{where}: no such file: {file}", name)
             else:
                 key, group = _key(file, path.parent), class_key(row["group"]) or None
                 listing.items.append(Item(file, name, key, composed(label), group, SPLIT_NAMES.get(split)))
     if not listing.items:
-        first = f": {listing.problems[0].text}" if listing.problems else ""
-        raise TsyndError(f"{path} names no image that is there{first}")
+        why = f": {listing.problems[0].text}" if listing.problems else ""
+        raise TsyndError(f"{path} names no image that is there{why}")
     return listing
-
-
-def _file(folder: Path, name: str) -> Path:
-    """The file that a table names, which may have been written on Windows."""
-    if "\\" in name and not _is_file(folder / name):
-        name = name.replace("\\", "/")
-    return Path(os.path.normpath(folder / name))
 
 
 def _key(file: Path, root: Path) -> str:
@@ -289,6 +273,12 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # too long, or with a character that no name may have
         return False
+
+
+def _entries(folder: Path, listing: Listing | None = None) -> tuple[list[Path], list[Path]]:
+    """The folders and the files in a folder."""
+    visible = _visible(folder, listing)
+    return [entry for entry in visible if entry.is_dir()], [entry for entry in visible if not entry.is_dir()]
 
 
 def _visible(folder: Path, listing: Listing | None = None) -> list[Path]:

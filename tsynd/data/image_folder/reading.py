@@ -2,17 +2,17 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from tsynd.data.dataset import SMALLEST, SPLITS, Dataset, Split
 from tsynd.data.image_folder.decode_cache import Decoded, decode
-from tsynd.data.image_folder.default_splits import divided
 from tsynd.data.image_folder.listing import Item, Listing, find_images
-from tsynd.data.image_folder.remarks import remarks
 from tsynd.data.image_folder.table import BETWEEN
 from tsynd.data.medmnist.npz import UNKNOWN_LICENCE
-from tsynd.data.remarks import array_remarks
+from tsynd.data.remarks import array_remarks, remarks
+from tsynd.data.splits import divided
 from tsynd.errors import TsyndError
 from tsynd.utils.progress import Progress
 
@@ -31,7 +31,7 @@ def read_folder(
     ignore: tuple[str, ...] = (),
     progress: Progress | None = None,
 ) -> Dataset:
-    """Read a data set of image files.
+    """Read a data set of image files; arguments as in `tsynd.load`.
 
     For the layouts see `tsynd.data.image_folder.listing.find_images`, for the kinds of images
     `tsynd.data.image_folder.image_file.read_picture`.
@@ -39,14 +39,6 @@ def read_folder(
     Without splits of the user's, 70/10/20 of each class are for training, validation and test, by a hash of the names, the
     same on every platform; groups stay whole. With `train` and `test` only, `val` is a tenth of `train`. Decoded images are
     kept in the cache; nothing is written where they are. What a user should know is in the data set's `notes`.
-
-    Args:
-        path: a folder or a CSV.
-        size: height and width of the images in pixels.
-        skip_unreadable: leave out images that cannot be read, in place of an error.
-        crop: cut what is not square to a square, instead of padding it.
-        ignore: names of folders and files below `path` that are passed over, with `*` for any letters.
-        progress: called with the number of images that are decoded.
 
     Raises:
         TsyndError: the layout is not one of these, a class or a split is empty, or an image cannot be read.
@@ -58,9 +50,8 @@ def read_folder(
         raise TsyndError(listing.problems[0].text + _more(len(listing.problems) - 1, "problem(s)", path))
     split_of = assign_splits(listing)
     labels = {name: label for label, name in enumerate(listing.classes)}
-    pairs = sorted(
-        zip(listing.items, split_of, strict=True), key=lambda pair: (SPLITS.index(pair[1]), labels.get(pair[0].label, 0))
-    )
+    both = zip(listing.items, split_of, strict=True)
+    pairs = sorted(both, key=lambda pair: (SPLITS.index(pair[1]), labels.get(pair[0].label, 0)))
     decoded = decode([item.file for item, _ in pairs], size, progress, crop=crop)
     if decoded.failures and not skip_unreadable:
         first = decoded.failures[min(decoded.failures)]
@@ -71,39 +62,32 @@ def read_folder(
             decoded.images[new] = decoded.images[old]
     lost = [pairs[position][0].name for position in sorted(decoded.failures)]
     pairs = [pairs[position] for position in kept]
-    splits = _splits(pairs, listing, torch.from_numpy(decoded.images))
+    group_names = sorted({item.group for item, _ in pairs if item.group is not None})
+    splits = _splits(pairs, group_names, listing, torch.from_numpy(decoded.images))
     task = "multi-label" if listing.several else "binary" if len(listing.classes) == 2 else "multi-class"
     name = path.stem if path.is_file() else path.resolve().name
     notes = (*_notes(listing, decoded, lost, crop), *(text for kind, text in array_remarks(splits) if kind in ("dark", "copies")))
-    made = (splits["train"], splits["val"], splits["test"], listing.classes)
-    groups = tuple(_group_names(pairs))
-    return Dataset(name, *made, task, UNKNOWN_LICENCE, source=str(path), notes=notes, group_names=groups)
+    made: dict[str, Any] = {**splits, "classes": listing.classes, "task": task, "licence": UNKNOWN_LICENCE, "notes": notes}
+    return Dataset(name, source=str(path), group_names=tuple(group_names), **made)
 
 
 def assign_splits(listing: Listing) -> list[str]:
-    """The split of each image: the user's, or one by a hash of the names; `val` is taken from `train` where it is missing.
-
-    Raises:
-        TsyndError: a class has too few images or groups for this.
-    """
+    """The split of each image: the user's, or one by a hash of the names; `val` is taken from `train` where it is missing."""
     given = [item.split or "" for item in listing.items]
     if "val" in given:
         return given
     shares = {"val": SHARES["val"]} if "train" in given else SHARES
     places = [position for position, split in enumerate(given) if split in ("", "train")]
     items = [listing.items[position] for position in places]
-    names = [item.key for item in items]
+    strata = [item.label for item in items]
+    if listing.several:  # the label that fewest images have
+        counts = Counter(part for label in strata for part in label.split(BETWEEN))
+        strata = [min(label.split(BETWEEN), key=lambda part: counts[part]) for label in strata]
     for position, split in zip(
-        places, divided(_strata(listing, items), names, [item.group for item in items], shares), strict=True
+        places, divided(strata, [item.key for item in items], [item.group for item in items], shares), strict=True
     ):
         given[position] = split
     return given
-
-
-def _strata(listing: Listing, items: list[Item]) -> list[str]:
-    """The label by which each image is divided: its class, or of several labels the one that fewest images have."""
-    counts = Counter(part for item in items for part in item.label.split(BETWEEN)) if listing.several else Counter()
-    return [min(item.label.split(BETWEEN), key=lambda part: counts[part]) if counts else item.label for item in items]
 
 
 def crossing_groups(items: list[Item], split_of: list[str]) -> dict[str, list[str]]:
@@ -115,9 +99,8 @@ def crossing_groups(items: list[Item], split_of: list[str]) -> dict[str, list[st
     return {group: sorted(splits, key=SPLITS.index) for group, splits in sorted(found.items()) if len(splits) > 1}
 
 
-def _splits(pairs: list[tuple[Item, str]], listing: Listing, images: torch.Tensor) -> dict[str, Split]:
-    """The three splits, which lie one after the other in `images`: nothing is copied."""
-    names = _group_names(pairs)
+def _splits(pairs: list[tuple[Item, str]], names: list[str], listing: Listing, images: torch.Tensor) -> dict[str, Split]:
+    """The three splits, which lie one after the other in `images`: nothing is copied. `names` are those of the groups."""
     numbers = {name: number for number, name in enumerate(names)}
     groups = torch.tensor(
         [numbers[item.group] if item.group is not None else len(names) + place for place, (item, _) in enumerate(pairs)]
@@ -127,16 +110,10 @@ def _splits(pairs: list[tuple[Item, str]], listing: Listing, images: torch.Tenso
     classes = classes if listing.several else classes.argmax(1)
     made, start = {}, 0
     for split in SPLITS:
-        stop = start + sum(one == split for _, one in pairs)
-        part = slice(start, stop)
+        part = slice(start, start := start + sum(one == split for _, one in pairs))
         files = tuple(item.name for item, _ in pairs[part])
         made[split] = Split(images[part], classes[part], groups[part] if names else None, names=files)
-        start = stop
     return made
-
-
-def _group_names(pairs: list[tuple[Item, str]]) -> list[str]:
-    return sorted({item.group for item, _ in pairs if item.group is not None})
 
 
 def _notes(listing: Listing, decoded: Decoded, lost: list[str], crop: bool) -> list[str]:

@@ -9,11 +9,8 @@ from pathlib import Path
 from tsynd.data.labels import NONE
 from tsynd.errors import DataUnavailable, TsyndError
 
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
+SPLIT_NAMES = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("val", "valid", "validation"), "val")
+SPLIT_NAMES |= dict.fromkeys(("test", "testing"), "test")
 COLUMNS = ("path", "label", "group", "split")
 # Between the labels of an image that has several.
 BETWEEN = "|"
@@ -33,16 +30,11 @@ class Table:
 
 
 def read_table(path: Path, *, labelled: bool = True, fold: int | None = None) -> Table:
-    """Read a CSV of images, with commas or semicolons.
+    """Read a CSV of images, with commas or semicolons; `labelled`: whether it needs labels.
 
     Without a column `label`, columns that hold nothing but 0 and 1 are labels, of which an image may have several. A column
-    `split` may hold folds instead: 0, 1, 2 or fold0, fold1 and so on. Then one fold is for testing, the next one for validation,
+    `split` may hold folds instead: 0, 1, 2 or fold0, fold1 and so on. Then `fold` is for testing, the next one for validation,
     and all others are for training.
-
-    Args:
-        path: the CSV.
-        labelled: whether it needs labels.
-        fold: the fold to test on.
 
     Raises:
         TsyndError: when it cannot be read, lacks a column, or has folds of which none is chosen.
@@ -79,16 +71,14 @@ def _cells(path: Path) -> tuple[list[str], list[str], list[tuple[int, list[str]]
         raise TsyndError(f"{path} cannot be read: {error.strerror}") from error
     first = text.partition("\n")[0]
     table = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",")
-    line = 1
     lines = []
     try:
         spelled = [name.strip() for name in next(table, [])]
         for cells in table:
-            line = table.line_num
             if any(cell.strip() for cell in cells):
-                lines.append((line, [cell.strip() for cell in cells]))
+                lines.append((table.line_num, [cell.strip() for cell in cells]))
     except csv.Error as error:
-        raise TsyndError(f"{path}, line {table.line_num or line} cannot be read as CSV ({error})") from error
+        raise TsyndError(f"{path}, line {table.line_num or 1} cannot be read as CSV ({error})") from error
     names = ["path" if name.lower() == "file_name" else name.lower() for name in spelled]  # as Hugging Face calls it
     return names, spelled, lines
 
@@ -97,20 +87,15 @@ def _one_label(
     names: list[str], spelled: list[str], lines: list[tuple[int, list[str]]]
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Join columns of 0 and 1 into one column `label`, which comes last; unchanged where there are none."""
-    places = [
-        place
-        for place, name in enumerate(names)
-        if name not in COLUMNS
-        and {cells[place].lower() for _, cells in lines if place < len(cells)} <= {*YES, *NO}
-        and any(cells[place].lower() in YES for _, cells in lines if place < len(cells))
-    ]
+    full = [(line, [*cells, *[""] * (len(names) - len(cells))]) for line, cells in lines]
+    found = [{cells[place].lower() for _, cells in full} for place in range(len(names))]
+    places = [at for at, name in enumerate(names) if name not in COLUMNS and found[at] <= {*YES, *NO} and found[at] & {*YES}]
     if not places:
         return names, lines
-    joined = []
-    for line, cells in lines:
-        present = [spelled[place] for place in places if place < len(cells) and cells[place].lower() in YES]
-        joined.append((line, [*cells, *[""] * (len(names) - len(cells)), BETWEEN.join(present) or NONE]))
-    return [*names, "label"], joined
+    present = [[spelled[at] for at in places if cells[at].lower() in YES] for _, cells in full]
+    return [*names, "label"], [
+        (line, [*cells, BETWEEN.join(has) or NONE]) for (line, cells), has in zip(full, present, strict=True)
+    ]
 
 
 def _choose_fold(path: Path, rows: list[dict[str, str]], fold: int | None, needed: bool) -> None:
@@ -127,6 +112,5 @@ def _choose_fold(path: Path, rows: list[dict[str, str]], fold: int | None, neede
         raise TsyndError(f"{path}#{fold}: the folds are {', '.join(map(str, folds))}")
     after = folds[(folds.index(fold) + 1) % len(folds)] if fold is not None and len(folds) > 2 else None
     for row in rows:
-        match = found[row["split"]]
-        own = int(match[1]) if match else None
+        own = int(re.sub(r"\D", "", row["split"]))
         row["split"] = "" if fold is None else "test" if own == fold else "val" if own == after else "train"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tsynd.data.dataset import Dataset
-from tsynd.data.image_folder.image_file import NO_IMAGES, fit, is_image, quiet_pillow, read_picture
+from tsynd.data.image_folder.image_file import NO_IMAGES, is_image, quiet_pillow, read_fitted
 from tsynd.data.image_folder.listing import walk
 from tsynd.data.splits import shuffled
 from tsynd.errors import TsyndError
@@ -37,15 +37,13 @@ class UnlabelledImages:
 
 
 def unlabelled_images(source: str, data: Dataset, chosen: Tensor, *, count: int = 0, seed: int = 0) -> UnlabelledImages:
-    """Return the images without labels that a training may use beside its own.
+    """Return the images without labels that a training may use beside its own, the images `chosen` of `data.train`.
 
     Args:
         source: `rest`, the training images that are not among `chosen`, whose labels are not looked at; or a folder, with
             subfolders: whatever images lie there, fitted to the data set's size and channels.
-        data: the data set.
-        chosen: (N,) positions in `data.train` of the images that are trained on with their labels.
-        count: at most so many, drawn by a hash of the seed, so that more contain fewer; 0 for all.
-        seed: of that draw.
+        data, chosen: the data set, and (N,) positions in its training split.
+        count, seed: at most so many, drawn by a hash of the seed, so that more contain fewer; 0 for all.
 
     Raises:
         TsyndError: when nothing is left, the folder holds no image, or one of its images cannot be read or does not fit.
@@ -68,7 +66,7 @@ def unlabelled_images(source: str, data: Dataset, chosen: Tensor, *, count: int 
         raise TsyndError(f"{folder} has {NO_IMAGES}")
     some = [files[place] for place in _drawn(torch.arange(len(files)), count, seed).tolist()]
     with quiet_pillow():
-        images = [_fitted(file, data.channels, data.size) for file in some]
+        images = [read_fitted(file, data.channels, data.size, "the labelled images are grey") for file in some]
     return UnlabelledImages(torch.from_numpy(np.stack(images)), None)
 
 
@@ -78,10 +76,3 @@ def _drawn(index: Tensor, count: int, seed: int) -> Tensor:
         return index
     order = shuffled([f"unlabelled {position}" for position in range(len(index))], seed)[:count]
     return index[sorted(order)]
-
-
-def _fitted(file: Path, channels: int, size: int) -> np.ndarray:
-    image_CHW = fit(read_picture(file, size), size)
-    if len(image_CHW) > channels:
-        raise TsyndError(f"{file} is an RGB image with colour, the labelled images are grey (1 channel)")
-    return np.broadcast_to(image_CHW, (channels, *image_CHW.shape[1:]))

@@ -26,31 +26,16 @@ def load_medmnist(
     facts = find_facts(name, size)
     md5 = facts.md5[size]
     path = unpacked_folder(md5) if is_unpacked(md5) else fetch(facts, size, root, download, progress)
-    splits = read_splits(path, md5=md5, progress=progress)
-    counts = tuple(map(len, splits.values()))
-    if counts != facts.counts:
+    train, val, test = read_splits(path, md5=md5, progress=progress).values()
+    if (counts := (len(train), len(val), len(test))) != facts.counts:
         raise TsyndError(f"{path} has {counts} images in train, val and test, the published set {facts.counts}")
-    return Dataset(
-        name,
-        splits["train"],
-        splits["val"],
-        splits["test"],
-        facts.classes,
-        facts.task,
-        facts.licence,
-        f"{facts.citation}; {MEDMNIST_V2}",
-        str(path),
-        (facts.note,) if facts.note else (),
-    )
+    citation, notes = f"{facts.citation}; {MEDMNIST_V2}", (facts.note,) if facts.note else ()
+    return Dataset(name, train, val, test, facts.classes, facts.task, facts.licence, citation, str(path), notes)
 
 
 @validated
 def find_facts(name: Annotated[str, choice("MedMNIST set", REGISTRY)], size: int = 28) -> Facts:
-    """The row of a set.
-
-    Raises:
-        TsyndError: when there is no such set, or it is not published at this size.
-    """
+    """The row of a set; TsyndError when there is no such set, or it is not published at this size."""
     facts = REGISTRY[name]
     if size not in facts.md5:
         raise TsyndError(f"{name} is published at {', '.join(map(str, facts.md5))} px: size must be one of these, got {size}")
@@ -77,14 +62,7 @@ def fetch(
 
     Looked through are `root` if it is given, else the folders in the environment variable TSYND_DATA, then `~/.medmnist`.
     Downloads go to `root` or `~/.medmnist`, from the address in TSYND_MIRROR, if it is set, and from both addresses of the
-    published record; the file appears whole or not at all.
-
-    Args:
-        facts: the set's row in `REGISTRY`.
-        size: in pixels, one of the published ones.
-        root: the only folder to use.
-        download: False never touches the network.
-        progress: called with what is downloaded and its size, bytes that came (0 at first), and bytes in all.
+    published record; the file appears whole or not at all. Arguments as in `tsynd.load`.
 
     Raises:
         TsyndError: a file was found, but its MD5 is not the published one.

@@ -1,8 +1,4 @@
-"""Sets too large for memory: an `.npz` is compressed and cannot be mapped, so it is unpacked once into a cache folder.
-
-From then on its images are read from disk as they are needed, by the operating system. The cache is keyed by the file's MD5:
-a file that is moved or renamed is not unpacked again. It can be deleted at any time.
-"""
+"""Sets too large for memory: an `.npz` is compressed and cannot be mapped, so it is unpacked once into the cache, by its MD5."""
 
 import shutil
 import tempfile
@@ -19,6 +15,7 @@ from tsynd.utils.cache import cache_folder, new_array
 from tsynd.utils.downloads import megabytes
 from tsynd.utils.locks import alone
 from tsynd.utils.progress import Progress, Step, silent
+from tsynd.utils.safe_parsing import array_header
 
 # Files with more bytes of images than this are mapped; smaller ones are read into memory.
 LARGE = 2 * 10**9
@@ -51,17 +48,8 @@ def is_large(path: Path) -> bool:
 def mapped(path: Path, md5: str, check: Check, progress: Progress | None = None) -> dict[str, np.ndarray]:
     """The six arrays of a file in MedMNIST layout, images (N, C, H, W) and mapped; unpacked first where they are not yet.
 
-    Pages that are written to are private copies: nothing changes on disk.
-
-    Args:
-        path: the `.npz`; not touched when it is unpacked already.
-        md5: its checksum.
-        check: called with name, type and shape of each array of images before it is unpacked.
-        progress: called with the bytes that are unpacked.
-
-    Raises:
-        TsyndError: when the cache cannot be written to.
-        OSError, zipfile.BadZipFile, zlib.error, KeyError, ValueError: when the file is damaged or lacks an array.
+    The file is not touched when it is unpacked already. Pages that are written to are private copies: nothing changes on disk.
+    TsyndError when the cache cannot be written to; errors of many kinds when the file is damaged or lacks an array.
     """
     folder = unpacked_folder(md5)
     if not is_unpacked(md5):
@@ -110,9 +98,7 @@ def _unpack(path: Path, folder: Path, check: Check, say: Progress) -> None:
 
 def _unpack_images(name: str, member: IO[bytes], target: Path, check: Check) -> Iterator[int]:
     """Copy one array to a file of its own, channels first, a block at a time; gives the bytes of each block."""
-    version = np.lib.format.read_magic(member)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, dtype = read_header(member)
+    shape, by_columns, dtype = array_header(member)
     check(name, dtype, shape)
     if by_columns:
         raise TsyndError(f"{name} is stored by columns (Fortran order), which cannot be unpacked in parts: store it by rows")
@@ -122,19 +108,7 @@ def _unpack_images(name: str, member: IO[bytes], target: Path, check: Check) -> 
     out = new_array(target, (shape[0], channels, height, width))
     for start in range(0, shape[0], step := max(1, BLOCK // row)):
         count = min(step, shape[0] - start)
-        block = np.frombuffer(_read(member, count * row), np.uint8).reshape(count, *channels_last)
+        block = np.frombuffer(member.read(count * row), np.uint8).reshape(count, *channels_last)
         out[start : start + count] = block.transpose(0, 3, 1, 2)
         yield block.nbytes
     out.flush()
-
-
-def _read(member: IO[bytes], count: int) -> bytes:
-    """Exactly so many bytes; a zip member gives what it likes."""
-    parts = []
-    while count:
-        part = member.read(count)
-        if not part:
-            raise EOFError("the array ends early")
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)

@@ -23,12 +23,8 @@ def read_npz(path: Path, size: int | None = None, progress: Progress | None = No
     """Read a data set from an `.npz` in MedMNIST layout; its name is the file's, its classes are "0", "1", ….
 
     The six arrays are `{train,val,test}_images`, uint8 of (N, H, W) or (N, H, W, 3), and `{train,val,test}_labels`,
-    integers of (N,) or (N, 1): binary or multi-class; or of (N, L), each 0 or 1: multi-label. Others are ignored.
-
-    Args:
-        path: the file.
-        size: in pixels; another size than the file's resizes, antialiased. None keeps the file's own.
-        progress: called while a file that is too large for memory is unpacked (see `tsynd.data.medmnist.memory_map`).
+    integers of (N,) or (N, 1): binary or multi-class; or of (N, L), each 0 or 1: multi-label. Others are ignored. Another `size`
+    in pixels than the file's resizes, antialiased. A file that is too large for memory is unpacked (see `memory_map`).
 
     Raises:
         TsyndError: the file is not there, truncated, pickled, or its arrays are not as above.
@@ -43,7 +39,10 @@ def read_npz(path: Path, size: int | None = None, progress: Progress | None = No
             found = ", ".join(str(label) for label in present[:10].tolist())
             raise TsyndError(f"{path}: train_labels must be 0, 1, … without a gap, found {found}{', …' * (len(present) > 10)}")
         classes, task = tuple(map(str, present.tolist())), "binary" if len(present) == 2 else "multi-class"
-    notes = (*_left_out(path), *(text for _, text in array_remarks(splits)))
+    with open_npz(path) as file:
+        others = ", ".join(sorted(set(file.files) - set(NAMES)))  # they may be the patients
+    left = "not read: images of one patient may be in train and in test; tsynd.data.from_arrays takes groups"
+    notes = (*([f"{path.name} has also {others}, {left}"] if others else []), *(text for _, text in array_remarks(splits)))
     return Dataset(
         path.stem, splits["train"], splits["val"], splits["test"], classes, task, UNKNOWN_LICENCE, source=str(path), notes=notes
     )
@@ -57,8 +56,11 @@ def read_splits(
     Images that are too large for memory are mapped. With the file's `md5`, if it is known, they are not read to compute it,
     and the file itself is not needed once it is unpacked.
     """
-    arrays = _read_arrays(path, md5, progress)
-    return {split: _split(path, split, arrays[f"{split}_images"], arrays[f"{split}_labels"], size) for split in SPLITS}
+    arrays, splits = _read_arrays(path, md5, progress), {}
+    for split in SPLITS:
+        images, labels = torch.from_numpy(arrays[f"{split}_images"]), arrays[f"{split}_labels"]
+        splits[split] = Split(images if size is None else resize(images, size), _labels(path, split, labels, len(images)))
+    return splits
 
 
 def resize(images_BCHW: Tensor, size: int) -> Tensor:
@@ -90,38 +92,25 @@ def _read_arrays(path: Path, md5: str | None, progress: Progress | None) -> dict
             if missing:
                 raise TsyndError(f"{path} lacks {', '.join(missing)}; it has {', '.join(file.files) or 'nothing'}")
             if "source_index" in file.files:
-                raise TsyndError(
-                    f"{path} holds synthetic images, for training only: give the real data, and these with --synthetic"
-                )
+                what = "synthetic images, for training only: give the real data, and these with --synthetic"
+                raise TsyndError(f"{path} holds {what}")
             if is_large(path):
                 return mapped(path, md5 or checksum(path), _check_images, progress)
-            return {name: _channels_first(f"{path}: {name}", file[name]) for name in NAMES}
+            arrays = {name: file[name] for name in NAMES}
+            for name in NAMES[::2]:
+                array, where = arrays[name], f"{path}: {name}"
+                if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+                    raise TsyndError(f"{where} must be 8-bit (uint8, 0 to 255), got {array.dtype}, with NaN")
+                _check_images(where, array.dtype, array.shape)
+                arrays[name] = np.ascontiguousarray(array.reshape(*array.shape[:3], -1).transpose(0, 3, 1, 2))
+            return arrays
     except TsyndError:
         raise
     except Exception as error:  # zipfile, zlib, numpy and Python's own parser raise a different one for each kind of damage
         if "pickle" in str(error):
-            raise TsyndError(
-                f"{path} is no .npz, or holds Python objects (a pickle), which are never opened: save plain uint8 arrays"
-            ) from error
+            what = "Python objects (a pickle), which are never opened: save plain uint8 arrays"
+            raise TsyndError(f"{path} is no .npz, or holds {what}") from error
         raise TsyndError(f"{path} is truncated or damaged: it cannot be read as an .npz ({error})") from error
-
-
-def _left_out(path: Path) -> list[str]:
-    """A note on arrays that are not read, and may be the patients."""
-    with open_npz(path) as file:
-        others = sorted(set(file.files) - set(NAMES))
-    text = "not read: images of one patient may be in train and in test; tsynd.data.from_arrays takes groups"
-    return [f"{path.name} has also {', '.join(others)}, {text}"] if others else []
-
-
-def _channels_first(name: str, array: np.ndarray) -> np.ndarray:
-    """Images (N, H, W) or (N, H, W, C), checked, as (N, C, H, W); labels as they are."""
-    if not name.endswith("_images"):
-        return array
-    if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
-        raise TsyndError(f"{name} must be 8-bit (uint8, 0 to 255), got {array.dtype}, with NaN")
-    _check_images(name, array.dtype, array.shape)
-    return np.ascontiguousarray(array.reshape(*array.shape[:3], -1).transpose(0, 3, 1, 2))
 
 
 def _check_images(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
@@ -135,11 +124,6 @@ def _check_images(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         raise TsyndError(f"{name} must be square, got {shape[1]} x {shape[2]} px: pad or crop them first")
 
 
-def _split(path: Path, split: str, images: np.ndarray, labels: np.ndarray, size: int | None) -> Split:
-    tensor_BCHW = torch.from_numpy(images)
-    return Split(tensor_BCHW if size is None else resize(tensor_BCHW, size), _labels(path, split, labels, len(images)))
-
-
 def _labels(path: Path, split: str, labels: np.ndarray, count: int) -> Tensor:
     name = f"{path}: {split}_labels"
     if labels.dtype.kind not in "iub":
@@ -149,9 +133,9 @@ def _labels(path: Path, split: str, labels: np.ndarray, count: int) -> Tensor:
         raise TsyndError(f"{name} must be (N,) or (N, 1), one class each, or (N, L), multi-label, got {labels.shape}")
     if len(labels) != count:
         raise TsyndError(f"{name} has {len(labels)} labels for {count} images")
-    if labels.min() < 0 or (labels.ndim == 2 and labels.shape[1] > 1 and labels.max() > 1):
-        wanted = "0 or 1 (multi-label)" if labels.ndim == 2 and labels.shape[1] > 1 else "at least 0"
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise TsyndError(f"{name} must be {wanted}, found {wrong}")
+    several, low, high = labels.ndim == 2 and labels.shape[1] > 1, labels.min(), labels.max()
+    if low < 0 or (several and high > 1):
+        wanted = "0 or 1 (multi-label)" if several else "at least 0"
+        raise TsyndError(f"{name} must be {wanted}, found {low if low < 0 else high}")
     values = torch.from_numpy(labels.astype(np.int64))
-    return values.flatten() if values.ndim == 1 or values.shape[1] == 1 else values
+    return values if several else values.flatten()

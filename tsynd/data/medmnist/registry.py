@@ -42,16 +42,8 @@ class Facts:
         return sum(self.counts) * self.channels * size**2
 
 
-def _read() -> dict[str, Facts]:
-    """The rows of `registry.toml`."""
-    rows = tomllib.loads(resources.files(__package__).joinpath("registry.toml").read_text(encoding="utf-8"))
-    return {
-        name: Facts(
-            **{"name": name, **row, "classes": tuple(row["classes"].split("; ")), "counts": tuple(row["counts"])}
-            | {"md5": dict(zip(SIZES, row["md5"], strict=True))}
-        )
-        for name, row in rows.items()
-    }
-
-
-REGISTRY = _read()
+_ROWS = tomllib.loads((resources.files("tsynd.data.medmnist") / "registry.toml").read_text(encoding="utf-8"))
+for _row in _ROWS.values():
+    _row |= {"classes": tuple(_row["classes"].split("; ")), "counts": tuple(_row["counts"])}
+    _row["md5"] = dict(zip(SIZES, _row["md5"], strict=True))
+REGISTRY = {name: Facts(name, **row) for name, row in _ROWS.items()}

@@ -111,7 +111,5 @@ def check_factors(factors: Factors) -> None:
 
 def check_generator(generator: torch.Generator | None) -> None:
     """Raise a TsyndError unless the generator is on the CPU: phantoms are the same images on every device."""
-    if generator is not None and generator.device.type != "cpu":
-        raise TsyndError(
-            f"phantoms are drawn from a generator on the CPU, got one on {generator.device}: move the images instead"
-        )
+    if generator is not None and (device := generator.device).type != "cpu":
+        raise TsyndError(f"phantoms are drawn from a generator on the CPU, got one on {device}: move the images instead")

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tsynd.classification.networks import Residual
-from tsynd.data.phantom.factors import LOBES, Factors, sample_factors
-from tsynd.data.phantom.rendering import render, smooth
+from tsynd.data.phantom.factors import LOBES, Factors
+from tsynd.data.phantom.rendering import smooth
 from tsynd.errors import TsyndError
-from tsynd.utils.progress import Progress, Step
-from tsynd.utils.rng import generator_for, seed_for, seeded, uniform
+from tsynd.utils.rng import seeded
 from tsynd.utils.tensor_files import load_network, load_notes, weights_hash
 
 SIZE = 28
@@ -31,42 +28,6 @@ UNITS = {
 BLUR = 1.2
 
 
-def train_oracle(
-    steps: int = 3000,
-    batch_size: int = 64,
-    learning_rate: float = 3e-3,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> "Oracle":
-    """Train an oracle on phantoms that are drawn anew for every step, half of them blurred, by mean squared error.
-
-    Args:
-        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
-        seed: of the initialisation and of all phantoms.
-        progress: called after each step; the loss is in variances of the factors.
-    """
-    with seeded(seed_for(seed, "initialise oracle")):
-        oracle = Oracle()
-    generator = generator_for(seed, "oracle phantoms")
-    optimiser = torch.optim.AdamW(oracle.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
-    oracle.train()
-    for step in range(steps):
-        factors = sample_factors(batch_size, generator)
-        images_BCHW = render(factors, SIZE, generator)
-        sigma = BLUR * float(uniform((1,), generator, images_BCHW))
-        images_BCHW = torch.cat([blur(images_BCHW[::2], sigma), images_BCHW[1::2]])
-        order = torch.cat([torch.arange(0, batch_size, 2), torch.arange(1, batch_size, 2)])
-        loss = F.mse_loss(oracle(images_BCHW), _standardised(factors[order]))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if progress:
-            progress(Step("oracle", step + 1, steps, f"loss {loss.item():.4f}"))
-    return oracle.eval()
-
-
 def blur(images_BCHW: Tensor, sigma: float) -> Tensor:
     """Blur images with a Gaussian of `sigma` pixels; 0 leaves them as they are."""
     side = images_BCHW.shape[-1]
@@ -82,17 +43,9 @@ class Oracle(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 32, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(32),
-            nn.ReLU(),
-            Residual(32, 32, 1),
-            Residual(32, 64, 2),
-            Residual(64, 64, 1),
-            nn.Conv2d(64, 16, 1),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
+        stem = (nn.Conv2d(1, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+        blocks = (Residual(32, 32, 1), Residual(32, 64, 2), Residual(64, 64, 1))
+        self.features = nn.Sequential(*stem, *blocks, nn.Conv2d(64, 16, 1), nn.ReLU(), nn.Flatten())
         self.head = nn.Sequential(nn.Linear(16 * 7 * 7, 64), nn.ReLU(), nn.Linear(64, len(UNITS)))
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
@@ -103,35 +56,19 @@ class Oracle(nn.Module):
         return estimates
 
     def recover(self, images_BCHW: Tensor) -> Factors:
-        """The factors of images (B, 1, 28, 28) in [0, 1], with an outline of zeros; differentiable in the images.
-
-        Raises:
-            TsyndError: the images have another shape.
-        """
-        columns = {
-            name: column * deviation + mean
-            for (name, (mean, deviation)), column in zip(UNITS.items(), self(images_BCHW).unbind(1), strict=True)
-        }
+        """The factors of images (B, 1, 28, 28) in [0, 1], with an outline of zeros; differentiable in the images."""
+        estimates = zip(UNITS.items(), self(images_BCHW).unbind(1), strict=True)
+        columns = {name: column * deviation + mean for (name, (mean, deviation)), column in estimates}
         columns["aspect"] = columns["aspect"].exp()
         return Factors(**columns, outline=images_BCHW.new_zeros(len(images_BCHW), 2, len(LOBES)))
-
-
-def _standardised(factors: Factors) -> Tensor:
-    """Factors as the network gives them: (B, 8), the aspect as its logarithm."""
-    columns = {name: getattr(factors, name) for name in UNITS} | {"aspect": factors.aspect.log()}
-    return torch.stack([(columns[name] - mean) / deviation for name, (mean, deviation) in UNITS.items()], 1)
 
 
 def oracle() -> Oracle:
     """The oracle that recovers the factors of phantoms of 28 px from their images, trained and in eval mode.
 
-    Raises:
-        TsyndError: when its file is missing or damaged.
-
     >>> import tsynd
-    >>> from tsynd.data.phantom import classify
     >>> images = tsynd.load("phantom", count=1).train.images.float() / 255
-    >>> classify(oracle().recover(images)).shape
+    >>> oracle().recover(images).aspect.shape
     torch.Size([2])
     """
     with seeded(0):  # layers initialise from torch's global state, which is not ours to change

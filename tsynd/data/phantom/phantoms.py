@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 import torch
 from torch import Tensor
 
-from tsynd.data.dataset import Dataset, Split
+from tsynd.data.dataset import SPLITS, Dataset, Split
 from tsynd.data.phantom.factors import Factors, sample_factors
 from tsynd.data.phantom.rendering import lesion_masks, render
 from tsynd.data.phantom.rule import CLASSES, SUBGROUPS, borderline, check_classes, classify, subgroup
@@ -66,13 +66,13 @@ def phantom(
     if not 0 <= kept <= 1 or (kept and withheld is None):
         allowed = "lie between 0 and 1" if withheld else "go with withheld, the subgroup of which a share is kept"
         raise TsyndError(f"phantom option 'kept' must {allowed}, got {kept:g}")
+    counts = {"train": count, "val": VAL_PER_CLASS, "test": TEST_PER_CLASS}
+    streams = {split: generator_for(seed, f"phantom {split}") for split in counts}
     train, val, test = (
-        draw_split(number, size, generator_for(seed, f"phantom {split}"), classes=classes, withheld=absent, kept=kept)
-        for split, number, absent in (
-            ("train", count, withheld),
-            ("val", VAL_PER_CLASS, withheld),
-            ("test", TEST_PER_CLASS, None),
+        draw_split(
+            counts[split], size, streams[split], classes=classes, withheld=None if split == "test" else withheld, kept=kept
         )
+        for split in SPLITS
     )
     chosen = {"seed": seed, "count": count, "classes": classes, "withheld": withheld, "kept": kept}
     options = ",".join(f"{key}={value}" for key, value in chosen.items() if value != OPTIONS[key])

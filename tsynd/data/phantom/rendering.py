@@ -1,9 +1,8 @@
 """Drawing phantoms: scatterers, a lesion, depth, a point-spread function and a logarithm, differentiable in the factors.
 
-A phantom is made as a scanner makes an image. Point scatterers (complex Gaussian noise) reflect as strongly as the tissue
-they lie in: skin, fat, layers, fasciae, and a lesion whose outline is a Fourier series. Depth attenuates them, the lesion shadows
-or enhances what lies behind it, a point-spread function blurs them into speckle, and the envelope is compressed to grey
-levels by a logarithm. It is a drawing of that process, made to be fast and differentiable, not a simulation of acoustics.
+Point scatterers (complex Gaussian noise) reflect as strongly as the tissue they lie in: skin, fat, layers, fasciae, and a lesion
+whose outline is a Fourier series. Depth attenuates them, the lesion shadows or enhances what lies behind it, a point-spread
+function blurs them into speckle, and a logarithm makes grey levels: a drawing of that process, not a simulation of acoustics.
 """
 
 import torch

@@ -58,9 +58,8 @@ def classify(factors: Factors, classes: int = 2) -> Tensor:
 
 def borderline(factors: Factors, classes: int = 2) -> Tensor:
     """Whether the score is too near to a threshold for the class to be seen; (B,) bool."""
-    score = malignancy(factors)
-    distances = [(score - threshold).abs() for threshold in THRESHOLDS[classes]]
-    return ~(torch.stack(distances).amin(0) > BORDERLINE[classes])
+    thresholds_T1 = torch.tensor(THRESHOLDS[classes], dtype=factors.aspect.dtype, device=factors.aspect.device).unsqueeze(1)
+    return ~((malignancy(factors) - thresholds_T1).abs().amin(0) > BORDERLINE[classes])
 
 
 @validated

@@ -1,16 +1,13 @@
 """AutoAttack through pyautoattack, an extra: `pip install "tsynd[attacks]"`.
 
-AutoAttack (Croce and Hein, ICML 2020, arXiv 2003.01690) is four attacks, each on what the ones before it have left: APGD-CE,
-APGD-T on the targeted DLR loss, FAB-T and Square, which sees no gradient. The targeted DLR loss compares the first logit with
-the third and the fourth, so the standard set is not defined below 4 classes. For 2 or 3 classes the set is APGD-CE, FAB-T and
-Square, and `aa_name` says so: a figure under that name is not one of AutoAttack.
+AutoAttack (Croce and Hein, ICML 2020, arXiv 2003.01690) is four attacks, each on what the ones before it have left. The targeted
+DLR loss of APGD-T compares the first logit with the third and the fourth, so the standard set is not defined below 4 classes: a
+figure of the smaller set, as `autoattack_name` calls it, is not one of AutoAttack.
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from torch import Tensor
@@ -20,7 +17,7 @@ from tsynd.robustness.attacks.gradient import attacking
 from tsynd.utils.network_passes import Model, wide
 from tsynd.utils.network_trial import ask
 from tsynd.utils.rng import seeded
-from tsynd.utils.validation import check_count, check_tensors
+from tsynd.utils.rules import validated, whole
 
 if TYPE_CHECKING:
     from pyautoattack import AutoAttack
@@ -29,16 +26,13 @@ STANDARD = ("apgd-ce", "apgd-t", "fab-t", "square")
 FEW_CLASSES = ("apgd-ce", "fab-t", "square")
 
 
-def aa_attacks(classes: int) -> tuple[str, ...]:
-    """Which attacks `aa` runs, in order.
-
-    Raises:
-        TsyndError: for fewer than 2 classes.
+@validated
+def aa_attacks(classes: Annotated[int, whole(2)]) -> tuple[str, ...]:
+    """Which attacks `autoattack` runs, in order.
 
     >>> aa_attacks(2)
     ('apgd-ce', 'fab-t', 'square')
     """
-    check_count(2, classes=classes)
     return STANDARD if classes >= 4 else FEW_CLASSES
 
 
@@ -51,6 +45,7 @@ def autoattack_name(classes: int) -> str:
     return "AutoAttack, standard" if aa_attacks(classes) == STANDARD else "APGD-CE + FAB-T + Square"
 
 
+@validated
 def autoattack(
     model: Model,
     images: Tensor,
@@ -58,9 +53,9 @@ def autoattack(
     *,
     eps: float,
     generator: torch.Generator | None = None,
-    batch_size: int = 250,
+    batch_size: Annotated[int, whole(1)] = 250,
 ) -> Tensor:
-    """Several strong attacks in turn, each on the images that still hold; call its figures `aa_name(classes)`.
+    """Several strong attacks in turn, each on the images that still hold; call its figures `autoattack_name(classes)`.
 
     pyautoattack does the work, as published: 100 steps, 5000 queries of Square, one restart, and for the targeted attacks 9
     targets, or all where there are fewer. It seeds torch's global state, which is as before afterwards. It takes minutes
@@ -80,8 +75,6 @@ def autoattack(
     Raises:
         TsyndError: when pyautoattack is not installed, for several labels an image, and as in `pgd`.
     """
-    check_tensors(images=images, labels=labels)
-    check_count(1, batch_size=batch_size)
     if labels.ndim != 1:
         raise TsyndError(f"aa attacks one label an image, (B,), got labels of shape {tuple(labels.shape)}")
     with attacking(model, images, labels, eps) as images:
@@ -92,9 +85,13 @@ def autoattack(
         if eps == 0:
             return images
         seed = int(torch.randint(2**31, (), generator=generator))
-        with seeded(seed), _trace_kept():
-            attack = _prepared(model, classes, eps, seed, images.device)
-            attacked, _ = attack.run_standard_evaluation(images.float(), labels, batch_size=batch_size)
+        trace = sys.gettrace()  # pyautoattack switches tracing off, on which debuggers and measurements of coverage live
+        try:
+            with seeded(seed):
+                attack = _prepared(model, classes, eps, seed, images.device)
+                attacked, _ = attack.run_standard_evaluation(images.float(), labels, batch_size=batch_size)
+        finally:
+            sys.settrace(trace)
         return attacked.to(images.dtype).clamp(images - eps, images + eps).clamp(0, 1)
 
 
@@ -109,13 +106,3 @@ def _prepared(model: Model, classes: int, eps: float, seed: int, device: torch.d
     attack.apgd.n_restarts = attack.fab.n_restarts = 1
     attack.fab.n_target_classes = attack.apgd_targeted.n_target_classes = min(9, classes - 1)
     return attack
-
-
-@contextmanager
-def _trace_kept() -> Iterator[None]:
-    """pyautoattack switches tracing off, on which debuggers and measurements of coverage live."""
-    trace = sys.gettrace()
-    try:
-        yield
-    finally:
-        sys.settrace(trace)

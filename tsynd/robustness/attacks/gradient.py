@@ -1,34 +1,36 @@
 """Adversarial attacks: the worst image within eps of the given one (L-infinity), found by following the model's own gradient.
 
 Images lie in [0, 1] and normalisation is inside the model, so `eps` is in units of intensity: 2/255 is two grey levels.
-The model is attacked as it stands, in eval mode. A model that draws new dropout masks in every call must be attacked
-on its average instead (`tsynd.robustness.attacks.averaged_model`), or the figures flatter it.
+A model that draws new dropout masks in every call must be attacked on its average, or the figures flatter it.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tsynd.errors import TsyndError
-from tsynd.robustness.attacks.loss import margin_loss
 from tsynd.utils.eval_mode import frozen
 from tsynd.utils.network_passes import Model, name_of, network_of, wide
-from tsynd.utils.network_trial import tried
+from tsynd.utils.network_trial import ask, tried
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_images, check_labels, check_number, check_tensors, check_whole
+from tsynd.utils.rules import number, validated, whole
+from tsynd.utils.validation import check_images, check_labels
 
 
+@validated
 def pgd(
     model: Model,
     images: Tensor,
     labels: Tensor,
     *,
     eps: float,
-    step_size: float | None = None,
-    steps: int = 20,
+    step_size: Annotated[float, number(above=True)] | None = None,
+    steps: Annotated[int, whole(1)] = 20,
     generator: torch.Generator | None = None,
     start: Tensor | None = None,
 ) -> Tensor:
@@ -64,11 +66,11 @@ def pgd(
     >>> bool((attacked - images).abs().max() <= 8 / 255 + 1e-6)
     True
     """
-    step_size = _checked_steps(eps, steps, step_size, lambda: 2.5 * eps / steps)
+    step_size = 2.5 * eps / steps if step_size is None else step_size
     with attacking(model, images, labels, eps) as images:
         if eps == 0:
             return images
-        lowest, highest, x = _ball(images, eps, start, generator)
+        lowest, highest, x = ball_of(images, eps, start, generator)
         worst = _Worst(x)
         for step in range(steps + 1):  # the last round only judges the last iterate
             x.requires_grad_(step < steps)
@@ -80,14 +82,15 @@ def pgd(
         return worst.found(model)
 
 
+@validated
 def apgd(
     model: Model,
     images: Tensor,
     labels: Tensor,
     *,
     eps: float,
-    step_size: float | None = None,
-    steps: int = 100,
+    step_size: Annotated[float, number(above=True)] | None = None,
+    steps: Annotated[int, whole(1)] = 100,
     generator: torch.Generator | None = None,
     start: Tensor | None = None,
 ) -> Tensor:
@@ -110,11 +113,11 @@ def apgd(
     >>> bool((apgd(model, images, labels, eps=8 / 255, steps=20) - images).abs().max() <= 8 / 255 + 1e-6)
     True
     """
-    step_size = _checked_steps(eps, steps, step_size, lambda: 2 * eps)
+    step_size = 2 * eps if step_size is None else step_size
     with attacking(model, images, labels, eps) as images:
         if eps == 0:
             return images
-        lowest, highest, x = _ball(images, eps, start, generator)
+        lowest, highest, x = ball_of(images, eps, start, generator)
         before, worst, ends, last_end = x.detach(), _Worst(x), _checkpoints(steps), 0
         best, best_gradient = x.detach(), torch.zeros_like(x)
         best_B = torch.full((len(x),), -torch.inf, device=x.device)
@@ -159,6 +162,24 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
         return (x.detach() + eps * gradient.sign()).clamp(0, 1)
 
 
+def margin_loss(model: Model, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each image is from its label, in fp32 or wider, and how many of its decisions are wrong.
+
+    The margin m = log sum_{j != y} exp(z_j) - z_y. Cross-entropy is softplus(m), so both rise in the same direction; but
+    cross-entropy and its gradient round to 0 for a confident classifier, and an attack that follows them stands still.
+    Several labels: the logarithm of the sum of their cross-entropies, softplus(m) with m = z where the label is absent and -z
+    where it is present; ln softplus(m) is m where softplus would round to 0. Model and labels are known to be right (see
+    `tsynd.utils.network_trial.tried`), so a GPU need not wait to see whether they are.
+    """
+    logits = wide(ask(model, x))
+    if labels.ndim == 2:
+        margin_BL = (1 - 2 * labels) * logits
+        log_loss_BL = torch.where(margin_BL < -15, margin_BL, F.softplus(margin_BL.clamp_min(-15)).log())
+        return log_loss_BL.logsumexp(dim=1), ((logits.detach() > 0).long() != labels).sum(dim=1)
+    others = logits.scatter(1, labels[:, None], -torch.inf).logsumexp(dim=1)
+    return others - logits.gather(1, labels[:, None]).squeeze(1), (logits.detach().argmax(dim=1) != labels).long()
+
+
 class _Worst:
     """The worst image seen of each: by its wrong decisions (one label: misclassified or not), then by highest loss."""
 
@@ -191,23 +212,12 @@ def _where(which_B: Tensor, yes_BCHW: Tensor, no_BCHW: Tensor) -> Tensor:
     return torch.where(which_B.view(-1, 1, 1, 1), yes_BCHW, no_BCHW)
 
 
-def _ball(images: Tensor, eps: float, start: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+def ball_of(images: Tensor, eps: float, start: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
     """The lowest and the highest value of each pixel, and where an attack starts between them."""
     if start is None:
         start = 2 * uniform(tuple(images.shape), generator, images) - 1
     lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
     return lowest, highest, (images + eps * start.to(images)).clamp(lowest, highest)
-
-
-def _checked_steps(eps: float, steps: int, step_size: float | None, default: Callable[[], float]) -> float:
-    """The step size, if it and the number of steps are in range."""
-    check_whole(steps=steps)
-    check_number(eps=eps, **({} if step_size is None else {"step_size": step_size}))
-    if steps < 1:
-        raise TsyndError(f"steps must be >= 1, got {steps}")
-    if step_size is not None and not step_size > 0:
-        raise TsyndError(f"step_size must be > 0, got {step_size}")
-    return default() if step_size is None else step_size
 
 
 def _checkpoints(steps: int) -> set[int]:
@@ -226,6 +236,7 @@ def refuse_not_finite(model: Model, right: bool) -> None:
         raise TsyndError(f"{name_of(model)} gives logits or gradients that are NaN or infinite, so nothing is attacked")
 
 
+@validated
 @contextmanager
 def attacking(
     model: Model,
@@ -242,8 +253,6 @@ def attacking(
     It gives a copy of the images in single precision or wider: in half precision a small step would round away, and a
     projection would leave its ball. Values are not looked at on the meta device.
     """
-    check_number(eps=eps)
-    check_tensors(images=images, labels=labels)
     if not 0 <= eps <= 1:
         raise TsyndError(f"eps must lie in [0, 1] (intensity; 8/255 is common), got {eps}")
     check_images(images)

@@ -1,20 +1,26 @@
 """An attack that sees no gradient: what it finds and a gradient attack does not, gradients have hidden."""
 
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from tsynd.errors import TsyndError
-from tsynd.robustness.attacks.gradient import attacking, refuse_not_finite
-from tsynd.robustness.attacks.loss import margin_loss
+from tsynd.robustness.attacks.gradient import attacking, ball_of, margin_loss, refuse_not_finite
 from tsynd.utils.network_passes import Model, finite
 from tsynd.utils.rng import uniform
-from tsynd.utils.validation import check_whole
+from tsynd.utils.rules import validated, whole
 
 
+@validated
 def random_squares(
-    model: Model, images: Tensor, labels: Tensor, *, eps: float, queries: int = 200, generator: torch.Generator | None = None
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    queries: Annotated[int, whole(1)] = 200,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Random search: set a random square of the image to +eps or -eps, and keep what raises the loss.
 
@@ -27,14 +33,9 @@ def random_squares(
 
     The other arguments, result and errors are those of `tsynd.robustness.pgd`.
     """
-    check_whole(queries=queries)
-    if queries < 1:
-        raise TsyndError(f"queries must be >= 1, got {queries}")
     with attacking(model, images, labels, eps, gradient=False) as images, torch.no_grad():
         count, channels, height, width = images.shape
-        lowest, highest = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
-        stripes = _signs((count, channels, 1, width), generator, images)
-        x = (images + eps * stripes).clamp(lowest, highest)
+        lowest, highest, x = ball_of(images, eps, _signs((count, channels, 1, width), generator, images), None)
         loss_B, wrong_B = margin_loss(model, x, labels)
         for query in range(1, queries):
             side = max(1, round(math.sqrt(0.8 / 2 ** (7 * query / queries)) * min(height, width)))

@@ -6,17 +6,25 @@ side, so that a severity means the same at 28 px and at 224 px.
 """
 
 from collections.abc import Callable
-from numbers import Integral
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
 from tsynd.augmentation.intensity import brightness, contrast, gamma, saturation, stain
 from tsynd.errors import TsyndError
-from tsynd.robustness.corruptions.blur import defocus_blur, jpeg, motion_blur, pixelate
-from tsynd.robustness.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
-from tsynd.utils.validation import check_images, check_name, check_whole
+from tsynd.robustness.corruptions.functions import (
+    defocus_blur,
+    gaussian_noise,
+    impulse_noise,
+    jpeg,
+    motion_blur,
+    pixelate,
+    shot_noise,
+    speckle_noise,
+)
+from tsynd.utils.rules import choice, validated, whole
+from tsynd.utils.validation import check_images, check_name
 
 
 class Corruption(NamedTuple):
@@ -27,7 +35,10 @@ class Corruption(NamedTuple):
     colour: bool = False
 
 
-def corrupt(images_BCHW: Tensor, name: str, severity: int, generator: torch.Generator | None = None) -> Tensor:
+@validated
+def corrupt(
+    images_BCHW: Tensor, name: str, severity: Annotated[int, whole(1, 5)], generator: torch.Generator | None = None
+) -> Tensor:
     """Corrupt a batch of images.
 
     Args:
@@ -48,10 +59,10 @@ def corrupt(images_BCHW: Tensor, name: str, severity: int, generator: torch.Gene
     tensor(0.8400)
     """
     check_name("corruption", name, CORRUPTIONS)
-    if isinstance(severity, bool) or not isinstance(severity, Integral) or severity not in range(1, 6):
-        raise TsyndError(f"severity must be 1, 2, 3, 4 or 5, got {severity!r}")
+    check_images(images_BCHW, channels=(1, 3))
     corruption = CORRUPTIONS[name]
-    _check(images_BCHW, name, corruption.colour)
+    if corruption.colour and images_BCHW.shape[1] == 1:
+        raise TsyndError(f"corruption {name!r} changes colours, and these images are grey: it needs 3 channels, got 1")
     return corruption.apply(images_BCHW, corruption.levels[int(severity) - 1], generator).clamp(0, 1)
 
 
@@ -76,57 +87,22 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 """All corruptions, and their levels at severities 1 to 5 in the unit of each function."""
 
-DEFAULT = (
-    "gaussian_noise",
-    "speckle_noise",
-    "defocus_blur",
-    "brightness_up",
-    "brightness_down",
-    "contrast_down",
-    "pixelate",
-    "jpeg",
-)
+DEFAULT = tuple(CORRUPTIONS)[:8]
 """What `evaluate` and `tsynd run` ask, of every kind of image, so that their figures can be compared."""
 
 MODALITIES: dict[str, tuple[str, ...]] = {
     "ultrasound": ("speckle_noise", "motion_blur", "brightness_up", "brightness_down", "contrast_down", "pixelate", "jpeg"),
     "x-ray": (
-        "gaussian_noise",
-        "speckle_noise",
-        "impulse_noise",
-        "shot_noise",
-        "defocus_blur",
-        "brightness_up",
-        "brightness_down",
-        "contrast_up",
-        "contrast_down",
-        "gamma_up",
-        "gamma_down",
-        "pixelate",
-        "jpeg",
+        *("gaussian_noise", "speckle_noise", "impulse_noise", "shot_noise", "defocus_blur", "brightness_up", "brightness_down"),
+        *("contrast_up", "contrast_down", "gamma_up", "gamma_down", "pixelate", "jpeg"),
     ),
     "fundus": (
-        "gaussian_noise",
-        "speckle_noise",
-        "defocus_blur",
-        "motion_blur",
-        "brightness_down",
-        "contrast_down",
-        "pixelate",
-        "jpeg",
+        *("gaussian_noise", "speckle_noise", "defocus_blur", "motion_blur"),
+        *("brightness_down", "contrast_down", "pixelate", "jpeg"),
     ),
     "microscopy": (
-        "defocus_blur",
-        "motion_blur",
-        "brightness_up",
-        "brightness_down",
-        "contrast_up",
-        "contrast_down",
-        "saturation_up",
-        "saturation_down",
-        "stain",
-        "pixelate",
-        "jpeg",
+        *("defocus_blur", "motion_blur", "brightness_up", "brightness_down", "contrast_up", "contrast_down"),
+        *("saturation_up", "saturation_down", "stain", "pixelate", "jpeg"),
     ),
 }
 """What befalls which kind of image: the lists of MedMNIST-C for BreastMNIST, PneumoniaMNIST, RetinaMNIST and BloodMNIST.
@@ -136,7 +112,8 @@ strength, in place of stain deposits and air bubbles.
 """
 
 
-def corruptions_for(modality: str, channels: int) -> tuple[str, ...]:
+@validated
+def corruptions_for(modality: Annotated[str, choice("modality", MODALITIES)], channels: int) -> tuple[str, ...]:
     """The corruptions of a kind of image; those of colours are left out for one channel.
 
     Raises:
@@ -145,14 +122,6 @@ def corruptions_for(modality: str, channels: int) -> tuple[str, ...]:
     >>> corruptions_for("ultrasound", channels=1)[:2]
     ('speckle_noise', 'motion_blur')
     """
-    check_name("modality", modality, MODALITIES)
-    check_whole(channels=channels)
     if channels not in (1, 3):
         raise TsyndError(f"channels must be 1 or 3, got {channels}")
     return tuple(name for name in MODALITIES[modality] if channels == 3 or not CORRUPTIONS[name].colour)
-
-
-def _check(images_BCHW: Tensor, name: str, colour: bool) -> None:
-    check_images(images_BCHW, channels=(1, 3))
-    if colour and images_BCHW.shape[1] == 1:
-        raise TsyndError(f"corruption {name!r} changes colours, and these images are grey: it needs 3 channels, got 1")

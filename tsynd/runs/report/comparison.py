@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from tsynd.errors import TsyndError
-from tsynd.runs import folder as run_folder
+from tsynd.runs import run as run_folder
 from tsynd.runs.report import figures
-from tsynd.runs.report.errors import verdict_list
-from tsynd.runs.report.html import document, figure_tag, table
+from tsynd.runs.report.html import document, figure_tag, table, verdict_list
 from tsynd.runs.report.page import headline
 from tsynd.runs.verdicts import measured, resamples, with_interval
 from tsynd.utils.safe_parsing import read_json
@@ -21,15 +20,10 @@ PAIRED = {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy", "accuracy"
 
 
 def render_comparison(folders: list[Path]) -> tuple[str, list[str]]:
-    """The report as HTML, and its differences as lines of text.
+    """The report as HTML, and its differences as lines of text; the first folder is the baseline.
 
     Differences are paired: both runs are asked about the same resamples of the same images, of whole groups where there are any.
-
-    Args:
-        folders: of at least two finished runs; the first one is the baseline.
-
-    Raises:
-        TsyndError: for fewer than two, a folder without a finished run, or runs that were not evaluated on the same images.
+    TsyndError for fewer than two, a folder without a finished run, or runs that were not evaluated on the same images.
     """
     if len(folders) < 2:
         raise TsyndError(f"a comparison needs at least two runs, got {len(folders)}")

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -25,6 +24,11 @@ def examples(run: Run, count: int = 8) -> Tensor:
 
 def order_of_gain(synthesis: Synthesis, count: int) -> Tensor:
     """Return rows of a synthesis in the order of `examples`."""
+
+    def rank(row: int) -> str:
+        """By class, of several labels by those it has."""
+        return " ".join(number.zfill(5) for number in numbers_of(synthesis.labels[row]).split())
+
     gain_B = (synthesis.mutual_information_after - synthesis.mutual_information_before).cpu()
     order = gain_B.argsort(descending=True, stable=True).tolist()
     queues: dict[str, list[int]] = {}
@@ -33,18 +37,14 @@ def order_of_gain(synthesis: Synthesis, count: int) -> Tensor:
         source = int(synthesis.sources[row])
         if source not in seen:
             seen.add(source)
-            queues.setdefault(_rank(synthesis.labels[row]), []).append(row)
+            queues.setdefault(rank(row), []).append(row)
     turns = [row for turn in range(count) for _, queue in sorted(queues.items()) for row in queue[turn : turn + 1]]
-    return torch.tensor(sorted(turns[:count], key=lambda row: _rank(synthesis.labels[row])))
+    return torch.tensor(sorted(turns[:count], key=rank))
 
 
 @styled
 def pairs(run: Run, count: int = 8) -> Figure:
-    """Real images, what the search started from, the targeted images, and what the search changed.
-
-    A search starts from the reconstruction of the augmented source. The change is targeted minus reconstruction: it
-    shows the search and neither the augmentation nor the autoencoder's blur.
-    """
+    """Real images, the reconstructions that the search started from, the targeted images, and targeted minus reconstruction."""
     synthesis = run.synthesis
     assert synthesis is not None
     chosen = examples(run, count)
@@ -56,9 +56,8 @@ def pairs(run: Run, count: int = 8) -> Figure:
     axes = figure.subplots(4, len(chosen), squeeze=False)
     shown = None
     for column, row in enumerate(chosen.tolist()):
-        for line, image_CHW in enumerate((sources_BCHW[column], copies_BCHW[column], targeted_BCHW[column])):
-            image = image_CHW.permute(1, 2, 0).squeeze(-1).numpy()
-            axes[line, column].imshow(image, cmap="gray", vmin=0, vmax=1)
+        for line, images_BCHW in enumerate((sources_BCHW, copies_BCHW, targeted_BCHW)):
+            axes[line, column].imshow(images_BCHW[column].permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
         shown = axes[3, column].imshow(change_BHW[column].numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
         before, after = float(synthesis.mutual_information_before[row]), float(synthesis.mutual_information_after[row])
         axes[0, column].set_title(short(names_of(synthesis.labels[row], run.data.classes)), fontsize=9)
@@ -74,10 +73,7 @@ def pairs(run: Run, count: int = 8) -> Figure:
 
 @styled
 def information(run: Run) -> Figure:
-    """Mutual information of each synthetic image before and after the search, on posterior samples that it has not seen.
-
-    Beside it the means whenever images were added, where any were: images that are given enter at once.
-    """
+    """Mutual information of each synthetic image before and after the search, and, where any were added, its mean over time."""
     synthesis = run.synthesis
     assert synthesis is not None
     figure = Picture(figsize=(8, 3.4))
@@ -129,7 +125,13 @@ def performance(metrics: dict[str, Any]) -> Figure:
     figure = Picture(figsize=(10, 4))
     left, middle, right = figure.subplots(1, 3, sharey=True)
     clean, augmented = metrics["clean"]["balanced_accuracy"], metrics["test_time_augmentation"]
-    _augmentation(left, clean, augmented)
+    left.axhline(clean, color="#777777", linewidth=1, linestyle="--", label="clean")
+    for shift, (name, marker, colour) in enumerate((("mean", "o", COLOURS[0]), ("worst", "v", COLOURS[1]))):
+        heights = [augmented[where][name] for where in ("inside", "outside")]
+        left.plot([0.1 * shift, 1 + 0.1 * shift], heights, marker=marker, linestyle="none", color=colour, label=name)
+    left.set_xticks([0.05, 1.05], ["inside the\ntraining range", "outside"])
+    left.set(xlim=(-0.4, 1.5), title="randomly augmented")
+    left.legend(fontsize=8, loc="lower left")
     for position, (name, by_severity) in enumerate(metrics["corruptions"].items()):
         style = {"color": COLOURS[position % 8], "marker": MARKERS[position % 8], "markersize": 4}
         levels = sorted(by_severity, key=int)
@@ -148,17 +150,15 @@ def performance(metrics: dict[str, Any]) -> Figure:
 @styled
 def roc(labels: Tensor, probs: Tensor, classes: tuple[str, ...]) -> Figure:
     """The ROC curve of each class against the rest (of two classes, of the second one), at most eight of them."""
+    from torchmetrics.functional.classification import binary_roc  # takes seconds to import
+
     figure = Picture(figsize=(4.6, 4.2))
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="#777777", linewidth=1, linestyle="--", label="chance")
     for number in [1] if len(classes) == 2 and labels.ndim == 1 else range(min(len(classes), len(COLOURS))):
         is_class = (labels[:, number] == 1) if labels.ndim == 2 else labels == number
         if 0 < int(is_class.sum()) < len(is_class):
-            order = probs[:, number].argsort(descending=True)
-            last = torch.cat([probs[order, number].diff() != 0, torch.tensor([True])])  # of images with one score
-            hits, alarms = (
-                torch.cat([torch.zeros(1), which[order].cumsum(0)[last] / which.sum()]) for which in (is_class, ~is_class)
-            )
+            alarms, hits, _ = binary_roc(probs[:, number], is_class.long())
             axis.plot(alarms, hits, color=COLOURS[number], label=short(classes[number]))
     axis.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axis.legend(fontsize=8, loc="lower right")
@@ -167,11 +167,7 @@ def roc(labels: Tensor, probs: Tensor, classes: tuple[str, ...]) -> Figure:
 
 @styled
 def comparison(metrics: dict[str, dict[str, Any]]) -> Figure:
-    """Several runs side by side: clean, augmented and corrupted on the left, attacked on the right.
-
-    Args:
-        metrics: `run.metrics` by the name that the legend shows.
-    """
+    """`run.metrics` of several runs, by name, side by side: clean, augmented and corrupted on the left, attacked on the right."""
     figure = Picture(figsize=(9, 3.6))
     shifts, attacks = figure.subplots(1, 2, width_ratios=(3, 2))
     names = ["clean", "augmented,\ninside", "augmented,\noutside", *map(_spaced, next(iter(metrics.values()))["corruptions"])]
@@ -202,22 +198,6 @@ def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
             axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
     bare(axes)
     return figure
-
-
-def _augmentation(axis: Axes, clean: float, augmented: dict[str, Any]) -> None:
-    """Mean and worst draw, inside and outside the training range, against clean."""
-    axis.axhline(clean, color="#777777", linewidth=1, linestyle="--", label="clean")
-    for offset, (name, marker, colour) in enumerate((("mean", "o", COLOURS[0]), ("worst", "v", COLOURS[1]))):
-        heights = [augmented[where][name] for where in ("inside", "outside")]
-        axis.plot([0 + 0.1 * offset, 1 + 0.1 * offset], heights, marker=marker, linestyle="none", color=colour, label=name)
-    axis.set_xticks([0.05, 1.05], ["inside the\ntraining range", "outside"])
-    axis.set(xlim=(-0.4, 1.5), title="randomly augmented")
-    axis.legend(fontsize=8, loc="lower left")
-
-
-def _rank(label: Tensor) -> str:
-    """Where an image with this label stands among others: by class, of several labels by those it has."""
-    return " ".join(number.zfill(5) for number in numbers_of(label).split())
 
 
 def _spaced(name: str) -> str:

@@ -2,7 +2,9 @@
 
 import json
 import shlex
+import tomllib
 from html import escape
+from importlib import resources
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,18 +13,13 @@ from tsynd.audit import figures as audit_figures
 from tsynd.robustness import figure as robustness_figure
 from tsynd.runs.config import NETWORKS, changes
 from tsynd.runs.report import figures
-from tsynd.runs.report.errors import by_class_section, review_section, verdict_list
-from tsynd.runs.report.html import document, figure_tag, number, table
+from tsynd.runs.report.html import by_class_section, document, figure_tag, number, review_section, table, verdict_list
 from tsynd.runs.run import Run
 from tsynd.utils.atomic_files import write_text
 
 NAMES = {"auroc": "AUROC", "nll": "NLL", "brier": "Brier score"}
 NAMES |= {"ece": "ECE", "ece_interval": "ECE, 95 % interval", "aurc": "AURC"}
-PAIRS = """The images that gained most. Source: the real image. Reconstruction: an augmented copy of it, encoded and decoded.
-Targeted: what the search found. Change: targeted minus reconstruction."""
-FACES = """Picked by the fall of the judge's log p(label), one image a source: nearest to the median, and largest. Above each
-image what the judge sees; ≠ where that is not the label. Change: targeted minus reconstruction, one scale in every report.
-Nearest real: of the images that were trained on or started from; 1 is the typical distance between two of them."""
+CAPTIONS = tomllib.loads((resources.files("tsynd.runs.report") / "captions.toml").read_text(encoding="utf-8"))
 
 
 def write_report(path: Path, run: Run) -> None:
@@ -37,13 +34,11 @@ def command(config: dict[str, Any], out: Path) -> str:
     >>> command(config | {"budget": "cpu", "evaluate": "test", "device": "cpu"}, Path("a")).partition(" --arm ")[2]
     'none --seed 0 --budget cpu --evaluate test --device cpu --out a --force'
     """
-    per_class = "all" if config["per_class"] is None else config["per_class"]
     options = {name: config[name] for name in ("data", "size", "per_class", "arm", "seed", "budget", "evaluate", "device")}
     options |= {name: config[name] for name in ("synthetic", "review", *NETWORKS) if config.get(name)}
-    words = [word for name, value in (options | {"per_class": per_class}).items() for word in (f"--{name}", str(value))]
-    words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
-    words += ["--skip-unreadable"] if config.get("skip_unreadable") else []
-    words += ["--crop"] if config.get("crop") else []
+    options["per_class"] = "all" if config["per_class"] is None else config["per_class"]
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words += [f"--{name.replace('_', '-')}" for name in ("skip_unreadable", "crop") if config.get(name)]
     words += [word for name in config.get("ignore", ()) for word in ("--ignore", name)]
     words += [word for name, value in changes(config).items() for word in ("--set", f"{name}={json.dumps(value)}")]
     return shlex.join(["tsynd", "run", *words, "--out", str(out), "--force"])
@@ -53,13 +48,13 @@ def render(run: Run, out: Path) -> str:
     """The report of a run as one page of HTML; `out` is the run's folder."""
     config, data = run.config, run.data
     subset = "all" if config["per_class"] is None else f"{config['per_class']} per class"
-    title = f"{config['arm']} on {data.name}"
+    title, notes = f"{config['arm']} on {data.name}", "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     body = f"""<p class="quiet">{len(run.chosen)} training images ({subset}) of {data.size} px; evaluated on the
 {run.metrics["n"]} images of
 {escape(run.metrics["split"])}; seed {config["seed"]}; budget {escape(config["budget"])}.
 For research and teaching, not for clinical use.</p>
-{_notes(data.notes)}
-{_budget_warning(config)}
+{f"<p>About these data:</p><ul>{notes}</ul>" if notes else ""}
+{CAPTIONS["smoke"] if config["budget"] == "smoke" else ""}
 {verdict_list(run.metrics.get("verdicts", []))}
 {_tiles(run.metrics)}
 {_synthesis(run)}
@@ -73,24 +68,16 @@ For research and teaching, not for clinical use.</p>
     return document(title, body)
 
 
-def _budget_warning(config: dict[str, Any]) -> str:
-    if config["budget"] != "smoke":
-        return ""
-    return "<p><strong>Budget smoke: this run shows that everything works. Its numbers mean nothing.</strong></p>"
-
-
 def _tiles(metrics: dict[str, Any]) -> str:
     """The six numbers to look at first."""
     ends, seconds = metrics.get("intervals", {}), metrics["seconds"]
     tiles = {
         words: number(value) + (f"<small>{ends[name][0]:.3f} to {ends[name][1]:.3f}</small>" if ends.get(name) else "")
         for words, (name, value) in headline(metrics).items()
-    } | {
-        "classifier's training": f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s",
     }
-    return (
-        '<dl class="tiles">' + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items()) + "</dl>"
-    )
+    tiles["classifier's training"] = f"{seconds['warmup'] + seconds['targeting'] + seconds['training']:.0f} s"
+    inside = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
+    return f'<dl class="tiles">{inside}</dl>'
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, tuple[str, float | None]]:
@@ -112,25 +99,19 @@ def _synthesis(run: Run) -> str:
     summary = run.metrics["synthesis"]
     change = f"{summary['mutual_information_before']:.3f} to {summary['mutual_information_after']:.3f} nats"
     fall = summary["log_prob_fall"]
-    opening, classifier, panels = (
-        f"The bank held {summary['count']} images at the end of training.",
-        "the classifier",
-        "Left: each image in the bank. Right: means whenever images were added.",
-    )
+    opening, classifier = f"The bank held {summary['count']} images at the end of training.", "the classifier"
+    panels = "Left: each image in the bank. Right: means whenever images were added."
     if run.config.get("synthetic"):
         opening = f"{summary['count']} images were given to this run. What follows is from their file."
         classifier, panels = "the classifier that they were made with", "Each image that was given."
-    text = (
-        f"{opening} The search moved them by "
-        f"{summary['latent_displacement']:.2f} standard deviations per latent dimension and {summary['pixel_displacement']:.3f} "
-        f"of the intensity range per pixel. Mean mutual information, on posterior samples that the search had not seen, went "
-        f"from {change}; the log-probability of the copied label {'fell' if fall >= 0 else 'rose'} by {abs(fall):.2f} nats."
-    )
     alt_pairs = f"Real images, where the search started, targeted images and their difference; information went from {change}"
     alt_information = f"Mutual information of each synthetic image before and after the search; on average from {change}"
     return f"""<h2>What was synthesised</h2>
-<p>{text}</p>
-{figure_tag(figures.pairs(run), alt_pairs, PAIRS)}
+<p>{opening} The search moved them by {summary["latent_displacement"]:.2f} standard deviations per latent dimension and
+{summary["pixel_displacement"]:.3f} of the intensity range per pixel. Mean mutual information, on posterior samples that the
+search had not seen, went from {change}; the log-probability of the copied label {"fell" if fall >= 0 else "rose"} by
+{abs(fall):.2f} nats.</p>
+{figure_tag(figures.pairs(run), alt_pairs, CAPTIONS["pairs"])}
 <h2>What {classifier} did not know</h2>
 {figure_tag(figures.information(run), alt_information, panels)}"""
 
@@ -142,17 +123,16 @@ def _audit(run: Run) -> str:
         return ""
     if found is None:
         return "<p>These images have no audit: their file does not say which data they were made from.</p>"
-    answers = [
-        f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in audit_figures.words(found).items()
-    ]
+    told = audit_figures.words(found)
+    answers = "".join(f"<p><strong>{escape(asked)}</strong> {escape(answer)}</p>" for asked, answer in told.items())
     pictures = ""
     if run.audit is not None:
         agree, before = (f"{found['groups'][name]['judge_agrees']['mean']:.0%}" for name in ("targeted", "reconstruction"))
         alt = f"Typical and worst targeted images; the judge sees the label in {agree} of all of them, in {before} of the starts"
-        pictures = figure_tag(audit_figures.faces(run.audit, run.data), alt, FACES)
+        pictures = figure_tag(audit_figures.faces(run.audit, run.data), alt, CAPTIONS["faces"])
     notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in audit_figures.captions(found))
     return f"""<h2>Is the synthetic image still of its class?</h2>
-{"".join(answers)}
+{answers}
 {pictures}
 {table("mean and 95 % interval", *audit_figures.table(found))}
 {notes}"""
@@ -162,9 +142,8 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
     """Clean, augmented, corrupted and attacked: one figure and the numbers behind it."""
     clean, pgd = metrics["clean"], metrics["attacks"]["pgd"]
     augmented = metrics["test_time_augmentation"]
-    rows = {
-        NAMES.get(name, name.replace("_", " ")): [number(value)] for name, value in clean.items() if name != "auroc_per_label"
-    }
+    rows = {NAMES.get(name, name.replace("_", " ")): [number(value)] for name, value in clean.items()}
+    rows.pop("auroc per label", None)
     areas = {name: [number(area)] for name, area in zip(classes, clean.get("auroc_per_label", []), strict=False)}
     some = f" Shifts and attacks: {metrics['attacks']['n']} of the images." if metrics["attacks"]["n"] < metrics["n"] else ""
     positive = f" Positive class: {metrics['positive_class']}." if "positive_class" in metrics else ""
@@ -181,15 +160,9 @@ def _performance(metrics: dict[str, Any], classes: tuple[str, ...]) -> str:
         f"Balanced accuracy {number(clean['balanced_accuracy'])} clean and {number(augmented['outside']['mean'])} augmented "
         f"outside the training range; accuracy {number(pgd['0.0157'])} under PGD 4/255"
     )
-    note = (
-        "ECE: at most 15 bins of equal mass. AURC: error rate with the least sure images set aside, mean over how many. "
-        "Consistency: how many images keep their class. Corruptions: MedMNIST-C-like."
-    )
-    if areas:
-        note += " Accuracy and consistency are of all labels of all images, each decided at a probability of .5; NLL and Brier "
-        note += "score are sums over labels; balanced accuracy and AUROC are means over labels."
+    note = CAPTIONS["performance"] + (CAPTIONS["labels"] if areas else "") + positive + some
     return f"""<h2>How it stands up</h2>
-{figure_tag(figures.performance(metrics), alt, note + positive + some)}
+{figure_tag(figures.performance(metrics), alt, note)}
 <div class="tables">
 {table("clean", [""], rows)}
 {table("AUROC of the label", [""], areas) if areas else ""}
@@ -236,12 +209,6 @@ def _training(run: Run) -> str:
     return f"""<h2>How it was trained, and what that cost</h2>
 {figure_tag(figures.curves(run), alt, "Note the logarithmic axes.")}
 {table("stage", ["seconds"], costs)}"""
-
-
-def _notes(notes: tuple[str, ...]) -> str:
-    """What is to be known of the data, where there is anything."""
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<p>About these data:</p>\n<ul>{items}</ul>" if items else ""
 
 
 def _provenance(run: Run, out: Path) -> str:

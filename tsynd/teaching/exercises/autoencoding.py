@@ -19,7 +19,7 @@ def classifier_minds(answer: Callable[[Tensor, Tensor, Tensor], float]) -> str:
     images_BC = torch.tensor([[2.0, 0], [3, 1], [0, 1], [0, 4], [1, 0], [0, 2], [5, 4], [1, 3]])
     copies_BC = torch.tensor([[0.0, 2], [3, 1], [1, 0], [0, 1], [9, 0], [0, 9], [5, 1], [6, 7]])
     labels_B = torch.tensor([0, 0, 0, 1, 1, 0, 0, 0])
-    found = torch.as_tensor(answer(images_BC.clone(), copies_BC.clone(), labels_B.clone())).double()
+    found = torch.as_tensor(answer(images_BC, copies_BC, labels_B)).double()
     if found.numel() != 1:
         raise NotYet(f"One share over all eight images is asked for, got shape {tuple(found.shape)}: take the mean.")
     told = (
@@ -42,7 +42,7 @@ def standardise_codes(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Check a function of (raw training codes, other raw codes) that returns the others, standardised with the floor."""
     both = _random(46, 5) * torch.tensor([4.0, 2, 1, 0.5, 0.01]).double()
     training, others = both[:40] + 3, both[40:] + 2
-    found = answer(training.clone(), others.clone())
+    found = answer(training, others)
     if found.shape != others.shape:
         raise NotYet(f"Six other codes of five numbers go in, {tuple(others.shape)}; out came {tuple(found.shape)}.")
 
@@ -77,7 +77,7 @@ def radius_of_a_step(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     start = _random(3, 256)
     step = torch.stack([torch.full((256,), 0.25), torch.eye(256)[7] * 8, torch.zeros(256)]).double()
     right = torch.tensor([0.25, 0.5, 0.0]).double()
-    found = torch.as_tensor(answer(start + step, start.clone())).double()
+    found = torch.as_tensor(answer(start + step, start)).double()
     if found.numel() == 1:
         raise NotYet(f"Three codes moved, and one number came back ({float(found):.3g}): take the norm of each code (dim=1).")
     if found.shape != right.shape:
@@ -100,7 +100,7 @@ def walk_along_a_factor(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     noise = noise - torch.outer(apart, apart @ noise) / apart.square().sum()  # which no slope sees
     right = torch.tensor([0.5, -0.25, 0.0, 0.1]).double()
     codes = torch.outer(factor, right) + noise + torch.tensor([2.0, -1, 4, 3])
-    found = answer(codes.clone(), factor.clone()).double()
+    found = answer(codes, factor).double()
     if found.shape != right.shape:
         raise NotYet(f"Codes have four numbers, so a direction has four: shape (4,), got {tuple(found.shape)}.")
     ratio = float((found @ right) / right.square().sum())
@@ -132,7 +132,7 @@ def worst_kept(answer: Callable[[Tensor, Tensor], int]) -> str:
         "Factor 1 is read too large everywhere. Whoever subtracts that has lost nothing: a constant shift is no loss.": 1,
         "Factor 3 has faded. Its order is whole: multiply, and it is back. Measure what cannot be brought back.": 3,
     }
-    expect(int(answer(read.clone(), copied.clone())), 2, mistakes, "Which column of `copied` tells least about that of `read`?")
+    expect(int(answer(read, copied)), 2, mistakes, "Which column of `copied` tells least about that of `read`?")
     return "A correlation asks what can still be told, in any unit. An error asks for the same numbers: another question."
 
 
@@ -155,5 +155,5 @@ def between_codes(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
             "You go the other way: at share 0 stands the first code.": unit * ((1 - share) * second + share * first),
         }
         told = f"At share {share} direction or norm is another. Which direction has the mixture, and which norm should it get?"
-        expect(answer(one.clone(), other.clone(), share), unit * ((1 - share) * first + share * second), mistakes, told)
+        expect(answer(one, other, share), unit * ((1 - share) * first + share * second), mistakes, told)
     return "On the shell all the way. Whether the decoder draws an image there is still a question for your eyes."

@@ -1,17 +1,21 @@
 """What every exercise's checker shares: it turns an answer, and whatever goes wrong with it, into a sentence that helps."""
 
+import copy
 import functools
 import inspect
+import json
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+VERDICTS = Path(__file__).with_name("verdicts.json")
 WIDTH = 96
 STUB = "Nothing was returned: replace the dots."
 Mistakes = Mapping[str, Any] | Sequence[tuple[str, Any]]  # what is said, and the answer to which it is said
@@ -46,9 +50,9 @@ class Verdict:
 def checker(check: Callable[[Any], str]) -> Callable[[Any], Verdict]:
     """Make a checker of a function that takes the reader's answer and returns praise or raises `NotYet`.
 
-    A stub (dots or None, given or returned) and an error of the reader's code become a verdict as well. An array of numpy
-    that the reader's function returns, also in a tuple or list, reaches the check as a tensor. Global random numbers are
-    seeded for the check, and afterwards as they were; so is the mode of gradients.
+    A stub (dots or None, given or returned) and an error of the reader's code become a verdict as well. The reader's function
+    is given copies. An array of numpy that it returns, also in a tuple or list, reaches the check as a tensor. Global random
+    numbers are seeded for the check, and afterwards as they were; so is the mode of gradients.
 
     >>> @checker
     ... def double(answer):
@@ -124,13 +128,12 @@ def expect(found: Any, right: Any, mistakes: Mistakes, otherwise: str, close: fl
         raise NotYet(words.replace("{found}", ", ".join(f"{value:.3g}" for value in values)))
 
 
-def judged(
-    verdicts: Any, right: Mapping[str, tuple[str, str]], known: Sequence[str], wrong: str = "{case} is not {word}."
-) -> None:
-    """Raise `NotYet` unless a tuple has the right word for each case; the first wrong one is told with its reason.
+def judged(name: str, verdicts: Any, wrong: str = "{case} is not {word}.") -> None:
+    """Raise `NotYet` unless a tuple has the right word for each case of an exercise; the first wrong one is told with its reason.
 
-    right: by case its word and the reason. known: the words that may be used.
+    `verdicts.json` has by exercise and case the word and the reason.
     """
+    right = json.loads(VERDICTS.read_text(encoding="utf-8"))[name]
     if isinstance(verdicts, Mapping):
         verdicts = tuple(verdicts[case] for case in right) if set(verdicts) == set(right) else tuple(verdicts.values())
     if isinstance(verdicts, str) or len(verdicts) != len(right):
@@ -138,8 +141,8 @@ def judged(
         raise NotYet(f"{count} words are asked for, one for each of {', '.join(right)}, got {verdicts!r}.")
     for (case, (wanted, reason)), verdict in zip(right.items(), verdicts, strict=True):
         word = str(verdict).strip().lower()
-        if word not in known:
-            raise NotYet(f"{str(verdict)!r} is none of the words: {', '.join(known)}.")
+        if word not in (known := [each for each, _ in right.values()]):
+            raise NotYet(f"{str(verdict)!r} is none of the words: {', '.join(sorted(known))}.")
         if word != wanted:
             raise NotYet(f"{wrong.format(case=case, word=repr(word))} {reason}")
 
@@ -159,7 +162,7 @@ def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(answer)
     def call(*arguments: Any, **keywords: Any) -> Any:
         try:
-            given = answer(*arguments, **keywords)
+            given = answer(*map(_copied, arguments), **keywords)
         except Exception as error:
             if "ellipsis" in str(error):  # the dots stand inside an expression
                 raise NotYet(STUB) from None
@@ -169,6 +172,11 @@ def _watched(answer: Callable[..., Any]) -> Callable[..., Any]:
         return tuple(map(_as_tensor, given)) if isinstance(given, tuple | list) else _as_tensor(given)
 
     return call
+
+
+def _copied(value: Any) -> Any:
+    """A copy of numbers, which the reader's function may change in place; a network as it is."""
+    return copy.deepcopy(value) if isinstance(value, list | dict | np.ndarray | Tensor) else value
 
 
 def _as_tensor(value: Any) -> Any:

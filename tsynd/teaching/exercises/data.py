@@ -19,7 +19,7 @@ def find_a_leak(leaked: Callable[[Tensor, Tensor], Sequence[int]]) -> str:
     test_BHW[9] = train_BHW[3]
     test_BHW[9, 0, 0] = 255 - train_BHW[3, 0, 0]  # all pixels but one, and the sum may be anything
     test_BHW[10] = train_BHW[8].flip(1)  # the same grey values in other places
-    found = sorted(int(position) for position in leaked(train_BHW.clone(), test_BHW.clone()))
+    found = sorted(int(position) for position in leaked(train_BHW, test_BHW))
     reasons = {
         (4, 5): "Images 4 and 5 are equal, but both are test images: compare with training only.",
         (10,): "Image 10 has a training image's values in other places: compare place by place.",
@@ -39,7 +39,7 @@ def split_by_patient(split: Callable[[Tensor, float, torch.Generator], Tensor]) 
     patient_N = torch.tensor([7, 7, 7, 3, 3, 11, 11, 11, 11, 5, 5, 5, 2, 2, 2, 2, 20, 20, 20, 8, 8, 8, 4, 4, 4, 4, 9, 9, 9, 9])
     answers = []
     for seed in (0, 0, 1, 2, 3):
-        test_N = torch.as_tensor(split(patient_N.clone(), 0.3, torch.Generator().manual_seed(seed)))
+        test_N = torch.as_tensor(split(patient_N, 0.3, torch.Generator().manual_seed(seed)))
         if test_N.shape != patient_N.shape or test_N.dtype != torch.bool:
             raise NotYet(
                 f"One True or False for each of {len(patient_N)} images is asked for, got {kind_of(test_N)} of {test_N.dtype}."
@@ -65,7 +65,7 @@ def nested_subsets(subset: Callable[[Tensor, int, int], Tensor]) -> str:
     chosen: dict[tuple[int, int], set[int]] = {}
     for seed in (0, 1, 2):
         for per_class in (1, 2, 4, 6):
-            positions = [int(position) for position in subset(labels_N.clone(), per_class, seed)]
+            positions = [int(position) for position in subset(labels_N, per_class, seed)]
             if len(set(positions)) != len(positions):
                 raise NotYet(f"With per_class={per_class} a position is there twice.")
             counts = labels_N[positions].bincount(minlength=3).tolist()
@@ -104,7 +104,7 @@ def balanced_accuracy(measure: Callable[[Tensor, Tensor], Any]) -> str:
             "{found} divides by what was *predicted*. Ask of each class how many of its images were found.": precision,
         }
         told = f"For the case “{name}” it gives {{found}}. Take the share that is right in each class, then their mean."
-        expect(float(measure(predicted.clone(), labels.clone())), recall, mistakes, told, close=1e-4)
+        expect(float(measure(predicted, labels)), recall, mistakes, told, close=1e-4)
     return "Each class counts equally, however many images it has: always saying the frequent class is worth 1 / C and no more."
 
 
@@ -113,7 +113,7 @@ def leave_one_hospital_out(answer: Callable[[Tensor, Tensor], Sequence[tuple[Ten
     """Check `folds(hospital_N, patient_N)`: for each hospital, in order, masks (N,) of its training and its test images."""
     hospital = torch.tensor([2, 2, 2, 5, 5, 5, 9, 9, 9, 9])
     patient = torch.tensor([1, 1, 2, 3, 4, 4, 2, 5, 5, 3])  # patients 2 and 3 were in two hospitals
-    folds = [tuple(torch.as_tensor(part).bool() for part in fold) for fold in answer(hospital.clone(), patient.clone())]
+    folds = [tuple(torch.as_tensor(part).bool() for part in fold) for fold in answer(hospital, patient)]
     if len(folds) != 3 or any(part.shape != hospital.shape for fold in folds for part in fold):
         raise NotYet("Three hospitals make three pairs of masks, each with a True or False for all 10 images.")
     for name, (train, test) in zip((2, 5, 9), folds, strict=True):

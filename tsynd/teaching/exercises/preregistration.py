@@ -44,15 +44,11 @@ class Comparison:
 
 
 def deal(code: str, rounds: int = 5) -> list[Comparison]:
-    """Return the comparisons of a code, in their order: the same for everybody, whatever the case of its letters.
-
-    Raises:
-        TsyndError: for an empty code, or more rounds than there are comparisons.
-    """
+    """Return the comparisons of a code, in their order: the same for everybody, whatever the case of its letters."""
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     if not code.strip() or not 1 <= rounds <= len(table):
         raise TsyndError(f"a code with a letter and 1 to {len(table)} rounds are asked for, got {code!r} and {rounds}")
-    chosen = sorted(table, key=lambda each: _hash(code.strip().lower(), *map(str, each.values())))[:rounds]
+    chosen = sorted(table, key=lambda each: _hash(code.strip().lower(), *each.values()))[:rounds]
     return [Comparison(**{**each, "differences": tuple(each["differences"])}) for each in chosen]
 
 
@@ -80,11 +76,7 @@ class Game:
         return textwrap.fill(f"Round {number + 1} of {len(self.rounds)}. {self.rounds[number].claim}", 72)
 
     def commit(self, verdict: str, percent: int) -> str:
-        """Bet that ten seeds will give this verdict, with so many per cent; return the commitment to write on the board.
-
-        Raises:
-            TsyndError: for an unknown verdict or percentage, before the last round is uncovered, or after the last bet.
-        """
+        """Bet that ten seeds will give this verdict, with so many per cent; return the commitment to write on the board."""
         word = verdict.strip().lower()
         if word not in VERDICTS or not 0 <= percent <= 100:
             raise TsyndError(f"one of {', '.join(VERDICTS)} and 0 to 100 per cent are asked for, got {verdict!r} and {percent}")
@@ -94,14 +86,10 @@ class Game:
             )
         self.bets.append((word, int(percent)))
         self.seen = 0
-        return _commitment(self.player, self.code, len(self.bets), *self.bets[-1], self._secret)
+        return _hash(self.player, self.code, len(self.bets), *self.bets[-1], self._secret)[:6]
 
     def uncover(self) -> Figure:
-        """Show one seed more, and below the last one what the study says and what the bet was worth.
-
-        Raises:
-            TsyndError: before a bet was made.
-        """
+        """Show one seed more, and above the last one what the study says and what the bet was worth."""
         from tsynd.teaching.figures import LETTERS
         from tsynd.teaching.figures.study import seeds  # needs only when played
 
@@ -115,11 +103,7 @@ class Game:
         return figure
 
     def outcome(self) -> str:
-        """Return what the study says of the round that was uncovered last, and what the bet on it was worth.
-
-        Raises:
-            TsyndError: before a round is uncovered to its end.
-        """
+        """Return what the study says of the round that was uncovered last, and what the bet on it was worth."""
         if not self.bets or not self._finished():
             raise TsyndError(f"{self.seen} of ten seeds are uncovered: uncover() the others first")
         now, (word, percent) = self.rounds[len(self.bets) - 1], self.bets[-1]
@@ -130,11 +114,7 @@ class Game:
         )
 
     def line(self) -> str:
-        """Return what the board reads: player, code, secret and bets; only when all rounds are played.
-
-        Raises:
-            TsyndError: before that.
-        """
+        """Return what the board reads: player, code, secret and bets; only when all rounds are played."""
         if len(self.bets) < len(self.rounds) or not self._finished():
             raise TsyndError(f"round {max(len(self.bets), 1)} of {len(self.rounds)} is not yet played to its end")
         return f"{self.player}|{self.code}|{self._secret}|{','.join(f'{word[0]}{percent}' for word, percent in self.bets)}"
@@ -170,7 +150,7 @@ def board(lines: Iterable[str], posted: Mapping[str, Sequence[str]] | None = Non
         player, code, secret, bets = found.groups()
         words = {verdict[0]: verdict for verdict in VERDICTS}
         said = [(words[each[0]], int(each[1:])) for each in bets.rstrip(",").split(",")]
-        kept = [_commitment(player, code, number, *bet, secret) for number, bet in enumerate(said, 1)]
+        kept = [_hash(player, code, number, *bet, secret)[:6] for number, bet in enumerate(said, 1)]
         if posted is not None and list(posted.get(player, ())) != kept:
             raise TsyndError(f"{player}'s bets are not those that were posted: {', '.join(posted.get(player, ())) or 'none'}")
         hits = [word == each.verdict for (word, _), each in zip(said, deal(code, len(said)), strict=True)]
@@ -188,9 +168,5 @@ def board(lines: Iterable[str], posted: Mapping[str, Sequence[str]] | None = Non
     return table.sort_values("penalty", ignore_index=True) if rows else table
 
 
-def _commitment(*parts: object) -> str:
-    return _hash(*map(str, parts))[:6]
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+def _hash(*parts: object) -> str:
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()

@@ -42,7 +42,7 @@ def read_targeted(read: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[int, fl
     targeted = start + 0.1 * torch.rand(5, 1, 8, 8)
     targeted[2, 0, 4, 4] = start[2, 0, 4, 4] - 0.2  # it got darker there, by more than any pixel got brighter
     before, after = torch.tensor([0.30, 0.05, 0.02, 0.10, 0.20]), torch.tensor([0.33, 0.15, 0.22, 0.12, 0.25])
-    index, rise, change = read(start.clone(), targeted.clone(), before.clone(), after.clone())
+    index, rise, change = read(start, targeted, before, after)
     uncertain = "Image 0 is the most uncertain at the end, but it was so before the search. Which one *rose* most?"
     expect(int(index), 2, {uncertain: 0}, "You chose image {found}. Look at after minus before, image by image.")
     risen = f"The right image, but its rise is not {float(rise):.3f} nats: take the difference, after minus before."
@@ -66,7 +66,7 @@ def judge_one_run(judge: Callable[[Sequence[float]], tuple[float, str]]) -> str:
         (0.005, 0.02, 0.05): "cannot tell",
     }
     for differences, wanted in cases.items():
-        mean, verdict = judge(list(differences))
+        mean, verdict = judge(differences)
         here = ", ".join(f"{each:+g}" for each in differences)
         if abs(float(mean) - sum(differences) / len(differences)) > 1e-6:
             raise NotYet(f"Of the differences {here} the mean is not {float(mean):.3f}.")
@@ -115,7 +115,7 @@ def who_changed_more(answer: Callable[[Tensor, Tensor, Tensor], Any]) -> str:
     targeted[2] = start[2] - 0.15  # back past the source: against the source it looks small
     start[3], targeted[3] = 0.6, 0.6
     targeted[3, 0, 0], targeted[3, 0, 1] = 0.9, 0.3  # brighter here, darker there: the mean does not move
-    found = torch.as_tensor(answer(source.clone(), start.clone(), targeted.clone()))
+    found = torch.as_tensor(answer(source, start, targeted))
     if found.shape != (4,):
         raise NotYet(f"One True or False for each of 4 images is asked for, got {kind_of(found)}.")
     first, second, both = ((each.flatten(1)) for each in (start - source, targeted - start, targeted - source))

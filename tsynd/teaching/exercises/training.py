@@ -8,17 +8,6 @@ from torch import Tensor
 
 from tsynd.teaching.exercises.checker import NotYet, checker, expect, judged
 
-# Of each objection: the arm that answers it, and why.
-OBJECTIONS = {
-    "Objection 1": ("none-matched", "The gain may be that of the time that searches take: train without them for as long."),
-    "Objection 2": (
-        "reconstruction",
-        "The gain may be that of the blur: send images through the autoencoder without moving them.",
-    ),
-    "Objection 3": ("random", "The gain may be that of any variety: move the code equally far, in an uninformed direction."),
-    "Objection 4": ("sham", "The gain may be that of any uphill direction: climb the mutual information of an untrained copy."),
-}
-
 
 @checker
 def bank_life(answer: Callable[[int, int, int], Any]) -> str:
@@ -35,7 +24,7 @@ def bank_life(answer: Callable[[int, int, int], Any]) -> str:
 def mix_a_batch(mix: Callable[[Tensor, Tensor, float, torch.Generator], Tensor]) -> str:
     """Check `mix(real, bank, share, generator)`: a batch whose last `share` are drawn from the bank, with replacement."""
     real, bank = torch.arange(8.0).view(8, 1), 100 + torch.arange(40.0).view(40, 1)
-    one, again, two = (mix(real.clone(), bank.clone(), 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    one, again, two = (mix(real, bank, 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     if not isinstance(one, Tensor) or one.shape != real.shape:
         kind = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else f"a {type(one).__name__}"
         raise NotYet(
@@ -50,15 +39,15 @@ def mix_a_batch(mix: Callable[[Tensor, Tensor, float, torch.Generator], Tensor])
         raise NotYet("Two generators draw the same images of the bank: draw from `generator`.")
     if not torch.equal(one, again):
         raise NotYet("The same generator draws other images the second time: draw from `generator`, and from nothing else.")
-    drawn = torch.stack([mix(real.clone(), bank.clone(), 0.5, torch.Generator().manual_seed(seed))[4:, 0] for seed in range(40)])
+    drawn = torch.stack([mix(real, bank, 0.5, torch.Generator().manual_seed(seed))[4:, 0] for seed in range(40)])
     if all(len(batch.unique()) == 1 for batch in drawn):
         raise NotYet("Within a batch one image of the bank stands four times. Draw an index for each place.")
     if len(drawn.unique()) < 30:
         raise NotYet(f"Of a bank of 40 images only {len(drawn.unique())} are ever drawn. Draw from the whole bank.")
-    few = [mix(real.clone(), bank[:2].clone(), 0.5, torch.Generator().manual_seed(seed)) for seed in range(40)]
+    few = [mix(real, bank[:2], 0.5, torch.Generator().manual_seed(seed)) for seed in range(40)]
     if any(batch.shape != real.shape for batch in few) or all(len(batch.unique()) == len(batch) for batch in few):
         raise NotYet("From a bank of two images four can be drawn too: draw with replacement, so one can come twice.")
-    if int((mix(real.clone(), bank.clone(), 0.25, torch.Generator().manual_seed(0)) >= 100).sum()) != 2:
+    if int((mix(real, bank, 0.25, torch.Generator().manual_seed(0)) >= 100).sum()) != 2:
         raise NotYet("With a share of 0.25, 2 of 8 images come from the bank.")
     return "The real half is the same in every arm, so arms differ in what the other half is, and in nothing else."
 
@@ -87,7 +76,7 @@ def equal_cost(answer: Callable[[float, float, int, int, int], Any]) -> str:
 @checker
 def which_control(answers: Any) -> str:
     """Check which arm answers which objection: a tuple of four names."""
-    judged(answers, OBJECTIONS, sorted(arm for arm, _ in OBJECTIONS.values()), "{case} is not answered by {word}.")
+    judged("which_control", answers, wrong="{case} is not answered by {word}.")
     return "Each control does all that targeting does but for one thing. What targeting does better is that one thing's doing."
 
 

@@ -21,7 +21,7 @@ def split_uncertainty(split: Callable[[Tensor], Sequence[Tensor]]) -> str:
     logits_BKC = 2 * torch.randn(5, 7, 3, dtype=torch.float64)
     log_probs_BKC = log_probabilities(logits_BKC)
     right = [measure(log_probs_BKC) for measure in (predictive_entropy, expected_entropy, mutual_information)]
-    given = split(logits_BKC.clone())
+    given = split(logits_BKC)
     if not isinstance(given, tuple | list | Tensor) or len(given) != len(PARTS):
         raise NotYet(f"Three tensors are asked for, {', '.join(PARTS)}, got {type(given).__name__}.")
     for name, value in zip(PARTS, given, strict=True):
@@ -153,7 +153,7 @@ def after_the_label(answer: Callable[[Tensor, int, Tensor], Tensor]) -> str:
             @ other,
         }
         told = f"After label {label} the weights are another: Bayes' rule, with equal belief in each sample at first."
-        expect(answer(probs.clone(), label, other.clone()), weights @ other, mistakes, told)
+        expect(answer(probs, label, other), weights @ other, mistakes, told)
     return "This is what mutual information promises, made good: a label moves belief between samples that disagreed about it."
 
 
@@ -163,8 +163,7 @@ def merged_classes(answer: Callable[[Tensor, list[int]], Tensor]) -> str:
 
     group_of: for each class the number of its group, such as [0, 0, 1] when the first two ask for the same treatment.
     """
-    generator = torch.Generator().manual_seed(0)
-    probs, group_of = torch.rand(4, 5, 3, generator=generator).double() ** 4 + 0.01, [0, 0, 1]
+    probs, group_of = torch.rand(4, 5, 3).double() ** 4 + 0.01, [0, 0, 1]
     probs = probs / probs.sum(-1, keepdim=True)
 
     def entropy(each: Tensor) -> Tensor:
@@ -187,7 +186,7 @@ def merged_classes(answer: Callable[[Tensor, list[int]], Tensor]) -> str:
         "This is the aleatoric part: the mean entropy of the samples. The other part is asked for.": entropy(merged).mean(1),
     }
     told = "First make each sample's probabilities of the groups, then the mutual information of these."
-    expect(answer(probs.clone(), group_of), information(merged), mistakes, told)
+    expect(answer(probs, group_of), information(merged), mistakes, told)
     return (
         "Merging can only lower it: what no decision depends on need not be known. Ask about what you will do, not about names."
     )

@@ -60,7 +60,7 @@ def wrap_a_network(wrap: Callable[[nn.Module, Tensor, Tensor], Any]) -> str:
     """Check `wrap(network, mean_C, std_C)`: a network of images in [0, 1] that gives log-probabilities, from a foreign one."""
     network, mean_C, std_C = _Foreign(), torch.tensor([120.0, 100.0, 80.0]), torch.tensor([60.0, 50.0, 40.0])
     images_BCHW = torch.rand(4, 3, 8, 8, requires_grad=True)
-    fitted = wrap(network, mean_C.clone(), std_C.clone())
+    fitted = wrap(network, mean_C, std_C)
     if not isinstance(fitted, nn.Module):
         raise NotYet(f"A torch.nn.Module is asked for, got {type(fitted).__name__}: what evaluates it sets its mode.")
     fitted.eval()
@@ -89,7 +89,7 @@ def apply_a_review(answer: Callable[[Sequence[int], Mapping[int, tuple[str, int 
     """Check `passed(labels, decisions)`: pairs (position, label) of the images that may be trained on."""
     said = ("accept", None), ("reject", None), ("relabel", 0), ("accept", None), ("relabel", 1)
     decisions: dict[int, tuple[str, int | None]] = dict(zip((0, 1, 2, 4, 5), said, strict=True))
-    given = answer([0, 1, 1, 0, 1, 0], dict(decisions))
+    given = answer([0, 1, 1, 0, 1, 0], decisions)
     found = {(int(place), int(label)) for place, label in (given.items() if isinstance(given, Mapping) else given)}
     positions = {place for place, _ in found}
     if 3 in positions:
@@ -124,7 +124,7 @@ def stop_or_go(answer: Callable[[Mapping[str, Any]], Any]) -> str:
     ]
     for changes, right, reason in cases:
         facts = _SOUND | changes
-        word = str(answer(dict(facts))).strip().lower()
+        word = str(answer(facts)).strip().lower()
         if word not in OBSTACLES:
             raise NotYet(f"{word!r} is none of {', '.join(OBSTACLES)}.")
         if word != right:
@@ -177,5 +177,5 @@ def size_inside(answer: Callable[[float, Tensor, Tensor], Tensor]) -> str:
             "You multiply by the deviation. Standardising divides.": 255 * eps * std,
         }
         told = f"For eps {eps:.4f}: what does (255 * (image + eps) - mean) / std differ by from (255 * image - mean) / std?"
-        expect(answer(eps, mean.clone(), std.clone()), 255 * eps / std, mistakes, told)
+        expect(answer(eps, mean, std), 255 * eps / std, mistakes, told)
     return "The same eps is another one in each channel, and in each network: hence [0, 1] outside, and standardising inside."

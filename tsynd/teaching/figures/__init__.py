@@ -7,14 +7,20 @@ from typing import Any, ParamSpec
 import matplotlib
 from matplotlib.figure import Figure
 
-from tsynd.utils.plotting import SETTINGS
+from tsynd.utils.plotting import SETTINGS, Picture
 
-__all__ = ["LETTERS", "WIDTH", "taught"]
+__all__ = ["LETTERS", "WIDTH", "column", "taught"]
 
 WIDTH, LETTERS = 4.8, 12
 """Inches and points. A phone shows a figure 350 px wide: letters of 12 pt in 4.8 inches are 9 pt there."""
 
 Parameters = ParamSpec("Parameters")
+
+
+def column(height: float, count: int = 1, **shared: Any) -> tuple[Figure, Any]:
+    """A figure as wide as a phone shows it, so many inches high, and its axes, one above the other."""
+    figure = Picture(figsize=(WIDTH, height))
+    return figure, figure.subplots(count, 1, squeeze=False, **shared)[:, 0]
 
 
 def taught(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.data.phantom.oracle import Oracle
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import column, taught
 from tsynd.teaching.figures.targeting import sheet
 from tsynd.teaching.slider import Explorer, explore
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture
+from tsynd.utils.plotting import COLOURS, MARKERS
 
 
 def copies(images_BCHW: Tensor, copies_BCHW: Tensor) -> Figure:
@@ -27,8 +27,7 @@ def copies(images_BCHW: Tensor, copies_BCHW: Tensor) -> Figure:
 @taught
 def losses(batches: Sequence[float], tests: Sequence[float], every: int) -> Figure:
     """Draw the squared error of a training against its steps: of each batch, and of test images every so many steps."""
-    figure = Picture(figsize=(WIDTH, 3.2))
-    axis = figure.subplots()
+    figure, (axis,) = column(3.2)
     axis.plot(batches, color="#BBBBBB", linewidth=1, label="training, each batch")
     axis.plot(range(0, every * len(tests), every), tests, color=COLOURS[0], marker=MARKERS[0], markersize=5, label="test images")
     axis.set(xlabel="optimiser step", ylabel="squared error", yscale="log")
@@ -38,14 +37,10 @@ def losses(batches: Sequence[float], tests: Sequence[float], every: int) -> Figu
 
 @taught
 def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) -> Figure:
-    """What reconstructions lose: the share of detail of each size, and how well each factor can still be read.
-
-    Args:
-        lost: by size of detail, the power of the difference relative to that of the image.
-        factors: by name, the correlation with the truth of what is read from the images and from the reconstructions.
+    """What reconstructions lose: by size of detail the power of the difference relative to that of the image, and how well
+    each factor can still be read, its correlation with the truth in the images and in the reconstructions.
     """
-    figure = Picture(figsize=(WIDTH, 6.8))
-    left, right = figure.subplots(2, 1, height_ratios=(1, 1.5))
+    figure, (left, right) = column(6.8, 2, height_ratios=(1, 1.5))
     left.bar(range(len(lost)), [100 * share for share in lost.values()], color=COLOURS[0], width=0.7)
     left.set_xticks(range(len(lost)), list(lost))
     left.set(xlabel="size of the detail, px", ylabel="lost, % of its power", title="detail")
@@ -66,8 +61,7 @@ def survival(lost: Mapping[str, float], factors: Mapping[str, Sequence[float]]) 
 @taught
 def deviations(deviation_D: Tensor, floor: float) -> Figure:
     """How much each number of a raw code varies over the training images, with the floor."""
-    figure = Picture(figsize=(WIDTH, 2.9))
-    axis = figure.subplots()
+    figure, (axis,) = column(2.9)
     axis.hist(deviation_D.numpy(), bins=32, color=COLOURS[0])
     axis.axvline(floor, color=COLOURS[1], linestyle="--", linewidth=2)
     axis.set_xlim(0, None)
@@ -77,12 +71,9 @@ def deviations(deviation_D: Tensor, floor: float) -> Figure:
 
 
 def ball_slider(spaces: Mapping[str, Standardised], image_1CHW: Tensor, directions_ND: Tensor) -> Explorer:
-    """The ball around the code of an image in several spaces: a slider over the radius of steps in these directions.
+    """The ball around the code of an image: a slider over the radius of steps in these directions, each of radius 1.
 
-    Args:
-        spaces: two autoencoders by name, the one whose ball is good first.
-        image_1CHW: (1, C, H, W) in [0, 1].
-        directions_ND: (N, D), each of radius 1.
+    spaces: two autoencoders by name, the one whose ball is good first.
     """
     seen = {0.1: "no change", 0.25: "hardly a change", 0.5: "a little change", 1: "another texture", 2: "the lesion dissolves"}
 
@@ -105,8 +96,7 @@ def distances(codes_ND: Tensor, radius: float) -> Figure:
     apart_NN = torch.cdist(codes_ND, codes_ND) / codes_ND.shape[1] ** 0.5
     pairs = apart_NN[torch.triu(torch.ones_like(apart_NN), diagonal=1) > 0]
     nearest = (apart_NN + torch.diag(torch.full((len(codes_ND),), torch.inf))).amin(dim=1)
-    figure = Picture(figsize=(WIDTH, 4))
-    axis = figure.subplots()
+    figure, (axis,) = column(4)
     bins = np.linspace(0, float(pairs.max()) * 1.02, 45).tolist()
     axis.hist(pairs.numpy(), bins=bins, density=True, color=COLOURS[5], label="any two images")
     style: dict[str, Any] = {"histtype": "step", "linewidth": 2}
@@ -119,12 +109,8 @@ def distances(codes_ND: Tensor, radius: float) -> Figure:
 
 
 def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifier: nn.Module) -> Explorer:
-    """A walk along a factor: what is drawn, its reconstruction and the walk, with sliders over factor and share.
-
-    Args:
-        panels: of a factor's name and a share of the way, three images: drawn, reconstructed, walked.
-        oracle: reads the factor from them.
-        classifier: says how likely they are malignant, class 1.
+    """A walk along a factor, with sliders over factor and share of the way; `panels` of both gives three images: drawn,
+    reconstructed, walked. The oracle reads the factor from them, the classifier says how likely they are malignant.
     """
     points = {
         "shadow": "it deepens in all three",
@@ -147,13 +133,10 @@ def walk_slider(panels: Callable[[str, float], Tensor], oracle: Oracle, classifi
 
 @taught
 def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
-    """How far walks change each factor, as a share of the change in the images that the direction was made from.
-
-    Args:
-        reached: by factor, the share for the reconstructions, a direction from one place, a direction from all places.
+    """How far walks change each factor, as a share of the change in the images that the direction was made from: by factor
+    for the reconstructions, a direction from one place, and a direction from all places.
     """
-    figure = Picture(figsize=(WIDTH, 4.2))
-    axis = figure.subplots()
+    figure, (axis,) = column(4.2)
     labels = ("reconstructions of the pair", "walk, lesions at one place", "walk, lesions anywhere")
     for position, label in enumerate(labels):
         values = [100 * shares[position] for shares in reached.values()]
@@ -169,8 +152,7 @@ def reach(reached: Mapping[str, Sequence[float]]) -> Figure:
 @taught
 def shift(before_B: Tensor, after_B: Tensor, name: str) -> Figure:
     """The probability of a class for images and for their reconstructions; points in the shaded corners change the answer."""
-    figure = Picture(figsize=(WIDTH, 4.4))
-    axis = figure.subplots()
+    figure, (axis,) = column(4.4)
     changed_B = (before_B > 0.5) != (after_B > 0.5)
     for chosen_B, position, label in ((~changed_B, 0, "same answer"), (changed_B, 1, "another answer")):
         axis.scatter(before_B[chosen_B], after_B[chosen_B], color=COLOURS[position], marker=MARKERS[position], s=26, label=label)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from tsynd.data import Dataset
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import WIDTH, column, taught
 from tsynd.teaching.figures.targeting import sheet
 from tsynd.teaching.slider import Explorer, explore
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare, short
@@ -32,8 +32,7 @@ def visits(images_PVHW: Tensor, names: Sequence[str]) -> Figure:
 @taught
 def leak(scores: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     """Pairs (what the test said, what patients never seen say) by way of splitting: a line for each seed."""
-    figure = Picture(figsize=(WIDTH, 2.7 * len(scores)))
-    axes = figure.subplots(len(scores), 1, sharey=True, squeeze=False)[:, 0]
+    figure, axes = column(2.7 * len(scores), len(scores), sharey=True)
     for position, (axis, (name, pairs)) in enumerate(zip(axes, scores.items(), strict=True)):
         for told, true in pairs:
             axis.plot([0, 1], [told, true], color=COLOURS[position], marker=MARKERS[position], linewidth=1.5)
@@ -46,8 +45,7 @@ def leak(scores: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
 @taught
 def nested(chosen: Mapping[int, Tensor], size: int) -> Figure:
     """Which of the first `size` images are in the subset of each number of images: a row a subset, a mark an image."""
-    figure = Picture(figsize=(WIDTH, 0.5 * len(chosen) + 1.0))
-    axis = figure.subplots()
+    figure, (axis,) = column(0.5 * len(chosen) + 1.0)
     for row, positions_n in enumerate(chosen.values()):
         shown = positions_n[positions_n < size].numpy()
         axis.scatter(shown, [row] * len(shown), color=COLOURS[row], marker=MARKERS[row], s=26)
@@ -65,9 +63,7 @@ def alike(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
 def verdicts(right: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
     """The accuracies that `DRAWS` validation sets of `count` images measure, the same images for every classifier.
 
-    Args:
-        right: by classifier, which of the same N images it gets right, (N,) bool.
-        count: images of a validation set, at most N.
+    right: by classifier, which of the same N images it gets right, (N,) bool.
     """
     whole = len(next(iter(right.values())))
     order_DN = torch.rand(DRAWS, whole, generator=torch.Generator().manual_seed(0)).argsort(dim=1)[:, :count]
@@ -75,12 +71,7 @@ def verdicts(right: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
 
 
 def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: int) -> Explorer:
-    """A slider over the size of a validation set: what it says of two classifiers, and how often it does not see the worse.
-
-    Args:
-        right: two classifiers, as in `verdicts`.
-        counts, start: images of a validation set, and what is shown first.
-    """
+    """A slider over the images of a validation set: what it says of two classifiers, and how often it does not see the worse."""
     truth = {name: float(right_N.double().mean()) for name, right_N in right.items()}
     worse, better = sorted(truth, key=lambda name: truth[name])
 
@@ -89,8 +80,7 @@ def handful_slider(right: Mapping[str, Tensor], counts: Sequence[int], start: in
 
     @taught
     def draw(count: int) -> Figure:
-        said, figure = verdicts(right, count), Picture(figsize=(WIDTH, 3.4))
-        axis = figure.subplots()
+        said, (figure, (axis,)) = verdicts(right, count), column(3.4)
         edges = np.linspace(0.325, 1.025, 29).tolist()  # .025 wide, so that sets of 20 images fill them evenly
         for position, name in enumerate((worse, better)):
             look: dict[str, Any] = {"color": COLOURS[position], "linestyle": ("-", "--")[position], "linewidth": 2}

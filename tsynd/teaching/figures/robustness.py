@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from tsynd.robustness.corruptions import corrupt
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import WIDTH, column, taught
 from tsynd.teaching.figures.targeting import look, sheet
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
 from tsynd.utils.rng import generator_for
@@ -17,13 +17,7 @@ __all__ = ["attacked", "bars", "corrupted", "fall", "under_shift"]
 
 
 def attacked(images: Tensor, found: Tensor, eps: float, before: Sequence[str], after: Sequence[str]) -> Figure:
-    """Images, the changes that an attack makes, and the attacked images; below each what the classifier says.
-
-    Args:
-        images: (N, 1, H, W) in [0, 1]; found: the attacked ones.
-        eps: size of the attack; the change is drawn in full colour there.
-        before, after: N short texts.
-    """
+    """Images (N, 1, H, W), the changes that an attack makes, in full colour at eps, and the attacked images; below, texts."""
     change = f"change: ±{eps * 255:.0f}/255 is full colour" if eps else "change"
     rows = {"image": images, change.partition(" is")[0]: found - images, "attacked": found}
     return sheet(rows, notes={"image": before, "attacked": after}, scale=eps or 1 / 255)
@@ -32,8 +26,7 @@ def attacked(images: Tensor, found: Tensor, eps: float, before: Sequence[str], a
 @taught
 def fall(curves: Mapping[str, Sequence[float]], eps: Sequence[float], title: str = "") -> Figure:
     """Accuracy against the size of the attack, a line for each name; sizes in grey levels."""
-    figure = Picture(figsize=(WIDTH, 3.9))
-    axis = figure.subplots()
+    figure, (axis,) = column(3.9)
     for number, (name, values) in enumerate(curves.items()):
         axis.plot([255 * size for size in eps], values, label=name, markersize=6, **look(name, number))
     axis.set(xlabel="size of the attack (grey levels of 255)", ylabel="accuracy", ylim=(0, 1), title=title)
@@ -45,8 +38,7 @@ def fall(curves: Mapping[str, Sequence[float]], eps: Sequence[float], title: str
 @taught
 def bars(accuracies: Mapping[str, float], clean: float, marked: Sequence[str] = ()) -> Figure:
     """Accuracy under each attack as a bar, with the clean accuracy as a line; those marked are the ones to believe."""
-    figure = Picture(figsize=(WIDTH, 0.45 * len(accuracies) + 1.1))
-    axis = figure.subplots()
+    figure, (axis,) = column(0.45 * len(accuracies) + 1.1)
     names = list(accuracies)
     for place, name in enumerate(names):
         believed = name in marked
@@ -65,10 +57,10 @@ def bars(accuracies: Mapping[str, float], clean: float, marked: Sequence[str] = 
 @taught
 def under_shift(rows: Sequence[Mapping[str, float | str | None]], names: Sequence[str]) -> Figure:
     """Balanced accuracy and mutual information by severity, side by side, a line for each corruption; rows of a report."""
-    figure = Picture(figsize=(WIDTH, 6.6))
+    figure, axes = column(6.6, 2)
     panels = {"balanced_accuracy": "balanced accuracy", "mutual_information": "mutual information (nats)"}
     clean = next(row for row in rows if row["section"] == "clean")
-    for axis, (measure, label) in zip(figure.subplots(2, 1), panels.items(), strict=True):
+    for axis, (measure, label) in zip(axes, panels.items(), strict=True):
         for number, name in enumerate(names):
             of_name = [clean, *(row for row in rows if row["name"] == name)]
             values = torch.tensor([float(row[measure] or 0) for row in of_name])
@@ -77,9 +69,9 @@ def under_shift(rows: Sequence[Mapping[str, float | str | None]], names: Sequenc
                 low, high = ([float(row[end] or 0) for row in of_name] for end in ("low", "high"))
                 axis.fill_between(range(len(of_name)), low, high, color=COLOURS[number], alpha=0.12)
         axis.set(xlabel="severity (0: clean)", ylabel=label)
-    figure.axes[0].axhline(0.5, color="0.4", linestyle=":", linewidth=1)
-    figure.axes[1].set_ylim(bottom=0)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    axes[0].axhline(0.5, color="0.4", linestyle=":", linewidth=1)
+    axes[1].set_ylim(bottom=0)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

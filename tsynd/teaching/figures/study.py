@@ -1,40 +1,31 @@
 """Numbers and figures of the chapter on the study: our own ten seeds, what intervals hold, and how many seeds it takes."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from tsynd.teaching.figures import WIDTH, taught
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture
+from tsynd.teaching.figures import column, taught
+from tsynd.utils.plotting import COLOURS, MARKERS
 
-Array = npt.NDArray[np.float64]
-
+NUMBERS = json.loads(Path(__file__).with_name("numbers.json").read_text(encoding="utf-8"))
 # From results/refresh/runs.csv, seeds 0 to 9, validation: AUROC on BreastMNIST and accuracy under PGD 2/255 on RetinaMNIST,
 # without synthetic images and with those of the default bank (arm guarded).
-NONE = {
-    "AUROC, BreastMNIST": [0.81537, 0.85965, 0.78363, 0.82874, 0.90894, 0.81955, 0.84795, 0.87302, 0.87552, 0.86048],
-    "PGD 2/255, RetinaMNIST": [0.04167, 0.05833, 0.15, 0.15833, 0.1, 0.19167, 0.06667, 0.06667, 0.11667, 0.125],
-}
-GUARDED = {
-    "AUROC, BreastMNIST": [0.848, 0.8797, 0.8221, 0.7903, 0.8605, 0.8588, 0.8145, 0.8596, 0.8137, 0.7845],
-    "PGD 2/255, RetinaMNIST": [0.25, 0.225, 0.2917, 0.3167, 0.1417, 0.2833, 0.1667, 0.275, 0.175, 0.2],
-}
-
+NONE: dict[str, list[float]] = NUMBERS["none"]
+GUARDED: dict[str, list[float]] = NUMBERS["guarded"]
 # From results/main/runs.csv, the sets of the first tier, test: tsynd minus none at seeds 0 to 9, mean over the four sets.
-MAIN = {
-    "AUROC": [-0.0015, 0.00582, -0.00291, 0.01151, -0.00872, 0.01189, -0.01169, 2e-05, -0.01352, -0.00895],
-    "PGD 2/255": [0.1072, 0.17862, 0.11113, 0.12791, 0.08135, 0.06872, 0.08847, 0.11747, 0.08602, 0.11797],
-}
+MAIN: dict[str, list[float]] = NUMBERS["main"]
 
 
 @taught
 def seeds(differences: Mapping[str, Sequence[float]], shown: int | None = None, of: str = "guarded − none") -> Figure:
     """Differences at each seed as points, their mean as a bar, a panel a measure; with `shown`, the other seeds are hidden."""
-    figure = Picture(figsize=(WIDTH, 2.9 * len(differences)))
-    for axis, (name, values) in zip(figure.subplots(len(differences), 1, squeeze=False)[:, 0], differences.items(), strict=True):
+    figure, axes = column(2.9 * len(differences), len(differences))
+    for axis, (name, values) in zip(axes, differences.items(), strict=True):
         seen = list(values)[:shown]
         for seed, value in enumerate(seen):
             number = 2 if value > 0 else 1
@@ -51,22 +42,14 @@ def seeds(differences: Mapping[str, Sequence[float]], shown: int | None = None, 
 @taught
 def held(coverage: Mapping[str, Mapping[str, float]]) -> Figure:
     """How often intervals hold the true difference: a group of bars for each situation, a bar for each kind of interval."""
-    figure = Picture(figsize=(WIDTH, 4.4))
-    axis = figure.subplots()
+    figure, (axis,) = column(4.4)
     kinds = list(next(iter(coverage.values())))
     width = 0.8 / len(kinds)
     for number, kind in enumerate(kinds):
         places = np.arange(len(coverage)) + (number - (len(kinds) - 1) / 2) * width
         values = [of_situation[kind] for of_situation in coverage.values()]
-        axis.bar(
-            places,
-            values,
-            width * 0.9,
-            color=COLOURS[number],
-            hatch=("", "//", "..", "xx")[number % 4],
-            label=kind,
-            edgecolor="w",
-        )
+        style: Any = {"color": COLOURS[number], "hatch": ("", "//", "..", "xx")[number % 4], "edgecolor": "w"}
+        axis.bar(places, values, width * 0.9, label=kind, **style)
     axis.axhline(0.95, color="black", linestyle="--", linewidth=1)
     axis.set_xticks(range(len(coverage)), [name.replace(" ", "\n", 1) for name in coverage])
     axis.set(ylabel="studies whose interval\nholds the truth", ylim=(0, 1))
@@ -79,8 +62,7 @@ def held(coverage: Mapping[str, Mapping[str, float]]) -> Figure:
 @taught
 def intervals(found: Sequence[tuple[float, float, float]], true: float, title: str) -> Figure:
     """Many simulated studies: for each its mean and interval, in another colour and marker where the interval lies above 0."""
-    figure = Picture(figsize=(WIDTH, 3.6))
-    axis = figure.subplots()
+    figure, (axis,) = column(3.6)
     for place, (mean, low, high) in enumerate(sorted(found)):
         number = 2 if low > 0 else 0
         axis.plot([low, high], [place, place], color=COLOURS[number], linewidth=1.2)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from tsynd.posterior import Posterior
 from tsynd.targeting import Synthesis
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import WIDTH, column, taught
+from tsynd.teaching.figures.study import NUMBERS
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.plotting import COLOURS, MARKERS, METHODS, Picture, bare, method_style
 
@@ -23,24 +23,6 @@ CHANGE = 0.2  # of the difference maps, in intensity: the same in every figure o
 SIDE = 29  # points along each side of a landscape
 REACH, RIM = 1.3, 1.72  # how far a landscape and its ring of images lie from the centre, in radii
 DOSE_MEASURES = ("AUROC", "accuracy under PGD 2/255", "judge sees the label")
-# Phantoms, five seeds, from results/dose-response/summary.json: arm, radius, then mean, low and high of each measure.
-DOSE = """
-random 0.1 -0.0205 -0.0373 -0.0038 0.0290 -0.0365 0.0945 -0.0000 -0.0091 0.0091
-random 0.25 -0.0262 -0.0379 -0.0146 0.0180 -0.0529 0.0889 0.0031 -0.0108 0.0170
-random 0.5 -0.0268 -0.0508 -0.0029 0.0300 -0.0627 0.1227 -0.0070 -0.0196 0.0055
-random 1 -0.0384 -0.0724 -0.0043 0.0090 -0.0905 0.1085 -0.0523 -0.1039 -0.0008
-random 2 -0.0372 -0.0699 -0.0046 -0.0490 -0.1575 0.0595 -0.1422 -0.1548 -0.1295
-tsynd 0.1 -0.0357 -0.0609 -0.0104 0.0760 -0.0093 0.1613 -0.1578 -0.2231 -0.0925
-tsynd 0.25 -0.0271 -0.0458 -0.0084 0.1350 0.0409 0.2291 -0.2180 -0.3197 -0.1162
-tsynd 0.5 -0.0247 -0.0496 0.0002 0.0840 -0.0008 0.1688 -0.2305 -0.2750 -0.1859
-tsynd 1 -0.0337 -0.0550 -0.0123 0.0060 -0.0710 0.0830 -0.2617 -0.3039 -0.2196
-tsynd 2 -0.0370 -0.0729 -0.0011 -0.1150 -0.1875 -0.0425 -0.3008 -0.3547 -0.2469
-guarded 0.1 -0.0348 -0.0606 -0.0090 0.0640 -0.0208 0.1488 -0.1313 -0.1964 -0.0661
-guarded 0.25 -0.0269 -0.0459 -0.0080 0.1130 0.0481 0.1779 -0.1578 -0.2127 -0.1029
-guarded 0.5 -0.0363 -0.0651 -0.0074 0.0530 -0.0099 0.1159 -0.1461 -0.2173 -0.0748
-guarded 1 -0.0199 -0.0403 0.0006 -0.0110 -0.0717 0.0497 -0.1867 -0.2401 -0.1333
-guarded 2 -0.0212 -0.0525 0.0101 -0.0380 -0.0852 0.0092 -0.1719 -0.2078 -0.1359
-"""
 
 
 @dataclass(frozen=True)
@@ -95,14 +77,8 @@ def survey(
 
 @taught
 def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Landscapes of mutual information side by side, each with its ball, images round the rim, and paths that lie in it.
-
-    Args:
-        landscapes: by the title of the panel.
-        paths: by the title of the panel, then by name: codes (T, D) that are joined by a line.
-    """
-    figure = Picture(figsize=(WIDTH, 4.5 * len(landscapes)))
-    panels = figure.subplots(len(landscapes), 1, squeeze=False)[:, 0]
+    """Landscapes of mutual information, each with its ball, images round the rim, and paths: codes (T, D) joined by a line."""
+    figure, panels = column(4.5 * len(landscapes), len(landscapes))
     top = max(float(each.information.max()) for each in landscapes.values())
     shown = None
     for axis, (title, land) in zip(panels, landscapes.items(), strict=True):
@@ -113,7 +89,14 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         for lines in (shown, border):
             lines.set_clip_path(disc)
         axis.add_patch(Circle((0, 0), land.radius, fill=False, edgecolor="white", linewidth=2))
-        _ring(axis, land)
+        for number, image in enumerate(land.ring):  # small, each joined to its point of the rim
+            angle = 2 * np.pi * number / len(land.ring)
+            point = land.radius * np.array([np.cos(angle), np.sin(angle)])
+            picture = OffsetImage(image, zoom=1.25, cmap="gray", norm=Normalize(0, 1))
+            link = {"arrowstyle": "-", "color": "#555555", "linewidth": 0.9}
+            frame = {"edgecolor": "#555555", "linewidth": 0.9}
+            box = AnnotationBbox(picture, tuple(point), tuple(RIM * point), pad=0.1, arrowprops=link, bboxprops=frame)
+            axis.add_artist(box)
         for place, (name, codes_TD) in enumerate(paths[title].items()):
             steps = land.plane.shadow(codes_TD).numpy()
             axis.plot(*steps.T, color="white", linewidth=3.2, zorder=4)
@@ -130,18 +113,6 @@ def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, T
         shown, ax=list(panels), location="bottom", shrink=0.8, aspect=30, ticks=ticks, label="mutual information (nats)"
     )
     return figure
-
-
-def _ring(axis: Axes, land: Landscape) -> None:
-    """Small decoded images round the ball, each joined to its point of the rim."""
-    for number, image in enumerate(land.ring):
-        angle = 2 * np.pi * number / len(land.ring)
-        point = land.radius * np.array([np.cos(angle), np.sin(angle)])
-        picture = OffsetImage(image, zoom=1.25, cmap="gray", norm=Normalize(0, 1))
-        link = {"arrowstyle": "-", "color": "#555555", "linewidth": 0.9}
-        frame = {"edgecolor": "#555555", "linewidth": 0.9}
-        box = AnnotationBbox(picture, tuple(point), tuple(RIM * point), pad=0.1, arrowprops=link, bboxprops=frame)
-        axis.add_artist(box)
 
 
 def look(name: str, number: int) -> dict[str, Any]:
@@ -165,11 +136,8 @@ def sheet(
 ) -> Figure:
     """Images in rows. What is called a change, by the word in its name, is drawn in colour: red brighter, blue darker.
 
-    Args:
-        rows: (N, C, H, W) by the name of the row: images in [0, 1], or changes in intensity.
-        heads: N titles above the first row.
-        notes: for some of the rows, N short texts below its images.
-        scale: the change that is drawn in full colour, in intensity. told: what the colours mean.
+    rows: (N, C, H, W) by the name of the row: images in [0, 1], or changes in intensity. heads: N titles above the first row.
+    notes: for some of the rows, N short texts below. scale: the change that is drawn in full colour. told: what the colours mean.
     """
     notes, count = notes or {}, len(next(iter(rows.values())))
     bar = 0.6 * any("change" in name for name in rows)
@@ -199,24 +167,21 @@ def sheet(
 @taught
 def curves(panels: Mapping[str, Mapping[str, Sequence[float]]], ylabel: str) -> Figure:
     """Curves over the steps of an ascent, panels side by side on one scale: values by name, by the title of the panel."""
-    figure = Picture(figsize=(WIDTH, 2.6 * len(panels)))
-    for axis, (title, lines) in zip(
-        figure.subplots(len(panels), 1, sharey=True, squeeze=False)[:, 0], panels.items(), strict=True
-    ):
+    figure, axes = column(2.6 * len(panels), len(panels), sharey=True)
+    for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         for number, (name, values) in enumerate(lines.items()):
             axis.plot(values, label=name, color=COLOURS[number], marker=MARKERS[number], markersize=5)
         axis.set(xlabel="step", title=title)
         axis.yaxis.set_tick_params(labelleft=True)
     figure.supylabel(ylabel)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return figure
 
 
 @taught
 def prices(searches: Mapping[str, Synthesis], changed: Mapping[str, Tensor], bound: float = 0.5) -> Figure:
     """What searches found against the belief in the label that it cost; `changed`: (B,) bool, somebody sees another class."""
-    figure = Picture(figsize=(WIDTH, 3.1 * len(searches) + 0.8))
-    panels = figure.subplots(len(searches), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    figure, panels = column(3.1 * len(searches) + 0.8, len(searches), sharex=True, sharey=True)
     for axis, (name, each) in zip(panels, searches.items(), strict=True):
         for number, (words, of) in enumerate((("same class as at the start", ~changed[name]), ("another class", changed[name]))):
             style: Any = {"color": COLOURS[number], "marker": MARKERS[number], "s": 26, "alpha": 0.75, "label": words}
@@ -230,18 +195,14 @@ def prices(searches: Mapping[str, Synthesis], changed: Mapping[str, Tensor], bou
 
 
 def doses() -> dict[str, dict[float, list[float]]]:
-    """The rows of `DOSE`: nine numbers by arm and radius."""
-    found: dict[str, dict[float, list[float]]] = {}
-    for arm, radius, *numbers in map(str.split, DOSE.strip().splitlines()):
-        found.setdefault(arm, {})[float(radius)] = [float(number) for number in numbers]
-    return found
+    """Phantoms, five seeds, from results/dose-response/summary.json: by arm and radius, mean, low and high of each measure."""
+    return {arm: {float(radius): found for radius, found in rows.items()} for arm, rows in NUMBERS["doses"].items()}
 
 
 @taught
 def dose_response() -> Figure:
     """What training gains or loses over arm `none`, and what the judge says, against the radius; 95 % intervals."""
-    figure = Picture(figsize=(WIDTH, 2.9 * len(DOSE_MEASURES)))
-    panels = figure.subplots(len(DOSE_MEASURES), 1)
+    figure, panels = column(2.9 * len(DOSE_MEASURES), len(DOSE_MEASURES))
     for place, (axis, measure) in enumerate(zip(panels, DOSE_MEASURES, strict=True)):
         for number, (arm, rows) in enumerate(doses().items()):
             mean, low, high = np.array([row[3 * place : 3 * place + 3] for row in rows.values()]).T

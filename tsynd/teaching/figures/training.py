@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from tsynd.posterior import Posterior
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import WIDTH, column, taught
 from tsynd.teaching.figures.targeting import look, sheet
 from tsynd.uncertainty import mutual_information
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
@@ -37,9 +37,7 @@ def survey(posterior: Posterior) -> tuple[Array, Array]:
 def plane(panels: Mapping[str, tuple[Posterior, Tensor | None]], points: Tensor, labels: Tensor) -> Figure:
     """What classifiers of points do not know, side by side: mutual information, the border, training points and targeted ones.
 
-    Args:
-        panels: by title, a posterior and the targeted points (M, 1, 1, 2), or None.
-        points: (N, 1, 1, 2) training points in [0, 1], and labels 0 or 1.
+    Points are (N, 1, 1, 2) in [0, 1]; labels are 0 or 1.
     """
     figure = Picture(figsize=(WIDTH, 3.7 if len(panels) > 1 else 5.2))
     axes, ticks = figure.subplots(1, len(panels), squeeze=False)[0], np.linspace(0, 1, SIDE)
@@ -63,13 +61,10 @@ def plane(panels: Mapping[str, tuple[Posterior, Tensor | None]], points: Tensor,
 
 @taught
 def border(distances: Mapping[str, Tensor]) -> Figure:
-    """Draw the share of images that keep their answer against the size of the attack, in grey levels, a line for each method.
-
-    Args:
-        distances: by method, the smallest attack that changes the answer of each image, in grey levels.
+    """Draw the share of images that keep their answer against the size of the attack, in grey levels, a line for each method:
+    from the smallest attack that changes the answer of each image.
     """
-    figure = Picture(figsize=(WIDTH, 3.4))
-    axis = figure.subplots()
+    figure, (axis,) = column(3.4)
     for number, (name, values_N) in enumerate(distances.items()):
         levels = [0.0, *sorted(set(values_N.tolist()))]
         kept = [float((values_N > level).double().mean()) for level in levels]
@@ -82,11 +77,8 @@ def border(distances: Mapping[str, Tensor]) -> Figure:
 
 @taught
 def before_and_after(images: Mapping[str, Tensor], votes: Mapping[tuple[str, str], Tensor]) -> Figure:
-    """Draw an image as it is and attacked; below, how probable the posterior samples of each method find the true class.
-
-    Args:
-        images: (1, 1, H, W) in [0, 1] by name.
-        votes: by method and by what was done to the image, the probability (K,) of the true class in each sample.
+    """Draw an image as it is and attacked; below, how probable the posterior samples of each method find the true class: (K,)
+    by method and by what was done to the image.
     """
     methods = list(dict.fromkeys(method for method, _ in votes))
     figure = Picture(figsize=(WIDTH, 2.1 + 2.3 * len(methods)))
@@ -115,8 +107,7 @@ def before_and_after(images: Mapping[str, Tensor], votes: Mapping[tuple[str, str
 @taught
 def age(ages: Sequence[int], values: Sequence[float], start: float, life: int) -> Figure:
     """Mutual information of targeted images, asked of the classifier that they meet, against their age in steps."""
-    figure = Picture(figsize=(WIDTH, 4))
-    axis = figure.subplots()
+    figure, (axis,) = column(4)
     axis.axvspan(0, life, color=COLOURS[2], alpha=0.12, label="in the bank")
     axis.plot(ages, values, color=COLOURS[0], marker=MARKERS[0], markersize=5, label="targeted images")
     axis.axhline(start, color="0.4", linestyle="--", linewidth=1, label="where searches start")

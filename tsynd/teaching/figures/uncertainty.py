@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import WIDTH, column, taught
 from tsynd.uncertainty import expected_entropy, mutual_information, predictive_entropy
 from tsynd.utils.plotting import COLOURS, MARKERS, Picture, bare
 
@@ -26,7 +26,14 @@ def votes(images_BCHW: Tensor, log_probs_BKC: Tensor, called: str = "p(malignant
     for number, (picture, strip) in enumerate(axes):
         picture.imshow(images_BCHW[number, 0].numpy(), cmap="gray", vmin=0, vmax=1)
         picture.set_title("ABCDEF"[number], loc="left", fontweight="bold")
-        _votes(strip, log_probs_BKC[number, :, 1].exp())
+        malignant_K = log_probs_BKC[number, :, 1].exp()
+        if len(malignant_K) <= FEW:
+            strip.stem(malignant_K.numpy(), np.ones(len(malignant_K)), basefmt=" ")
+            strip.set(ylim=(0, 1.3))
+        else:
+            strip.hist(malignant_K.numpy(), bins=np.linspace(0, 1, 21).tolist(), color=COLOURS[0])
+        strip.axvline(float(malignant_K.mean()), color=DISAGREE, linestyle="--", linewidth=1.5)
+        strip.set(xlim=(-0.03, 1.03), yticks=[])
         total, epistemic = (
             float(measure(log_probs_BKC[number : number + 1])) for measure in (predictive_entropy, mutual_information)
         )
@@ -61,8 +68,7 @@ def dropout(masks_KU: Tensor) -> Figure:
 @taught
 def bars(cases: Mapping[str, tuple[float, float, float]]) -> Figure:
     """The split for several sets of samples, a bar each, from (total, aleatoric, epistemic) in nats."""
-    figure = Picture(figsize=(WIDTH, 0.42 * len(cases) + 1.3))
-    axis = figure.subplots()
+    figure, (axis,) = column(0.42 * len(cases) + 1.3)
     _split(axis, list(cases), list(cases.values()))
     axis.set_xlabel("nats")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -74,8 +80,7 @@ def disagreement(spread: float) -> Figure:
     """Draw eight samples whose average is 0.5: half of them say 0.5 + spread, the others 0.5 - spread. A frame of a slider."""
     samples_K = torch.tensor([0.5 - spread, 0.5 + spread], dtype=torch.float64).repeat(4)
     log_probs_BKC = torch.stack([1 - samples_K, samples_K], dim=1).log()[None]
-    figure = Picture(figsize=(WIDTH, 4.6))
-    strip, split = figure.subplots(2, 1, height_ratios=(1.3, 1))
+    figure, (strip, split) = column(4.6, 2, height_ratios=(1.3, 1))
     strip.bar(range(1, 9), samples_K.numpy(), color=GREY)
     strip.axhline(0.5, color="black", linewidth=1, linestyle="--")
     strip.set(ylim=(0, 1.05), xlabel="sample", ylabel="p(malignant)", title="what each sample says", xticks=range(1, 9))
@@ -109,14 +114,10 @@ def against_entropy(log_probs: Mapping[str, Tensor], marked: Sequence[int] = ())
 
 @taught
 def sampling(samples: int, estimates_SB: Tensor, reference_B: Tensor, cosines: Mapping[str, Tensor]) -> Figure:
-    """How far so many samples are off: in the value, image by image, and in the direction. A frame of a slider.
-
-    Args:
-        estimates_SB: mutual information of B images by S draws of samples. reference_B: by many samples.
-        cosines: by the posterior's name, cosines of gradients to their reference, any shape.
+    """How far so many samples are off: in the value of B images by S draws of samples, and in the direction, by the cosines of
+    gradients to their reference. A frame of a slider.
     """
-    figure = Picture(figsize=(WIDTH, 5.8))
-    value, direction = figure.subplots(2, 1)
+    figure, (value, direction) = column(5.8, 2)
     order = reference_B.argsort()
     for place, image in enumerate(order.tolist()):
         ratio_S = estimates_SB[:, image] / reference_B[image]
@@ -159,11 +160,9 @@ def marked(log_probs: Mapping[str, Tensor], labels_B: Tensor, inside_B: Tensor) 
 def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
     """Accuracy on the images that are kept when the most uncertain ones are put aside, against the share that is kept.
 
-    Args:
-        correct_by_score: by the score's name, whether each prediction is right, the surest image first.
+    correct_by_score: by the score's name, whether each prediction is right, the surest image first.
     """
-    figure = Picture(figsize=(WIDTH, 4.4))
-    axis = figure.subplots()
+    figure, (axis,) = column(4.4)
     for position, (name, correct_N) in enumerate(correct_by_score.items()):
         kept_N = torch.arange(1, len(correct_N) + 1)
         accuracy_N, least = correct_N.double().cumsum(0) / kept_N, len(correct_N) // 10
@@ -178,11 +177,7 @@ def selective(correct_by_score: Mapping[str, Tensor]) -> Figure:
 
 @taught
 def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Figure:
-    """Pictures of no lesion, and under each what two posteriors say: p(malignant) and mutual information.
-
-    Args:
-        images: (C, H, W) by name. log_probs: by the posterior's name, (B, K, C) of these images.
-    """
+    """Pictures of no lesion, (C, H, W), and under each what two posteriors say: p(malignant) and mutual information."""
     columns = min(2, len(images))
     rows = -(-len(images) // columns)
     figure = Picture(figsize=(WIDTH, 3.7 * rows))
@@ -198,17 +193,6 @@ def strange(images: Mapping[str, Tensor], log_probs: Mapping[str, Tensor]) -> Fi
         axis.set_xlabel("\n".join(lines))
     bare(axes)
     return figure
-
-
-def _votes(axis: Axes, malignant_K: Tensor) -> None:
-    """A few samples as sticks, many as a histogram; their average as a dashed line."""
-    if len(malignant_K) <= FEW:
-        axis.stem(malignant_K.numpy(), np.ones(len(malignant_K)), basefmt=" ")
-        axis.set(ylim=(0, 1.3))
-    else:
-        axis.hist(malignant_K.numpy(), bins=np.linspace(0, 1, 21).tolist(), color=COLOURS[0])
-    axis.axvline(float(malignant_K.mean()), color=DISAGREE, linestyle="--", linewidth=1.5)
-    axis.set(xlim=(-0.03, 1.03), yticks=[])
 
 
 def _split(axis: Axes, names: Sequence[str], values: Sequence[tuple[float, ...]]) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tsynd.teaching.figures import WIDTH, taught
+from tsynd.teaching.figures import column, taught
 from tsynd.teaching.figures.data import contact_sheet
 from tsynd.teaching.figures.targeting import sheet
-from tsynd.utils.plotting import COLOURS, MARKERS, Picture
+from tsynd.utils.plotting import COLOURS, MARKERS
 
 __all__ = ["contact_sheet", "final_report", "sheet"]
 
@@ -21,8 +21,7 @@ def final_report(metrics: Mapping[str, Any]) -> Figure:
         if row["section"] != "clean" and row["level"]:
             name = f"attack, {255 * row['level']:.0f}/255" if row["section"] == "attacks" else str(row["name"]).replace("_", " ")
             rows.setdefault(name, []).append(row)
-    figure = Picture(figsize=(WIDTH, 0.26 * len(rows) + 1.0))
-    axis = figure.subplots()
+    figure, (axis,) = column(0.26 * len(rows) + 1.0)
     for place, found in enumerate(rows.values()):
         keys = ("balanced_accuracy", "low", "high")
         mean, low, high = (sum(float(row[key] or 0) for row in found) / len(found) for key in keys)
