@@ -160,7 +160,7 @@ def static(scene: dict[str, Any]) -> str:
         at = begin + step
         row, column = divmod(scene["first"] + 1 + at, COLUMNS)
         says = f"{int((votes[at] > 127).sum())} of {SAMPLES} say malignant"
-        where = ("reconstruction" if step == 0 else f"step {step}") + (", kept" if step == best else "")
+        where = ("recon&shy;struction" if step == 0 else f"step {step}") + (", kept" if step == best else "")
         words = f"{where} of a {names[scene['label']]} phantom: {says}, mutual information {scene['mi'][at]:.3f}"
         style = f"--c:{column};--r:{row}"
         cells.append(
