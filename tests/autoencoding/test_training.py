@@ -111,9 +111,9 @@ def test_terms_add_to_the_loss_by_their_weight() -> None:
         (16, {}, (16, 2, 2)),
         (28, {}, (16, 4, 4)),
         (40, {"width": 32, "depth": 2}, (16, 5, 5)),
-        (64, {}, (16, 8, 8)),
-        (128, {"width": 32}, (16, 16, 16)),
-        (224, {"width": 32}, (16, 14, 14)),
+        (64, {}, (32, 8, 8)),
+        (128, {"width": 32}, (32, 16, 16)),
+        (224, {"width": 32}, (32, 14, 14)),
         (64, {"latent_channels": 4, "stride": 16, "width": 32}, (4, 4, 4)),
     ],
 )
@@ -123,9 +123,31 @@ def test_the_code_grows_with_the_image_and_as_it_is_told(
 ) -> None:
     autoencoder = build_autoencoder(1, size, seed=0, kind=kind, **settings)
     images = torch.rand(2, 1, size, size, generator=seeded())
+    if kind == "vae" and "latent_channels" not in settings:
+        shape = (16, *shape[1:])
     assert autoencoder.shape == shape
     assert autoencoder.encode(images).shape == (2, torch.Size(shape).numel())
     assert autoencoder(images).shape == images.shape
+
+
+def test_from_64_px_on_the_linear_way_is_the_principal_components_and_stays_so() -> None:
+    images = F.interpolate(torch.rand(12, 1, 16, 16, generator=seeded()), (64, 64), mode="bilinear")
+    patches = F.unfold(images - images.mean(), 8, stride=8).movedim(1, 2).flatten(0, 1)
+    components = torch.linalg.svd(patches, full_matrices=False).Vh[:8]
+    wanted = F.fold((patches @ components.T @ components).unflatten(0, (12, -1)).movedim(1, 2), 64, 8, stride=8) + images.mean()
+    autoencoder = build_autoencoder(1, 64, seed=0, latent_channels=8)
+    train_autoencoder(autoencoder, images, steps=0)
+    torch.testing.assert_close(autoencoder(images), wanted.clamp(0, 1), atol=1e-4, rtol=0)
+    rows = autoencoder.linear_encoder.weight.clone()
+    train_autoencoder(autoencoder, images, steps=60, batch_size=12, latent_noise=0.0)
+    assert torch.equal(autoencoder.linear_encoder.weight, rows)
+    assert F.mse_loss(autoencoder(images), images) < 0.9 * F.mse_loss(wanted, images)
+
+
+def test_components_of_images_that_hardly_vary_are_not_blown_up() -> None:
+    autoencoder = build_autoencoder(3, 72, seed=0, latent_channels=200)  # more than the 192 that patches can have
+    train_autoencoder(autoencoder, torch.full((2, 3, 72, 72), 0.3), steps=1, batch_size=2)
+    assert autoencoder(torch.rand(2, 3, 72, 72, generator=seeded())).isfinite().all()
 
 
 def test_similarity_knows_equal_from_opposite() -> None:

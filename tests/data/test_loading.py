@@ -53,7 +53,7 @@ def test_names_and_options_that_are_refused(name: str, options: dict[str, Any], 
 def test_paths_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataUnavailable, match=r"no such file or folder: .*none"):
         load(tmp_path / "none")
-    with pytest.raises(DataUnavailable, match=r"no such file or folder: none\.npz"):
+    with pytest.raises(DataUnavailable, match=r"no such file or folder: .*none\.npz"):
         load("none.npz")
     (tmp_path / "own.txt").touch()
     with pytest.raises(TsyndError, match=r"must be an \.npz in MedMNIST layout, or a \.csv of paths and labels, got .*own\.txt"):

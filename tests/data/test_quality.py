@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tsynd.cli import data as cli
+from tsynd.data import quality
 from tsynd.data.duplicates import near_pairs
 from tsynd.data.quality import QualityReport, check
 from tsynd.errors import TsyndError
@@ -123,3 +124,23 @@ def test_near_pairs_are_those_of_all_with_all() -> None:
     wanted = {(int(i), int(j)) for i, j in zip(*np.nonzero(distances <= 10), strict=True) if i < j}
     assert len(wanted) == 44
     assert set(near_pairs(hashes, 10)) == wanted
+
+
+def test_the_next_check_reads_only_what_has_changed(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = check(str(clean), write=clean / "clean.csv")
+    read: list[Path] = []
+    look = quality._look
+
+    def noted(file: Path) -> quality.Summary | str:
+        read.append(file)
+        return look(file)
+
+    monkeypatch.setattr(quality, "_look", noted)
+    assert check(str(clean)).to_json() == first.to_json() | {"written": ""}
+    assert check(str(clean / "clean.csv")).counts == first.counts and not read
+    changed, damaged = clean / "val" / "dog" / "1.png", clean / "val" / "dog" / "2.png"
+    scene().save(changed)
+    damaged.write_bytes(b"")
+    for _ in range(2):  # what could not be read is tried again
+        assert kinds(check(str(clean))) == {"unreadable": [("val/dog/2.png",)]}
+    assert read == [changed, damaged, damaged]

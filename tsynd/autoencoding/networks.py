@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from tsynd.autoencoding.standardised import Standardised
 from tsynd.errors import TsyndError
+from tsynd.utils.batching import as_float
 from tsynd.utils.rng import normal, seeded
 from tsynd.utils.rules import number, validated, whole
 from tsynd.utils.validation import check_name
@@ -43,13 +44,18 @@ class ConvAutoencoder(Standardised):
     way has no weights). The linear way alone could learn the patches' principal components. It carries mean colour and
     brightness, which the normalisation between the convolutions removes.
 
+    From `principal_from` px on, the linear way is the patches' principal components, each scaled to unit variance: `begin`
+    computes them from the training images, and training leaves them as they are. The convolutions then start at 0, learn
+    only what is missing, and need a quarter of the steps. The output is clamped to [0, 1], where that of small images is a
+    sigmoid.
+
     Images are padded by replication to a multiple of the stride, and the code grows with them: 16 x 4 x 4 = 256 numbers at
-    28 px, 16 x 8 x 8 at 64 px, 16 x 16 x 16 at 128 px. From there on the stride doubles with the side.
+    28 px, 32 x 8 x 8 at 64 px, 32 x 16 x 16 at 128 px. From there on the stride doubles with the side.
 
     Args:
         channels: 1 (grey) or 3 (RGB).
         size: side of the square images, in px, at least 16.
-        latent_channels: numbers at each place of the code, at least 1.
+        latent_channels: numbers at each place of the code, at least 1; None for the ones above.
         width: channels of the convolutions at the code's resolution, a multiple of 16. Training time grows with its square.
         depth: further residual blocks of encoder and decoder at the code's resolution, at least 0.
         stride: image pixels along a side for each place of the code, a power of two of at least 8; None for the one above.
@@ -60,6 +66,8 @@ class ConvAutoencoder(Standardised):
 
     maps: ClassVar[int] = 1
     """How many numbers the encoder gives for each number of a code."""
+    principal_from: ClassVar[float] = 64
+    """Side in px from which the linear way is fixed to principal components."""
 
     @validated
     def __init__(
@@ -67,18 +75,20 @@ class ConvAutoencoder(Standardised):
         channels: Annotated[int, whole(1)],
         size: Annotated[int, whole(16)],
         *,
-        latent_channels: Annotated[int, whole(1)] = LATENT_CHANNELS,
+        latent_channels: Annotated[int, whole(1)] | None = None,
         width: int = 64,
         depth: Annotated[int, whole(0)] = 0,
         stride: int | None = None,
     ) -> None:
+        principal = size >= self.principal_from
+        latent_channels = LATENT_CHANNELS * (1 + principal) if latent_channels is None else latent_channels
         if width < 16 or width % 16:
             raise TsyndError(f"width must be a multiple of 16, got {width}")
         stride = max(8, 2 ** math.ceil(math.log2(size / LARGEST_SIDE))) if stride is None else stride
         if stride < 8 or stride & (stride - 1):
             raise TsyndError(f"stride must be a power of two of at least 8, got {stride}")
         super().__init__()
-        self.channels, self.size = channels, size
+        self.channels, self.size, self.principal = channels, size, principal
         self.padding = -size % stride
         side = (size + self.padding) // stride
         # A cheap first and last step: pixels become channels and back (Shi et al., CVPR 2016).
@@ -104,14 +114,52 @@ class ConvAutoencoder(Standardised):
         self.linear_encoder = nn.Conv2d(channels, maps, stride, stride)
         self.linear_decoder = _Patches(latent_channels, channels, stride, stride)
         self.expect((channels, size, size), (latent_channels, side, side))
+        self.centre: Tensor | float = 0.5
+        if principal:
+            del self.centre
+            self.register_buffer("centre", torch.full((channels, 1, 1), 0.5))
+            self.linear_encoder.requires_grad_(False)
+            self.linear_decoder.requires_grad_(False)
+            self.learning_rate, self.share_of_steps = 1e-3, 0.25
+
+    @torch.no_grad()
+    def begin(self, images_BCHW: Tensor) -> None:
+        """Make the linear way the principal components of the images' patches, and the convolutions add nothing to it yet."""
+        if not self.principal:
+            return
+        assert isinstance(self.centre, Tensor)
+        stride, some_BCHW = self.linear_encoder.stride[0], images_BCHW[:: max(1, len(images_BCHW) // 1000)]
+        batches = [as_float(batch_BCHW) for batch_BCHW in some_BCHW.split(16)]
+        self.centre.copy_(torch.stack([batch_BCHW.mean((0, 2, 3), keepdim=True)[0] for batch_BCHW in batches]).mean(0))
+        moments_DD = torch.zeros((self.channels * stride**2,) * 2, dtype=torch.float64)
+        for batch_BCHW in batches:
+            patches_BDP = F.unfold(self.pad(batch_BCHW) - self.centre, stride, stride=stride).double().cpu()
+            moments_DD += (patches_BDP @ patches_BDP.mT).sum(0) / patches_BDP.shape[2] / len(some_BCHW)
+        variances_D, vectors_DD = torch.linalg.eigh(moments_DD)  # ascending
+        count = min(self.linear_encoder.out_channels, len(variances_D))
+        # Below a quarter of a grey level of 8 bits, a component is only rounding: it must not be blown up.
+        deviations_K1 = variances_D.flip(0)[:count].clamp_min(1e-6).sqrt().unsqueeze(1)
+        vectors_KD = vectors_DD.mT.flip(0)[:count]
+        largest_K1 = vectors_KD.gather(1, vectors_KD.abs().argmax(1, keepdim=True))
+        vectors_KD = vectors_KD * largest_K1.sign()  # a component has no sign of its own
+        encoder, decoder = self.linear_encoder, self.linear_decoder
+        for layer in (encoder, decoder, self.encoder[-1], self.decoder[-2]):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
+        encoder.weight[:count] = (vectors_KD / deviations_K1).view_as(encoder.weight[:count])
+        decoder.weight[:count] = (vectors_KD * deviations_K1).view_as(decoder.weight[:count])
 
     def encode_raw(self, images_BCHW: Tensor) -> Tensor:
         padded_BCHW = self.pad(images_BCHW)
-        maps: Tensor = self.encoder(padded_BCHW) + self.linear_encoder(padded_BCHW - 0.5)
+        maps: Tensor = self.encoder(padded_BCHW) + self.linear_encoder(padded_BCHW - self.centre)
         return maps
 
     def decode_raw(self, codes: Tensor) -> Tensor:
-        return self.crop((self.decoder(codes) + self.linear_decoder(codes)).sigmoid())
+        made_BCHW = self.decoder(codes) + self.linear_decoder(codes)
+        if not self.principal:
+            return self.crop(made_BCHW.sigmoid())
+        made_BCHW = self.crop(made_BCHW + self.centre)
+        return made_BCHW if self.training else made_BCHW.clamp(0, 1)
 
     def pad(self, images_BCHW: Tensor) -> Tensor:
         """Replicate the border so that the side is a multiple of the total stride."""
@@ -149,6 +197,7 @@ class VAE(ConvAutoencoder):
     maps: ClassVar[int] = 2  # mean and log-variance
     latent_noise: ClassVar[float] = 0.0  # its own sampling is the noise
     edge_weight: ClassVar[float] = 0.0  # the loss stays the evidence bound
+    principal_from: ClassVar[float] = math.inf  # its codes are what training makes of them
 
     @validated
     def __init__(self, channels: int, size: int, beta: Annotated[float, number()] = 1e-3, **settings: Any) -> None:

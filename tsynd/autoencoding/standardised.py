@@ -37,6 +37,10 @@ class Standardised(nn.Module):
     """Noise that training adds to the codes if not told otherwise, relative to their overall standard deviation."""
     edge_weight: ClassVar[float] = 1.0
     """Weight of the edges in the loss of training if not told otherwise."""
+    learning_rate: float = 4e-3
+    """The peak of the learning rate in training if not told otherwise."""
+    share_of_steps: float = 1.0
+    """How much of the steps of a run's recipe it needs."""
 
     def expect(self, image_shape: Sequence[int], code_shape: Sequence[int]) -> None:
         """Say what images (C, H, W) and codes (any shape) look like, each without the batch; codes are not yet standardised."""
@@ -52,6 +56,9 @@ class Standardised(nn.Module):
     def decode_raw(self, codes: Tensor) -> Tensor:
         """Codes (B, …) of the network's own shape and scale to images (B, C, H, W) in [0, 1]."""
         raise NotImplementedError
+
+    def begin(self, images_BCHW: Tensor) -> None:
+        """What training does first, once, with its images: nothing here."""
 
     def draw(self, images_BCHW: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """What training decodes: raw codes, and what they cost beside the error of reconstruction (here 0)."""

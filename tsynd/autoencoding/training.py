@@ -29,7 +29,7 @@ def train_autoencoder(
     *,
     steps: Annotated[int, whole(0)] = 800,
     batch_size: Annotated[int, whole(1)] = 16,
-    learning_rate: Annotated[float, number(above=True)] = 4e-3,
+    learning_rate: Annotated[float, number(above=True)] | None = None,
     latent_noise: Annotated[float, number()] | None = None,
     edge_weight: Annotated[float, number()] | None = None,
     ssim_weight: Annotated[float, number()] = 0.0,
@@ -51,7 +51,8 @@ def train_autoencoder(
     Args:
         autoencoder: ours, or an `AnyAutoencoder` of your networks; in single or double precision.
         images_BCHW: (N, C, H, W) training images in [0, 1], or of 8 bits, on the autoencoder's device; one is enough.
-        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`.
+        steps, batch_size, learning_rate: AdamW with a one-cycle schedule that peaks at `learning_rate`. None takes the
+            autoencoder's own: .004, or .001 for a `ConvAutoencoder` of 64 px and more.
         latent_noise: standard deviation of the noise, relative to the codes of the batch. None takes the autoencoder's
             own: .05, or 0 for a `VAE`, which samples its codes anyway.
         edge_weight: of the mean squared error of the edges. None takes the autoencoder's own: 1, or 0 for a `VAE`, whose
@@ -73,6 +74,7 @@ def train_autoencoder(
     check_training_images(images_BCHW, autoencoder.image_shape)
     latent_noise = autoencoder.latent_noise if latent_noise is None else latent_noise
     edge_weight = autoencoder.edge_weight if edge_weight is None else edge_weight
+    learning_rate = autoencoder.learning_rate if learning_rate is None else learning_rate
     if feature_weight > 0 and features is None:
         raise TsyndError(f"feature_weight={feature_weight:g} needs features: a callable from images to features, got None")
     if feature_weight == 0 and features is not None:
@@ -84,6 +86,7 @@ def train_autoencoder(
         raise TsyndError(f"an autoencoder is trained in float32 or float64, got {parameters[0].dtype}: call .half() afterwards")
     check_precision(images_BCHW, autoencoder)
     refuse_inference_mode(autoencoder)
+    autoencoder.begin(images_BCHW)
     generator = generator_for(seed, "autoencoder batches")
     optimiser = torch.optim.AdamW(parameters, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))

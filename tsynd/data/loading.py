@@ -79,7 +79,7 @@ def load(
             raise TsyndError(f"a data file must be an .npz in MedMNIST layout, or a .csv of paths and labels, got {text}")
         return read_npz(path, size, progress)
     if path.suffix or path.name != text:
-        raise DataUnavailable(f"no such file or folder: {text}")
+        raise DataUnavailable(f"no such file or folder: {path.absolute()}")
     raise TsyndError(f"{unknown('data set', text, [*REGISTRY, 'phantom'])}, and no folder or file is called so")
 
 

@@ -1,7 +1,9 @@
 """Is a data set fit to train on? What there is, and what is wrong with it, image by image; nothing is printed here."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,17 @@ import numpy as np
 
 from tsynd.data.dataset import SPLITS
 from tsynd.data.duplicates import ImageSummary, clusters, copied, exactly, near_pairs, nearly, suggested_groups, write_clean_table
-from tsynd.data.image_folder.decode_cache import in_parallel
+from tsynd.data.image_folder.decode_cache import file_key, in_parallel
 from tsynd.data.image_folder.image_file import ENDINGS_OF, header_of, read_picture
 from tsynd.data.image_folder.listing import Listing, Problem, find_images
 from tsynd.data.image_folder.reading import DARK, assign_splits, crossing_groups
 from tsynd.data.loading import is_images, load, names_to_ignore
 from tsynd.data.remarks import array_remarks, remarks
 from tsynd.errors import TsyndError
+from tsynd.utils.atomic_files import write_json
+from tsynd.utils.cache import cache_entry
 from tsynd.utils.progress import Progress, within
+from tsynd.utils.safe_parsing import from_json
 from tsynd.utils.validation import check_path
 
 __all__ = ["QualityReport", "check"]
@@ -100,8 +105,7 @@ def _check_files(data: str, listing: Listing, write: Path | None, progress: Prog
         problems.append(Problem("cannot be divided", str(error)))
         split_of = [item.split or "" for item in items]
     looks, unreadable, renamed = [], [], []
-    seen = in_parallel(_look, [item.file for item in items], "looking at images", progress)
-    for item, split, summary in zip(items, split_of, seen, strict=True):
+    for item, split, summary in zip(items, split_of, _looks(listing, progress), strict=True):
         if isinstance(summary, str):
             unreadable.append(Problem("unreadable", summary.replace(str(item.file), item.name, 1), (item.name,)))
             continue
@@ -150,6 +154,30 @@ Summary = tuple[str, str, str, np.ndarray, bool, float]
 def _summary(pixels: np.ndarray, kind: str, share: float = 1.0) -> Summary:
     size = f"{pixels.shape[1]} x {pixels.shape[0]}"
     return size, kind, exactly(pixels), nearly(pixels), bool(pixels.max() == pixels.min()), share
+
+
+def _looks(listing: Listing, progress: Progress | None) -> list[Summary | str]:
+    """What `_look` says of each image; the cache keeps it for the next check, of this folder or of a table of its images."""
+    keys = [file_key(item.file) for item in listing.items]
+    path = cache_entry("looks", os.path.abspath(listing.root)).with_suffix(".json")
+    known: dict[str, Any] = {}
+    for file in path.parent.glob("*.json"):
+        with suppress(OSError, ValueError, TypeError):
+            known |= from_json(file.read_text(encoding="utf-8"))
+    new = [(item.file, key) for item, key in zip(listing.items, keys, strict=True) if key not in known]
+    seen = in_parallel(_look, [file for file, _ in new], "looking at images", progress)
+    made = dict(zip([key for _, key in new], seen, strict=True))
+    for key in known.keys() & set(keys):
+        *words, bits, constant, share = known[key]
+        near = np.unpackbits(np.frombuffer(bytes.fromhex(bits), np.uint8)).astype(bool)
+        made[key] = (*words, near, constant, share)
+    if new:
+        read = {key: one for key, one in made.items() if not isinstance(one, str)}
+        kept = {key: (*one[:3], np.packbits(one[3]).tobytes().hex(), *one[4:]) for key, one in read.items()}
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, kept)
+    return [made[key] for key in keys]
 
 
 def _look(file: Path) -> Summary | str:

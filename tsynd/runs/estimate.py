@@ -43,7 +43,8 @@ def estimate_seconds(config: RunConfig, classifier: Classifier, images_BCHW: Ten
         autoencoder = build_autoencoder(images_BCHW.shape[1], images_BCHW.shape[-1], 0, "conv", **recipe.autoencoder_settings)
         autoencoder.to(images_BCHW.device)
         learn = partial(train_autoencoder, autoencoder, images_BCHW[:64])
-        total += _slope(partial(learn, steps=1), partial(learn, steps=FIRST + 1)) * recipe.autoencoder_steps
+        one = _slope(partial(learn, steps=1), partial(learn, steps=FIRST + 1))
+        total += one * recipe.autoencoder_steps * autoencoder.share_of_steps
         search = parse_arm("guarded" if arm.guard else "tsynd")
         fresh = copy.deepcopy(classifier)
         searched = _seconds(lambda: train_classifier(fresh, images_BCHW, labels_B, search, short, autoencoder=autoencoder))

@@ -81,7 +81,7 @@ def trained_autoencoder(
     with clock(seconds, "autoencoder"):
         if untrained:
             numbers: dict[str, Any] = {
-                "steps": recipe.autoencoder_steps,
+                "steps": round(recipe.autoencoder_steps * autoencoder.share_of_steps),
                 "latent_noise": recipe.latent_noise,
                 "seed": config.seed,
             }

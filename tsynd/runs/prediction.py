@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tsynd.classification import check_fitting
 from tsynd.data import Dataset, load
 from tsynd.data.dataset import SPLITS
-from tsynd.data.image_folder.image_file import NO_IMAGES, is_image, quiet_pillow, read_fitted
+from tsynd.data.image_folder.decode_cache import decode_for
+from tsynd.data.image_folder.image_file import NO_IMAGES, is_image
 from tsynd.data.image_folder.listing import find_unsorted
 from tsynd.data.labels import class_key, names_of, numbers_of, same_classes
 from tsynd.data.loading import is_images
@@ -172,15 +172,14 @@ def _from_files(place: Path, run: Run, batch_size: int, say: Progress) -> Iterat
     sorted_by_class = any(class_key(item.label) in classes for item in listing.items)
     if not listing.items:
         raise TsyndError(f"{place} has {NO_IMAGES}")
+    files, others, crop = [item.file for item in listing.items], "the run was trained on grey ones", run.config.get("crop", False)
+    images = decode_for(files, run.data.channels, run.data.size, others, crop=crop)
     for start in range(0, len(listing.items), batch_size):
-        rows, pixels = list[Row](), []
+        rows = list[Row]()
         for item in listing.items[start : start + batch_size]:
-            with quiet_pillow():
-                others, crop = "the run was trained on grey ones", run.config.get("crop", False)
-                pixels.append(read_fitted(item.file, run.data.channels, run.data.size, others, crop=crop))
             # The class folder is where `load` has it; only where no such folder is a class, the set lies further down.
             names = [item.label] if sorted_by_class else Path(item.name).parts[:-1]
             found = [classes[class_key(name)] for name in names if class_key(name) in classes and not run.data.multi_label]
             label = torch.tensor(found[0]) if found else None
             rows.append((item.name, item.split or "", item.group or "", label))
-        yield rows, torch.from_numpy(np.stack(pixels))
+        yield rows, torch.from_numpy(images[start : start + batch_size].copy())

@@ -88,7 +88,7 @@ METHODS: dict[str, Method] = {
     "refined-random": Method(
         "random+mixup+trivialaugment", {"share": 0.25, "source_augmentation": "trivialaugment"}, "control of refined, by random"
     ),
-    # Chosen by the third round (studies/round-3.yaml, round-3-confirm.yaml) and frozen for the confirmation (studies/confirmation.yaml).
+    # Chosen by the third round (round-3.yaml, round-3-confirm.yaml of studies/), frozen for its confirmation.yaml.
     "recommended": Method(
         "guarded+mixup+trivialaugment",
         {"share": 0.25, "source_augmentation": "trivialaugment"},

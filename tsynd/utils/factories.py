@@ -89,7 +89,7 @@ def find_factory(spec: str) -> Factory:
     if place.endswith(".py"):
         path = Path(place).expanduser()
         if not path.is_file():
-            raise DataUnavailable(f"{spec}: no such file: {path}")
+            raise DataUnavailable(f"{spec}: no such file: {path.absolute()}")
         return Factory(spec, name, path.resolve())
     try:
         found = importlib.util.find_spec(place)

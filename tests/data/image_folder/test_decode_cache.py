@@ -61,9 +61,35 @@ def test_a_changed_file_is_read_again(files: list[Path], own_cache: Path) -> Non
     Image.new("L", (20, 24), 77).save(files[3])
     os.utime(files[3], ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
     assert (decode(files, 16).images[3] == 77).all()
-    assert len(list(own_cache.glob("images/*/*"))) == 1  # the former state is gone
+    assert len(list(own_cache.glob("images/*/*/*"))) == 1  # the former state is gone
     files[3].unlink()
     assert 3 in decode(files, 16).failures
+
+
+def test_another_list_of_the_same_files_decodes_nothing(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (20, 24), (1, 2, 3)).save(files[3])
+    whole = decode(files, 16).images.copy()
+    read = counted(monkeypatch)
+    some = decode(files[::-3], 16)
+    assert (some.images == whole[::-3, :1]).all() and some.images.shape[1] == 1 and some.oblong == 100
+    assert (decode(files[:4], 16).images == whole[:4]).all() and not read
+    os.utime(files[5])
+    decode(files[:8], 16)
+    assert read == [files[5]]
+    decode(files[:8], 16, crop=True)
+    assert len(read) == 9
+
+
+def test_what_could_not_be_read_is_tried_again(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_decoder(file: Path, size: int | None = None) -> object:
+        if file == files[2]:
+            raise TsyndError("its decoder is not installed")
+        return read_picture(file, size)
+
+    monkeypatch.setattr(decode_cache, "read_picture", without_decoder)
+    assert list(decode(files[:5], 16).failures) == [2]
+    read = counted(monkeypatch)
+    assert not decode(files[:5], 16).failures and read == [files[2]]
 
 
 def test_colour_that_comes_late(files: list[Path]) -> None:
@@ -79,7 +105,7 @@ def test_a_cache_that_cannot_be_written_or_is_damaged(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
     wanted = decode(files, 16).images.copy()
-    (notes,) = own_cache.glob("images/*/*/notes.json")
+    (notes,) = own_cache.glob("images/*/*/*/notes.json")
     notes.write_text("{")
     assert (decode(files, 16).images == wanted).all()
     (tmp_path / "file").write_text("")

@@ -145,14 +145,6 @@ def fit(picture: Picture, size: int, *, crop: bool = False) -> np.ndarray:
     return np.moveaxis(square.reshape(size, size, -1), 2, 0)
 
 
-def read_fitted(file: Path, channels: int, size: int, others: str, *, crop: bool = False) -> np.ndarray:
-    """Read an image to go with others of this size and so many channels, (C, S, S) uint8; `others` names them if it cannot."""
-    image_CHW = fit(read_picture(file, size), size, crop=crop)
-    if len(image_CHW) > channels:
-        raise TsyndError(f"{file} is an RGB image with colour, {others} (1 channel)")
-    return np.broadcast_to(image_CHW, (channels, size, size))
-
-
 def header_of(file: Path) -> str | None:
     """What kind of image a file is, by its content, such as "PNG"; None if it is none that is read here."""
     if not file.is_file():

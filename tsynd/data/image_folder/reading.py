@@ -134,9 +134,9 @@ def _notes(listing: Listing, decoded: Decoded, lost: list[str], crop: bool) -> l
     if decoded.oblong:
         how = "cut to the square in their middle" if crop else "padded by repeating the edge"
         notes.append(f"{decoded.oblong} image(s) are not square: resized in proportion, and {how}")
-    if decoded.deep and decoded.largest < DARK:
+    if (reached := decoded.reached) and max(reached) < DARK:
         notes.append(
-            f"{decoded.deep} image(s) of 16 bits reach {decoded.largest:.1%} of the range at most, and come out dark: "
+            f"{len(reached)} image(s) of 16 bits reach {max(reached):.1%} of the range at most, and come out dark: "
             "stretch them all by one factor first"
         )
     return notes

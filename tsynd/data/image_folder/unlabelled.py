@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tsynd.data.dataset import Dataset
-from tsynd.data.image_folder.image_file import NO_IMAGES, is_image, quiet_pillow, read_fitted
+from tsynd.data.image_folder.decode_cache import decode_for
+from tsynd.data.image_folder.image_file import NO_IMAGES, is_image
 from tsynd.data.image_folder.listing import walk
 from tsynd.data.splits import shuffled
 from tsynd.errors import TsyndError
@@ -65,9 +65,8 @@ def unlabelled_images(source: str, data: Dataset, chosen: Tensor, *, count: int 
     if not files:
         raise TsyndError(f"{folder} has {NO_IMAGES}")
     some = [files[place] for place in _drawn(torch.arange(len(files)), count, seed).tolist()]
-    with quiet_pillow():
-        images = [read_fitted(file, data.channels, data.size, "the labelled images are grey") for file in some]
-    return UnlabelledImages(torch.from_numpy(np.stack(images)), None)
+    images = decode_for(some, data.channels, data.size, "the labelled images are grey")
+    return UnlabelledImages(torch.from_numpy(images.copy()), None)
 
 
 def _drawn(index: Tensor, count: int, seed: int) -> Tensor:
