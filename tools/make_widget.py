@@ -160,12 +160,12 @@ def static(scene: dict[str, Any]) -> str:
         at = begin + step
         row, column = divmod(scene["first"] + 1 + at, COLUMNS)
         says = f"{int((votes[at] > 127).sum())} of {SAMPLES} say malignant"
-        where = ("recon&shy;struction" if step == 0 else f"step {step}") + (", kept" if step == best else "")
+        where = ("reconstruction" if step == 0 else f"step {step}") + (", kept" if step == best else "")
         words = f"{where} of a {names[scene['label']]} phantom: {says}, mutual information {scene['mi'][at]:.3f}"
         style = f"--c:{column};--r:{row}"
         cells.append(
             f'<div class="still"><div class="tile" role="img" aria-label="{words}" style="{style}"></div>'
-            f"<div><b>{where}</b><br>{says}<br>{scene['mi'][at]:.3f} nats</div></div>"
+            f"<div><b>{where.replace('reconstruction', 'recon&shy;struction')}</b><br>{says}<br>{scene['mi'][at]:.3f} nats</div></div>"
         )
     return f'<div class="row">{"".join(cells)}</div>'
 
