@@ -48,7 +48,7 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
     typical, worst = cases(audit, count)
     start, targeted = audit.groups["reconstruction"], audit.groups["targeted"]
     rows = torch.cat([typical, worst]).tolist()
-    figure = Picture(figsize=(1.6 * len(rows) + 1.2, 7.4))
+    figure = Picture(figsize=(1.45 * len(rows) + 1.2, 7.4))
     gap = [0.12] if len(worst) else []
     axes = figure.subplots(4, len(rows) + len(gap), squeeze=False, width_ratios=[1] * len(typical) + gap + [1] * len(worst))
     bare(axes)
