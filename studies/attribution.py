@@ -26,9 +26,10 @@ from tsynd.robustness.attribution import METHODS, attribute, mass_inside, random
 from tsynd.runs import pipeline
 from tsynd.runs.config import RunConfig
 from tsynd.study.statistics import crossed, interval, resampled_images, resampled_seeds
+from tsynd.teaching.figures import WIDTH, taught
 from tsynd.utils.atomic_files import write_json, write_npz, write_text
 from tsynd.utils.environment import versions
-from tsynd.utils.plotting import Picture, method_style, save, styled
+from tsynd.utils.plotting import Picture, bare, method_style, save, styled
 
 ARMS, SEEDS, PER_CLASS, EVERY = ("none", "tsynd", "guarded"), range(10), 60, 5
 FEW = {"draws": 1, "attack_steps": 1, "limit": 10}  # the robustness of these networks is not what is asked here
@@ -58,7 +59,8 @@ def main() -> None:
     write_json(options.out / "summary.json", summary)
     write_text(options.out / "table.md", table(summary))
     save(draw(rows, area), options.out / "attribution.svg")
-    save(maps(few, options.cache), options.out / "maps.svg")
+    shown = few.masks()[[4 * place for place in range(SHOWN)], 0]
+    save(drawn(maps(few, options.cache), shown), options.out / "maps.svg")
 
 
 def network(data: str, arm: str, seed: int, cache: Path) -> torch.nn.Module:
@@ -147,31 +149,36 @@ def draw(rows: list[dict[str, Any]], area: float) -> Figure:
         axes.set_ylabel("share of the map inside the lesion")
     axes.plot([], [], "_", color="0.45", ms=6, label="random weights")
     axes.plot([], [], color="0.3", lw=1, ls="--", label="share of the area")
-    axes.legend(loc="lower right", fontsize=9)
+    axes.legend(loc="lower right", fontsize=10)
     return figure
 
 
-@styled
-def maps(few: PhantomSplit, cache: Path) -> Figure:
-    """Maps of `none` and `guarded`, seed 0, on phantoms with their lesions outlined and on real images, where nobody knows."""
+def maps(few: PhantomSplit, cache: Path) -> dict[str, dict[str, Tensor]]:
+    """Of each data set four images, and their maps by `none` and `guarded`, seed 0: each (SHOWN, H, W)."""
     real = tsynd.load(REAL).test
-    half = [4 * place for place in range(SHOWN)]
-    sources = {"phantom": few.images[half].float() / 255, REAL: real.images[half].float() / 255}
-    outlines_BHW, titles = few.masks()[half, 0], {"phantom": "phantom", REAL: "BreastMNIST"}
-    figure = Picture(figsize=(7, 4.9))
-    grid = figure.subplots(2 * 3, SHOWN + 1, squeeze=False, gridspec_kw={"width_ratios": [0.75] + [1] * SHOWN})
-    for block, (data, images_BCHW) in enumerate(sources.items()):
-        kinds: dict[str, Tensor] = {"image": images_BCHW[:, 0]}
-        kinds |= {arm: attribute(network(data, arm, 0, cache).eval(), images_BCHW) for arm in ("none", "guarded")}
-        for line, (kind, pictures_BHW) in enumerate(kinds.items()):
-            row_axes = grid[3 * block + line]
-            row_axes[0].text(1, 0.5, f"{titles[data]}\n{kind}", ha="right", va="center", fontsize=9)
-            for axes in row_axes:
-                axes.set_axis_off()
-            for axes, picture_HW, place in zip(row_axes[1:], pictures_BHW, range(SHOWN), strict=True):
-                axes.imshow(picture_HW.numpy(), cmap="gray" if kind == "image" else "magma", aspect="equal")
+    half, found = [4 * place for place in range(SHOWN)], {}
+    for data, split in {"phantom": few, REAL: real}.items():
+        images_BCHW = split.images[half].float() / 255
+        found[data] = {"image": images_BCHW[:, 0]}
+        found[data] |= {arm: attribute(network(data, arm, 0, cache).eval(), images_BCHW) for arm in ("none", "guarded")}
+    return found
+
+
+@taught
+def drawn(found: dict[str, dict[str, Tensor]], outlines_BHW: Tensor) -> Figure:
+    """Draw the maps: phantoms with their lesions outlined, then real images, where nobody knows the truth."""
+    figure = Picture(figsize=(WIDTH, 6.7))
+    parts: Any = figure.subfigures(len(found), 1)  # an array
+    for part, (data, kinds) in zip(parts, found.items(), strict=True):
+        part.suptitle({"phantom": "phantoms", REAL: "BreastMNIST"}[data])
+        axes = part.subplots(len(kinds), SHOWN)
+        for row, (kind, pictures_BHW) in zip(axes, kinds.items(), strict=True):
+            row[0].set_ylabel(kind, rotation=0, ha="right", va="center")
+            for axis, picture_HW, outline_HW in zip(row, pictures_BHW, outlines_BHW, strict=True):
+                axis.imshow(picture_HW.numpy(), cmap="gray" if kind == "image" else "magma", interpolation="none")
                 if data == "phantom":
-                    axes.contour(outlines_BHW[place].numpy(), [0.5], colors="white", linewidths=0.8)
+                    axis.contour(outline_HW.numpy(), [0.5], colors="white", linewidths=0.8)
+        bare(axes)
     return figure
 
 

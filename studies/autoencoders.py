@@ -5,7 +5,7 @@
 A `ConvAutoencoder`, another with a term of structural similarity (SSIM), and a `VAE` are trained on 25 images of each class, on
 100 (or as many as the smallest class has), and on all, by the budget `cpu`; everything is measured on the test split. The
 classifier that is asked about reconstructions was trained on the whole training split. `--out` gets `runs.csv`,
-`summary.json`, `table.md` and, for seed 0, a picture of random walks and interpolations a data set, with its strips in
+`summary.json`, `table.md` and, for seed 0, a figure of random walks and interpolations for each data set, with its images in
 `walks.npz`. Rows that are there are not run again. A row takes up to a minute on one core; how long the rest will take is said
 after each.
 """
@@ -31,11 +31,12 @@ from tsynd.autoencoding.training import ssim
 from tsynd.classification import Classifier, build_classifier
 from tsynd.data import Dataset
 from tsynd.metrics.classification import auroc
+from tsynd.teaching.figures import WIDTH, taught
 from tsynd.training import Recipe
 from tsynd.utils.atomic_files import write_json, write_npz, write_text
 from tsynd.utils.batching import predict
 from tsynd.utils.environment import versions
-from tsynd.utils.plotting import Picture, save, styled
+from tsynd.utils.plotting import Picture, bare, save
 from tsynd.utils.rng import generator_for, normal, seed_for
 
 PER_CLASS: tuple[int | str, ...] = (25, 100, "all")
@@ -43,7 +44,8 @@ VARIANTS: dict[str, dict[str, Any]] = {"conv": {}, "conv+ssim": {"ssim_weight": 
 STEPS = Recipe().autoencoder_steps
 RADII = (0.0, 0.25, 0.5, 1.0)
 RIDGE = 1e-3  # scikit-learn's C of the linear probe; of .0001 to 1 the best on BreastMNIST's validation split
-COLUMNS, STRIDE = 9, 0.25  # of a strip of pictures: how many, and the length of a step of a random walk
+WALK, STRIDE = 7, 0.25  # steps of a random walk, and the length of one
+SHOWN = ("image", "recon-\nstruction", "random\nwalk", "half-way")
 
 
 def main() -> None:
@@ -169,21 +171,18 @@ def decoder_cost(size: int) -> dict[str, float]:
 
 
 def strip(data: Dataset, autoencoder: ConvAutoencoder) -> np.ndarray:
-    """Two rows of pictures, uint8 (2, COLUMNS, H, W, C): a random walk from a test image, an interpolation to another.
-
-    The walk: the image, its reconstruction, and steps in random directions, each of displacement STRIDE. The interpolation:
-    an image of the last class, decoded codes on the line to one of the first class, and that one.
+    """Four pictures, uint8 (4, H, W, C): a test image of the last class, its reconstruction, where WALK random steps of
+    displacement STRIDE lead from its code, and what lies half-way between its code and that of an image of the first class.
     """
     chosen = [int((data.test.labels == label).nonzero()[0]) for label in (len(data.classes) - 1, 0)]
     first_BCHW, last_BCHW = (data.test.images[i : i + 1].float() / 255 for i in chosen)
     with torch.no_grad():
         start_BD, end_BD = autoencoder.encode(first_BCHW), autoencoder.encode(last_BCHW)
-        steps_BD = normal((COLUMNS - 2, start_BD.shape[1]), generator_for(0, "random walk"), start_BD)
+        steps_BD = normal((WALK, start_BD.shape[1]), generator_for(0, "random walk"), start_BD)
         steps_BD *= STRIDE * start_BD.shape[1] ** 0.5 / steps_BD.norm(dim=1, keepdim=True)
-        walk_BCHW = autoencoder.decode(torch.cat([start_BD, start_BD + steps_BD.cumsum(dim=0)]))
-        line_BCHW = autoencoder.decode(torch.lerp(start_BD, end_BD, torch.linspace(0, 1, COLUMNS - 2)[:, None]))
-    rows = torch.stack([torch.cat([first_BCHW, walk_BCHW]), torch.cat([first_BCHW, line_BCHW, last_BCHW])])
-    return (rows * 255).round().to(torch.uint8).permute(0, 1, 3, 4, 2).numpy()
+        walked_BD = start_BD + steps_BD.sum(dim=0, keepdim=True)
+        made_BCHW = autoencoder.decode(torch.cat([start_BD, walked_BD, torch.lerp(start_BD, end_BD, 0.5)]))
+    return (torch.cat([first_BCHW, made_BCHW]) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -232,20 +231,18 @@ def write(out: Path, rows: list[dict[str, Any]], strips: dict[str, np.ndarray], 
             save(walks(shown), out / f"walks-{name.replace(':', '-')}.svg")
 
 
-@styled
+@taught
 def walks(strips: dict[str, np.ndarray]) -> Figure:
-    """Random walks, then interpolations; a row an autoencoder."""
-    figure = Picture(figsize=(7, 0.5 + 1.5 * len(strips)))
-    parts: Any = figure.subfigures(2, 1)  # an array of two
-    for position, title in enumerate(("image, reconstruction, random walk in steps of .25", "image, interpolation, image")):
-        parts[position].suptitle(title, fontsize=10)
-        axes = parts[position].subplots(len(strips), 1, squeeze=False).flat
-        for axis, (name, pictures) in zip(axes, strips.items(), strict=True):
-            spaced = np.pad(pictures[position], ((0, 0), (0, 0), (0, 2), (0, 0)), constant_values=255)
-            axis.imshow(np.hstack(list(spaced)).squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
-            axis.set_ylabel(name.replace("/", ", "), rotation=0, ha="right", va="center")
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
+    """Draw the strip of each autoencoder in a row."""
+    figure = Picture(figsize=(WIDTH, 0.6 + 0.95 * len(strips)))
+    axes = figure.subplots(len(strips), len(SHOWN), squeeze=False)
+    for row, (name, pictures) in zip(axes, strips.items(), strict=True):
+        row[0].set_ylabel(name.replace("/", ",\n"), rotation=0, ha="right", va="center")
+        for axis, picture_HWC in zip(row, pictures, strict=True):
+            axis.imshow(picture_HWC.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="none")
+    for axis, title in zip(axes[0], SHOWN, strict=True):
+        axis.set_title(title)
+    bare(axes)
     return figure
 
 

@@ -129,7 +129,7 @@ def drawn(found: dict[str, Any]) -> Figure:
         label = f"reconstructed, autoencoder of {part['per_class']} per class, accuracy"
         axis.axhline(part["accuracy"], color=COLOURS[2 + position], linestyle=("--", "-.", ":")[position], label=label)
     axis.set(xlabel="blur (standard deviation in pixels)", ylabel="oracle against the truth", ylim=(0.45, 1.02))
-    axis.legend(fontsize=9, loc="lower left")
+    axis.legend(loc="lower left")
     return figure
 
 

@@ -154,7 +154,7 @@ def likeness(summary: dict[str, Any]) -> Figure:
 @styled
 def contact(real: Tensor, phantoms: Tensor, rows: int = 3, columns: int = 4) -> Figure:
     """Real images above, phantoms below, drawn at random."""
-    figure = Picture(figsize=(5, 8.2))
+    figure = Picture(figsize=(4.8, 8.2))
     parts: Any = figure.subfigures(2, 1)  # an array of two
     for part, images, name in zip(parts, (real, phantoms), ("BreastMNIST", "phantoms"), strict=True):
         part.suptitle(name)

@@ -15,9 +15,9 @@ Row = Mapping[str, str]
 FEW = {"breastmnist": "60", "pneumoniamnist": "25", "retinamnist": "25", "phantom:withheld=irregular-enhancing": "60"}
 PLAIN = {"none": "no synthetic images", "random": "random directions", "tsynd": "targeted (TSynD)", "pgd": "adversarial training"}
 MEASURES = {
-    "auroc": "Ranking of clean images (AUROC)",
-    "augmented": "Accuracy, augmented images",
-    "pgd_2_255": "Accuracy under attack",
+    "auroc": "Clean images: ranking (AUROC)",
+    "augmented": "Augmented images: accuracy",
+    "pgd_2_255": "Under attack: accuracy",
 }
 PANELS = {"auroc": "clean images:\nAUROC", "augmented": "augmented images:\naccuracy", "pgd_2_255": "under attack:\naccuracy"}
 # One method minus another, by group; the first of each pair gives the colour.
@@ -63,9 +63,10 @@ def summary(means: Sequence[Row]) -> Figure:
             axis.plot([0, value], [place, place], color=style["color"], linewidth=2.5, solid_capstyle="butt")
             axis.plot(value, place, markersize=9, markeredgecolor="white", **style)
             axis.text(value + 0.035, place, f"{value:.2f}", va="center", fontsize=11)
-        axis.set_title(title, fontsize=12, loc="left")
+        axis.set_title(title, fontsize=12, loc="right")
         axis.set_yticks(range(len(PLAIN)), list(reversed(PLAIN.values())), fontsize=11)
         axis.set(xlim=(0, 1), ylim=(-0.6, len(PLAIN) - 0.4))
+        axis.tick_params(axis="x", labelsize=11)
         axis.grid(axis="y", visible=False)
     return figure
 

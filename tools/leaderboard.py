@@ -81,6 +81,12 @@ def difference(ours: dict[int, float], theirs: dict[int, float]) -> str:
     return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
 
 
+def matching(path: Path) -> list[Path]:
+    """Return the files that a pattern names, in order: a shell of Windows hands `*` on as it is."""
+    found = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))) if "*" in str(path) else []
+    return found or [path]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write or print the table; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -89,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     try:
-        table = leaderboard(options.paths, options.measure)
+        table = leaderboard([path for each in options.paths for path in matching(each)], options.measure)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -15,7 +15,12 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
+from email.parser import Parser
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tsynd.data.medmnist.download import fetch
 from tsynd.data.medmnist.registry import REGISTRY
@@ -28,11 +33,18 @@ LICENCE = "CC BY 4.0"
 # What a student starts notebooks with.
 TOOLS = ("jupyterlab", "nbclient", "ipykernel")
 FOLDERS = ("student", "day")
+# What decides there which packages are needed; pip itself asks the machine on which it runs.
+SYSTEMS = {
+    "win": {"os_name": "nt", "sys_platform": "win32", "platform_system": "Windows", "platform_machine": "AMD64"},
+    "macosx": {"os_name": "posix", "sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
+}
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 README = """# TSynD without a network
 
-1. Install Python 3.11 or newer ({platforms}). Copy this whole folder to your disk: a stick is slow.
-2. Open a terminal in this folder. On Windows run `install.bat`, on macOS and Linux `sh install.sh`. It makes the folder `env`
-   without a network, and tells tsynd where the data are.
+1. Install Python {python}, and no other: the wheels are made for it ({platforms}). Copy this whole folder to your disk: a stick
+   is slow.
+2. On Windows double-click `install.bat`. On macOS and Linux open a terminal in this folder and run `sh install.sh`. It makes the
+   folder `env` without a network, and tells tsynd where the data are.
 3. Start JupyterLab: on Windows `env\\Scripts\\jupyter lab notebooks` in a *new* terminal, on macOS and Linux
    `. env/bin/activate && jupyter lab notebooks`.
 4. The book with its slides: open `book/index.html`.
@@ -40,11 +52,11 @@ README = """# TSynD without a network
 Data: {data}. Phantoms are drawn by the package.
 """
 SCRIPT = {
-    "install.sh": 'set -e\ncd "$(dirname "$0")"\npython3 -m venv env\n'
+    "install.sh": 'set -e\ncd "$(dirname "$0")"\npython{python} -m venv env\n'
     "env/bin/python -m pip install --no-index --find-links wheels {names}\n"
     'echo "export TSYND_DATA=\\"$PWD/data\\"" >> env/bin/activate\n'
     'TSYND_DATA="$PWD/data" env/bin/tsynd doctor || true\n',
-    "install.bat": '@echo off\r\ncd /d "%~dp0"\r\npy -3 -m venv env || exit /b 1\r\n'
+    "install.bat": '@echo off\r\ncd /d "%~dp0"\r\npy -{python} -m venv env || exit /b 1\r\n'
     "env\\Scripts\\python -m pip install --no-index --find-links wheels {names} || exit /b 1\r\n"
     'setx TSYND_DATA "%cd%\\data" >nul\r\n',
 }
@@ -95,10 +107,9 @@ def fill(out: Path, platforms: list[str], data: list[str]) -> None:
         cited.append(f"{REGISTRY[name].title} ({REGISTRY[name].citation}; {LICENCE})")
     names = " ".join(("tsynd", *TOOLS))
     for script, text in SCRIPT.items():
-        (out / script).write_bytes(text.format(names=names).encode())
-    write_text(
-        out / "README.md", README.format(platforms=", ".join(["this system", *platforms]), data="; ".join(cited) or "none")
-    )
+        (out / script).write_bytes(text.format(names=names, python=PYTHON).encode())
+    systems = ", ".join(["this system", *platforms])
+    write_text(out / "README.md", README.format(python=PYTHON, platforms=systems, data="; ".join(cited) or "none"))
     total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
     print(f"{out}: {total:.0f} MB. Prove it: {Path(sys.executable).name} tools/offline.py --check {out}")
 
@@ -112,7 +123,26 @@ def wheels(folder: Path, platforms: list[str]) -> None:
     wanted = ["download", "--quiet", "--dest", str(folder), *pinned, str(own), *TOOLS]
     subprocess.run([*pip, *wanted], check=True)
     for platform in platforms:
-        subprocess.run([*pip, *wanted, "--platform", platform, "--only-binary", ":all:"], check=True)
+        there = ["--platform", platform, "--only-binary", ":all:"]
+        subprocess.run([*pip, *wanted, *there], check=True)
+        while more := missing(folder, platform):
+            subprocess.run([*pip, "download", "--quiet", "--dest", str(folder), *pinned, *more, *there], check=True)
+
+
+def missing(folder: Path, platform: str) -> list[str]:
+    """Return what the wheels in a folder need on a platform (`win_amd64`) and the folder lacks, such as colorama on Windows."""
+    system = next((facts for name, facts in SYSTEMS.items() if platform.startswith(name)), {})
+    paths = list(folder.glob("*.whl"))
+    have, found = {canonicalize_name(path.name.partition("-")[0]) for path in paths}, {}
+    for path in paths:
+        with zipfile.ZipFile(path) as wheel:
+            name = next(each for each in wheel.namelist() if each.endswith(".dist-info/METADATA"))
+            lines = Parser().parsestr(wheel.read(name).decode()).get_all("Requires-Dist") or []
+        for needed in map(Requirement, lines):
+            asked = needed.marker is None or needed.marker.evaluate({**system, "extra": ""})
+            if asked and canonicalize_name(needed.name) not in have:
+                found[needed.name] = f"{needed.name}{needed.specifier}"
+    return sorted(found.values())
 
 
 def copy(source: Path, target: Path) -> None:

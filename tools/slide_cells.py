@@ -26,7 +26,7 @@ WORDS = 62  # as much as can be read from the last row
 BEGINNING = 24  # words of a plain paragraph, to the end of the sentence
 CODE_LINES, CODE_WIDTH = 15, 76
 PRINTED_WIDTH = 63  # letters of a printed line at 30 px; longer ones are set at 24
-HIGHEST = 0.92  # of its width is a figure whose letters of 12 pt are 18 pt on a slide
+HIGHEST = 0.97  # of its width is a figure whose letters of 12 pt are 18 pt on a slide
 SKIPPED = {"info", "setup", "remove-cell"}
 HEADING = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
 DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>\s*\n(.*?)\n\s*</details>", re.DOTALL)
@@ -34,6 +34,7 @@ SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z*`$\"“])")
 # A paragraph that is shown whole: a list, a table, a box, a displayed equation.
 WHOLE = re.compile(r"^(?:[-*] |\d+\. |\||>|\$\$)", re.MULTILINE)
 CAPTION = re.compile(r"\*(Figure \d[^*]+)\*\s*")
+DRAWING = re.compile(r"data:image/svg\+xml;base64,([^\"]+)")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -185,10 +186,12 @@ def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
         for number, part in enumerate(parts(image)):
             yield Slide(title, figure(part, alt), "(continued)" if number else alt, "figure")
     if any(frames):
-        middle = next(found[len(found) // 2] for found in frames if found)
-        yield Slide(
-            title, f'<div class="figure">{middle}</div>', "Move the slider in the notebook; here is its middle.", "figure"
+        middle, said = (
+            next(found[len(found) // 2] for found in frames if found),
+            "Move the slider in the notebook; here is its middle.",
         )
+        for number, piece in enumerate(panels(middle)):
+            yield Slide(title, f'<div class="figure">{piece}</div>', "(continued)" if number else said, "figure")
     lines = cell.source.splitlines()
     short = len(lines) <= CODE_LINES and max(map(len, lines), default=0) <= CODE_WIDTH
     teaches = short and "def " in cell.source and "import " not in cell.source and not images and not any(frames)
@@ -221,6 +224,31 @@ def parts(png: str) -> list[str]:
         made = io.BytesIO()
         image.crop((0, top, image.width, bottom)).save(made, "PNG", optimize=True)
         pieces.append(base64.b64encode(made.getvalue()).decode())
+    return pieces
+
+
+def panels(image: str) -> list[str]:
+    """Return the `<img>` of a slider, whole or in two pieces where its letters would be too small, cut between two panels."""
+    found = DRAWING.search(image)
+    svg = base64.b64decode(found[1]).decode() if found else ""
+    box = re.search(r'width="[^"]*" height="[^"]*" viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    if not found or not box or float(box[2]) <= HIGHEST * float(box[1]):
+        return [image]
+    width, height, ends = float(box[1]), float(box[2]), [(0.0, 0.0)]
+    for panel in re.split(r'(?=<g id="axes_)', svg)[1:]:
+        letters = [float(y) for y in re.findall(r"translate\([-\d.]+ ([-\d.]+)\) scale", panel)]
+        frame = re.search(r'<path d="M [-\d.]+ ([-\d.]+) L [-\d.]+ [-\d.]+ L [-\d.]+ [-\d.]+ L [-\d.]+ ([-\d.]+)', panel)
+        edges = [float(y) for y in frame.groups()] if frame else []
+        ends.append((min([*edges, *(y - 10 for y in letters)]), max([*edges, *(y + 4 for y in letters)])))
+    cuts = [(above + below) / 2 for (_, above), (below, _) in pairwise(ends[1:]) if above < below]
+    if not cuts:
+        return [image]
+    cut = min(cuts, key=lambda y: abs(y - height / 2))
+    pieces = []
+    for top, bottom in ((0.0, cut), (cut, height)):
+        size = f'width="{width}pt" height="{bottom - top:.2f}pt" viewBox="0 {top:.2f} {width} {bottom - top:.2f}"'
+        drawn = base64.b64encode(svg.replace(box[0], size, 1).encode()).decode()
+        pieces.append(image.replace(found[1], drawn))
     return pieces
 
 

@@ -130,7 +130,12 @@ def test_the_next_check_reads_only_what_has_changed(clean: Path, monkeypatch: py
     first = check(str(clean), write=clean / "clean.csv")
     read: list[Path] = []
     look = quality._look
-    monkeypatch.setattr(quality, "_look", lambda file: (read.append(file), look(file))[1])
+
+    def noted(file: Path) -> quality.Summary | str:
+        read.append(file)
+        return look(file)
+
+    monkeypatch.setattr(quality, "_look", noted)
     assert check(str(clean)).to_json() == first.to_json() | {"written": ""}
     assert check(str(clean / "clean.csv")).counts == first.counts and not read
     changed, damaged = clean / "val" / "dog" / "1.png", clean / "val" / "dog" / "2.png"

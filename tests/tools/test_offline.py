@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import offline
@@ -35,6 +36,8 @@ def test_the_folder_has_book_notebooks_data_and_says_whose_it_is(built: Path) ->
     assert REGISTRY["breastmnist"].citation in text
     assert "CC BY 4.0" in text
     assert "win_amd64" in text
+    assert f"Python {offline.PYTHON}" in text
+    assert f"py -{offline.PYTHON} -m venv env" in (out / "install.bat").read_text(encoding="utf-8")
     assert subprocess.run(["sh", "-n", out / "install.sh"], check=False).returncode == 0
     for script in ("install.sh", "install.bat"):
         assert "--no-index --find-links wheels tsynd jupyterlab" in (out / script).read_text(encoding="utf-8")
@@ -62,6 +65,16 @@ def test_the_check_cuts_off_everything_but_this_machine(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("no network in this check")
+
+
+def test_what_only_windows_needs_is_missed(tmp_path: Path) -> None:
+    needs = ["colorama>=0.4; sys_platform == 'win32'", "pexpect; os_name == 'posix'", "numpy", "sphinx; extra == 'docs'"]
+    with zipfile.ZipFile(tmp_path / "tool-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(
+            "tool-1.0.dist-info/METADATA", "\n".join(["Name: tool", *(f"Requires-Dist: {each}" for each in needs), "", ""])
+        )
+    assert offline.missing(tmp_path, "win_amd64") == ["colorama>=0.4", "numpy"]
+    assert offline.missing(tmp_path, "macosx_14_0_arm64") == ["numpy", "pexpect"]
 
 
 def test_an_unknown_set_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:

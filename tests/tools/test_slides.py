@@ -1,5 +1,6 @@
 """Slides: from the cells of a notebook, with every text in the notes, nothing outside the page, and readable in a browser."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import nbformat
 import pytest
 from browser import browser, find_browser
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
-from slide_cells import WORDS, slides
+from slide_cells import WORDS, panels, slides
 from slides import deck, decks, findings, print_pdf, write
+
+from tsynd.utils.plotting import Picture, data_uri
 
 ROOT = Path(__file__).resolve().parents[2]
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -52,6 +55,21 @@ def test_questions_come_without_their_answers_and_solutions_not_at_all() -> None
     assert [(slide.title, slide.kind) for slide in found] == [("Exercise: double", "task"), ("Check yourself", "question")]
     assert "No, because." in found[1].notes
     assert not any(secret in slide.body for slide in found for secret in ("2 * x", "Twice", "No, because"))
+
+
+@pytest.mark.parametrize(("height", "pieces"), [(4.0, 1), (6.0, 2)])
+def test_a_slider_whose_letters_would_be_small_is_cut_between_its_panels(height: float, pieces: int) -> None:
+    figure = Picture(figsize=(4.8, height), layout="constrained")
+    for axis in figure.subplots(2, 1):
+        axis.set(title="above", xlabel="below")
+    found = panels(f'<img alt="two" src="{data_uri(figure)}">')
+    drawn = [base64.b64decode(each.partition("base64,")[2].partition('"')[0]).decode() for each in found]
+    boxes = [re.search(r'viewBox="0 ([\d.]+) 345.6 ([\d.]+)"', each) for each in drawn]
+    tops, heights = zip(*[(float(box[1]), float(box[2])) for box in boxes if box], strict=True)
+    assert len(tops) == pieces
+    assert sum(heights) == pytest.approx(72 * height, abs=0.02)
+    assert all(each <= 0.97 * 345.6 for each in heights)
+    assert [*tops, 72 * height][1] == pytest.approx(heights[0], abs=0.02)
 
 
 def test_figures_are_inside_the_page_and_have_words() -> None:

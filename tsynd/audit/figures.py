@@ -64,10 +64,10 @@ def faces(audit: Audit, data: Dataset, count: int = 4) -> Figure:
             axis.imshow(image_CHW.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
         shown = column[2].imshow(change_CHW.mean(dim=0).numpy(), cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT)
         label = short(names_of(targeted.labels[row], data.classes), 14)
-        column[0].set_title(f"label: {label}\n{_verdict(start, row, data)}", fontsize=9)
-        column[1].set_title(_verdict(targeted, row, data), fontsize=9)
+        column[0].set_title(f"label: {label}\n{_verdict(start, row, data)}", fontsize=10)
+        column[1].set_title(_verdict(targeted, row, data), fontsize=10)
         own = "source" if nearest == int(targeted.sources[row]) else short(names_of(data.train.labels[nearest], data.classes), 14)
-        column[3].set_title(f"{own}\nat {distance:.2f}", fontsize=9)
+        column[3].set_title(f"{own}\nat {distance:.2f}", fontsize=10)
     for line, name in enumerate(ROWS):
         axes[line, 0].set_ylabel(name)
     assert shown is not None

@@ -88,5 +88,5 @@ def pareto(means: Sequence[Mapping[str, Any]]) -> Figure:
     for axis in panels[len(places) :]:
         axis.set_axis_off()
     handles = {name: handle for axis in panels for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend([handles[arm] for arm in arms], arms, loc="outside lower center", ncols=3, fontsize=9)
+    figure.legend([handles[arm] for arm in arms], arms, loc="outside lower center", ncols=3)
     return figure

@@ -18,7 +18,8 @@ from tsynd.errors import TsyndError
 from tsynd.utils.cache import cache_entry, file_state, new_array
 from tsynd.utils.progress import Progress, Step
 
-Given, Result = TypeVar("Given"), TypeVar("Result")
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 # Raised when the same file would become other pixels: what is in the cache is then made again.
 DECODER_VERSION = 3

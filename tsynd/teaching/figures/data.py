@@ -20,7 +20,8 @@ DRAWS = 4000
 def contact_sheet(data: Dataset, per_class: int = 4) -> Figure:
     """Draw the first training images of each class, a row for each class."""
     images, labels = data.train.images, data.train.labels
-    return sheet({short(name): images[labels == label][:per_class] / 255 for label, name in enumerate(data.classes)})
+    rows = {short(name).replace(", ", ",\n"): images[labels == label][:per_class] for label, name in enumerate(data.classes)}
+    return sheet({name: images_NCHW / 255 for name, images_NCHW in rows.items()})
 
 
 def visits(images_PVHW: Tensor, names: Sequence[str]) -> Figure:

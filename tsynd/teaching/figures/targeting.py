@@ -78,7 +78,7 @@ def survey(
 @taught
 def ball(landscapes: Mapping[str, Landscape], paths: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     """Landscapes of mutual information, each with its ball, images round the rim, and paths: codes (T, D) joined by a line."""
-    figure, panels = column(4.9 * len(landscapes), len(landscapes))
+    figure, panels = column(4.5 * len(landscapes), len(landscapes))
     top = max(float(each.information.max()) for each in landscapes.values())
     shown = None
     for axis, (title, land) in zip(panels, landscapes.items(), strict=True):
