@@ -165,7 +165,7 @@ def static(scene: dict[str, Any]) -> str:
         style = f"--c:{column};--r:{row}"
         cells.append(
             f'<div class="still"><div class="tile" role="img" aria-label="{words}" style="{style}"></div>'
-            f"<div><b>{where.replace('reconstruction', 'recon&shy;struction')}</b><br>{says}<br>{scene['mi'][at]:.3f} nats</div></div>"
+            f"<div><b>{where.replace('recons', 'recon&shy;s')}</b><br>{says}<br>{scene['mi'][at]:.3f} nats</div></div>"
         )
     return f'<div class="row">{"".join(cells)}</div>'
 
