@@ -67,14 +67,14 @@ def table_of_means(found: pd.DataFrame) -> str:
 
 
 def table_of_differences(found: pd.DataFrame) -> str:
-    """Markdown: a row a set, pair and attack; accuracy, and balanced accuracy beside it."""
-    lines = ["| data | difference | attack | seeds | accuracy | bal. acc. |", "|:--|:--|:--|--:|--:|--:|"]
+    """Markdown: a row a set, pair and measure; under attack accuracy, and balanced accuracy beside it."""
+    lines = ["| data | methods | measure | difference | in bal. acc. |", "|:--|:--|:--|:--|:--|"]
     for (data, arm, other), rows in found.groupby(["data", "arm", "other"], sort=False):
         by_name = {row["measure"]: row for row in rows.to_dict("records")}
-        for name in ATTACKS:
+        for name in MEASURES[: -len(ATTACKS)]:
             if name in by_name:
-                cells = [with_interval(by_name[each]) for each in (name, f"balanced_{name}")]
-                lines.append(f"| {data} | `{arm}` − `{other}` | {NAMES[name]} | {by_name[name]['seeds']} | {' | '.join(cells)} |")
+                cells = [with_interval(by_name[each]) if each in by_name else "" for each in (name, f"balanced_{name}")]
+                lines.append(f"| {data} | `{arm}` − `{other}` | {NAMES[name]} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -31,8 +31,8 @@ SAFE_WHEN = {
 DEFAULT_IS_SAFE = {"numpy.load"}
 
 RAISED = {
-    "TsyndError", "DataUnavailable", "NotYet", "unknown", "_too_large", "_no_dropout", "_no_log_probabilities",  # ours
-    "WrongBytes", "OSError", "EOFError", "ValueError",  # caught where a file is read, and told in the package's words
+    "TsyndError", "DataUnavailable", "NotYet", "unknown", "_no_dropout", "_no_log_probabilities",  # ours
+    "WrongBytes", "OSError", "EOFError", "ValueError", "Image.DecompressionBombError",  # caught where a file is read, and told in the package's words
     "AttributeError", "NotImplementedError",  # of a module's names, and of methods that others write
     "KeyboardInterrupt", "typer.Exit",  # of the command line
 }  # fmt: skip

@@ -27,13 +27,14 @@ import refresh
 import round_3_report
 import rounds_report
 import shared
+import strong_report
 import torch
 import whole_sets
 
 from tsynd.classification import build_classifier
 from tsynd.posterior import HeadDropout
 from tsynd.study import read_study
-from tsynd.study.comparisons import MEAN
+from tsynd.study.comparisons import MEAN, Answers
 from tsynd.study.records import read_records
 from tsynd.targeting.search import SPACES
 from tsynd.training import Recipe
@@ -97,6 +98,26 @@ def test_the_third_round_chooses_by_its_rule() -> None:
     assert round_3_report.choose(pd.DataFrame(rows).T, **round_3_report.UNLABELLED)["chosen"] == "aligned"
     rows["aligned-tsynd"]["pgd_2_255"] = 0.506
     assert round_3_report.choose(pd.DataFrame(rows).T, **round_3_report.UNLABELLED)["chosen"] == "aligned-tsynd"
+
+
+def test_what_the_book_says_of_strong_attacks_is_current() -> None:
+    folder = ALL / "strong"
+    found = pd.read_csv(folder / "differences.csv")
+    assert (folder / "differences.md").read_text(encoding="utf-8") == strong_report.table_of_differences(found)
+    answers = Answers(folder)
+    assert (folder / "means.md").read_text(encoding="utf-8") == strong_report.table_of_means(strong_report.means(answers))
+    attacked = found[found["measure"].isin([*strong_report.ATTACKS, *(f"balanced_{name}" for name in strong_report.ATTACKS)])]
+    assert (attacked["low"] > 0).all()
+    assert all(check["passed"] for record in answers.records for check in record["metrics"]["checks"])
+    means = {(row["arm"], row["other"], row["measure"]): row["mean"] for row in found.to_dict("records")}
+    pairs = {
+        ("tsynd", "none"): (0.12, 0.16),
+        ("tsynd", "random"): (0.12, 0.16),
+        ("recommended", "mixup+trivialaugment"): (0.1, 0.155),
+    }
+    pairs |= {("recommended+unlabelled", "mixup+trivialaugment"): (0.225, 0.28)}
+    for (arm, other), (low, high) in pairs.items():
+        assert all(low <= means[arm, other, name] <= high for name in strong_report.ATTACKS), (arm, other)
 
 
 def test_what_the_book_shows_of_the_ablation_is_current() -> None:

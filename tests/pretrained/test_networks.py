@@ -115,9 +115,9 @@ def test_images_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_impossible_sizes_are_refused() -> None:
-    with pytest.raises(TsyndError, match="size >= 16"):
+    with pytest.raises(TsyndError, match="size must be >= 16, got 8"):
         build_classifier(1, 8, 2, seed=0)
     with pytest.raises(TsyndError, match="at least 2 classes"):
         build_classifier(1, 28, 1, seed=0)
-    with pytest.raises(TsyndError, match="size >= 16"):
+    with pytest.raises(TsyndError, match="size must be >= 16, got 8"):
         build_autoencoder(1, 8, seed=0)

@@ -50,7 +50,7 @@ class ConvAutoencoder(Standardised):
     sigmoid.
 
     Images are padded by replication to a multiple of the stride, and the code grows with them: 16 x 4 x 4 = 256 numbers at
-    28 px, 32 x 8 x 8 at 64 px, 32 x 16 x 16 at 128 px. From there on the stride doubles with the side.
+    28 px, 32 x 8 x 8 at 64 px, 32 x 16 x 16 at 128 px (64 instead of 32 for RGB). From there on the stride doubles with the side.
 
     Args:
         channels: 1 (grey) or 3 (RGB).
@@ -81,7 +81,8 @@ class ConvAutoencoder(Standardised):
         stride: int | None = None,
     ) -> None:
         principal = size >= self.principal_from
-        latent_channels = LATENT_CHANNELS * (1 + principal) if latent_channels is None else latent_channels
+        if latent_channels is None:
+            latent_channels = LATENT_CHANNELS if not principal else 2 * LATENT_CHANNELS if channels == 1 else 4 * LATENT_CHANNELS
         if width < 16 or width % 16:
             raise TsyndError(f"width must be a multiple of 16, got {width}")
         stride = max(8, 2 ** math.ceil(math.log2(size / LARGEST_SIDE))) if stride is None else stride

@@ -38,7 +38,7 @@ class Recipe:
     `tsynd.targeting.target`; displacement 0 leaves each image as it was found. `class_weights` lets each class of the
     training set count alike in the loss, however many images it has. `latent_channels`, `autoencoder_width` (a multiple of
     16) and `autoencoder_depth` are settings of `tsynd.autoencoding.ConvAutoencoder`; the first one sets how many numbers a
-    code has; its default stands for 32 from 64 px on, where our autoencoder takes a quarter of `autoencoder_steps`.
+    code has; its default stands for 32 (RGB: 64) from 64 px on, where our autoencoder takes a quarter of `autoencoder_steps`.
 
     Of the second loss, on images without labels: `unlabelled_count` of them are used, 0 for all; `consistency_images` says
     whether the loss is on these or on the training images without their labels. `unlabelled_batch` images take part in a step,

@@ -209,6 +209,8 @@ def test_without_the_extra_it_is_a_finding(tmp_path: Path, missing: str, monkeyp
             nibabel.save(nibabel.Nifti1Image(pixels[..., None].astype(np.float32), np.eye(4)), file)
     assert [one.kind for one in check(str(tmp_path)).findings] == []
     monkeypatch.setitem(sys.modules, missing, None)
+    assert [one.kind for one in check(str(tmp_path)).findings] == []  # decoded already
+    monkeypatch.setenv("TSYND_CACHE", str(tmp_path / "empty"))
     found = check(str(tmp_path)).findings
     assert len(found) == 12 and all("pip install 'tsynd[dicom]'" in one.text for one in found)
 
