@@ -204,21 +204,26 @@ def _of_code(cell: NotebookNode, title: str) -> Iterator[Slide]:
 
 
 def parts(png: str) -> list[str]:
-    """Return an image in pieces that a slide can show with letters of 18 pt, cut where a whole row of pixels is white."""
+    """Return an image in pieces that a slide can show with letters of 18 pt, cut in the widest white gap."""
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     highest = round(HIGHEST * image.width)
     if image.height <= highest:
         return [png]
-    white = [row for row, darkest in enumerate(np.asarray(image.convert("L")).min(axis=1)) if darkest > 250]
-    count = -(-image.height // highest)
+    blank = np.asarray(image.convert("L")).min(axis=1) > 250
+    run = np.zeros(image.height)  # how many white rows lie around each
+    for row in range(image.height):
+        run[row] = blank[row] and 1 + (run[row - 1] if row else 0)
+    for row in range(image.height - 2, -1, -1):
+        run[row] = run[row + 1] if blank[row] and blank[row + 1] else run[row]
     ends = [0]
     while image.height - ends[-1] > highest:
-        wanted = ends[-1] + (image.height - ends[-1]) / (count - len(ends) + 1) if count > len(ends) else ends[-1] + highest
-        later = [row for row in white if ends[-1] + 0.25 * highest < row < image.height - 0.25 * highest]
+        later = [row for row in np.flatnonzero(blank) if ends[-1] + 0.25 * highest < row < image.height - 0.25 * highest]
         near = [row for row in later if row <= ends[-1] + highest] or later[:1]
         if not near:
             break
-        ends.append(min(near, key=lambda row: abs(row - wanted)))
+        far = [row for row in near if row > ends[-1] + 0.5 * highest] or near
+        widest = [row for row in far if run[row] == max(run[far])]  # between panels, not between the lines of a legend
+        ends.append(int(widest[len(widest) // 2]))
     pieces = []
     for top, bottom in pairwise([*ends, image.height]):
         made = io.BytesIO()
