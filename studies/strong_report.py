@@ -19,6 +19,7 @@ from tsynd.utils.atomic_files import write_text
 
 ATTACKS = ("pgd_2_255", "pgd_4_255", "apgd_4_255", "square_4_255")
 MEASURES = ("auroc", "balanced_accuracy", "augmented", *ATTACKS, *(f"balanced_{name}" for name in ATTACKS))
+SHORT = {"pneumoniamnist": "chest", "breastmnist": "breast"}
 MEANS = ("auroc", "balanced_accuracy", *ATTACKS)
 PAIRS = (
     ("tsynd", "none"), ("tsynd", "random"), ("tsynd", "sham"),
@@ -59,10 +60,10 @@ def _numbers(found: object) -> list[float]:
 
 def table_of_means(found: pd.DataFrame) -> str:
     """Markdown: a row a set and method."""
-    lines = [f"| data | method | seeds | {' | '.join(NAMES[name] for name in MEANS)} |", "|:--|:--|--:|" + "--:|" * len(MEANS)]
+    lines = [f"| data | method | {' | '.join(NAMES[name] for name in MEANS)} |", "|:--|:--|" + "--:|" * len(MEANS)]
     for row in found.to_dict("records"):
         cells = " | ".join("" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in MEANS)
-        lines.append(f"| {row['data']} | `{row['method']}` | {row['seeds']} | {cells} |")
+        lines.append(f"| {SHORT[row['data']]} | `{row['method']}` | {cells} |")
     return "\n".join(lines) + "\n"
 
 
@@ -74,7 +75,7 @@ def table_of_differences(found: pd.DataFrame) -> str:
         for name in MEASURES[: -len(ATTACKS)]:
             if name in by_name:
                 cells = [with_interval(by_name[each]) if each in by_name else "" for each in (name, f"balanced_{name}")]
-                lines.append(f"| {data} | `{arm}` − `{other}` | {NAMES[name]} | {' | '.join(cells)} |")
+                lines.append(f"| {SHORT.get(data, data)} | `{arm}` − `{other}` | {NAMES[name]} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
