@@ -32,7 +32,7 @@ DEFAULT_IS_SAFE = {"numpy.load"}
 
 RAISED = {
     "TsyndError", "DataUnavailable", "NotYet", "unknown", "_no_dropout", "_no_log_probabilities",  # ours
-    "WrongBytes", "OSError", "EOFError", "ValueError", "Image.DecompressionBombError",  # caught where a file is read, and told in the package's words
+    "WrongBytes", "OSError", "ValueError", "Image.DecompressionBombError",  # caught where a file is read, and told in our words
     "AttributeError", "NotImplementedError",  # of a module's names, and of methods that others write
     "KeyboardInterrupt", "typer.Exit",  # of the command line
 }  # fmt: skip
