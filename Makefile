@@ -57,7 +57,7 @@ offline: book ## fill dist/offline for a USB stick: wheels, book, notebooks, dat
 test: $(READY) ## the unit tests and the examples in docstrings; up to 5 minutes on two idle cores
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -rs
 
-test-all: test test-deep test-notebooks ## all that `test` does, every notebook, and what is deeper: fuzzing, kills, peers
+test-all: test test-notebooks test-deep ## all that `test` does, every notebook, and what is deeper: fuzzing, kills, peers
 
 test-deep: $(READY) ## fuzzing, kills, every wrong argument, peers (marker deep)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'deep and not gpu and not install' -rs

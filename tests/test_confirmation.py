@@ -20,7 +20,7 @@ from tsynd.study.statistics import Interval, resampled_images, two_way
 from tsynd.training import METHODS, parse_arm
 from tsynd.training.arms import recipe_for
 
-FROZEN = "3dd0780e2ff340e66185d98b25e72e5a64ceb96d3bd56d7368315f012ae18b7c"
+FROZEN = "8215572c3242956b495b8470a18bc3abba6302e9febc6b9c8fb7763de6ed6f57"
 PLAN = confirmation.registration()
 TINY = {"steps": 6, "batch_size": 8, "refresh_every": 2, "refresh_count": 4, "capacity": 8, "samples": 4, "ascent_steps": 1}
 TINY |= {"autoencoder_steps": 2, "draws": 1, "attack_steps": 1, "unlabelled_batch": 8}

@@ -163,9 +163,10 @@ def static(scene: dict[str, Any]) -> str:
         where = ("reconstruction" if step == 0 else f"step {step}") + (", kept" if step == best else "")
         words = f"{where} of a {names[scene['label']]} phantom: {says}, mutual information {scene['mi'][at]:.3f}"
         style = f"--c:{column};--r:{row}"
+        shown = where.replace("reconstruction", "recon&shy;struction")
         cells.append(
             f'<div class="still"><div class="tile" role="img" aria-label="{words}" style="{style}"></div>'
-            f"<div><b>{where.replace('recons', 'recon&shy;s')}</b><br>{says}<br>{scene['mi'][at]:.3f} nats</div></div>"
+            f"<div><b>{shown}</b><br>{says}<br>{scene['mi'][at]:.3f} nats</div></div>"
         )
     return f'<div class="row">{"".join(cells)}</div>'
 
