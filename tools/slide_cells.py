@@ -227,7 +227,7 @@ def parts(png: str) -> list[str]:
     pieces = []
     for top, bottom in pairwise([*ends, image.height]):
         made = io.BytesIO()
-        image.crop((0, top, image.width, bottom)).save(made, "PNG", optimize=True)
+        image.crop((0, top, image.width, bottom)).convert("RGB").save(made, "PNG", optimize=True)  # opaque: a tenth smaller
         pieces.append(base64.b64encode(made.getvalue()).decode())
     return pieces
 
