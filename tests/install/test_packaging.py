@@ -13,7 +13,7 @@ from tests.install.fresh import PINS, ROOT, add_kernel, execute, inside, new_env
 pytestmark = pytest.mark.install
 
 SOURCE_TOPS = {"tsynd", "README.md", "LICENSE", "LICENSE-CONTENT", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "PKG-INFO"}
-KINDS = {".py", ".typed", ".safetensors", ".html", ".css", ".json", ".toml"}  # of files inside the package
+KINDS = {".py", ".typed", ".safetensors", ".html", ".css", ".js", ".md", ".json", ".toml"}  # of files inside the package
 LARGEST = 5e6  # bytes: the trained networks are most of it
 
 
