@@ -37,7 +37,7 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         for each in plan["hypotheses"]
     ]
     methods = [
-        f"| `{name}` | `{each['arm']}` | {_settings(each) or 'none'} |"
+        f"- `{name}` is `{each['arm']}`" + (f" with {_settings(each)}" if "changes" in each else "")
         for name, each in plan["arms"].items()
         if each["arm"] != name
     ]
@@ -66,7 +66,7 @@ def head(plan: Mapping[str, Any]) -> list[str]:
             *rows,
         ),
         *("", "[](method.md) explains the methods. These are combinations with settings of their own:", ""),
-        *("| method | combines | settings |", "|:--|:--|:--|", *methods, ""),
+        *(*methods, ""),
         "A *tier* is one size of image with one number of training images of each class. They are run in this order: "
         f"{tiers}. The first decides, and the others are reported beside it.",
         *("", DECIDED),
