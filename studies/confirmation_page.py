@@ -31,8 +31,8 @@ count equally. Intervals are 95 % intervals of the crossed bootstrap, as in the 
 def head(plan: Mapping[str, Any]) -> list[str]:
     """The beginning of the page: what was registered, and when."""
     rows = [
-        f"| {each['name']} | {each['text']} | `{each['arm']}` − `{each['other']}` | {NAMES[each['primary']]} | "
-        + (", ".join(f"{NAMES[name]} {margin}" for name, margin in each["safety"].items()) or "none")
+        f"| {each['name']} | {each['text']} | `{each['arm']}` − `{each['other']}` | {NAMES[each['primary']]}"
+        + ("; " + ", ".join(f"{NAMES[name]} {margin}" for name, margin in each["safety"].items()) if each["safety"] else "")
         + " |"
         for each in plan["hypotheses"]
     ]
@@ -61,8 +61,8 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         "method may not lose.",
         *(
             "",
-            "| hypothesis | in words | comparison | primary measure | safety: worse by at most |",
-            "|:--|:--|:--|:--|:--|",
+            "| hypothesis | in words | comparison | primary measure; safety: worse by at most |",
+            "|:--|:--|:--|:--|",
             *rows,
         ),
         *("", "[](method.md) explains the methods. These are combinations with settings of their own:", ""),
