@@ -31,9 +31,12 @@ count equally. Intervals are 95 % intervals of the crossed bootstrap, as in the 
 def head(plan: Mapping[str, Any]) -> list[str]:
     """The beginning of the page: what was registered, and when."""
     rows = [
-        f"| {each['name']} | {each['text']} | `{each['arm']}` − `{each['other']}` | {NAMES[each['primary']]}"
-        + ("; " + ", ".join(f"{NAMES[name]} {margin}" for name, margin in each["safety"].items()) if each["safety"] else "")
-        + " |"
+        f"- **{each['name']}.** {each['text']} `{each['arm']}` − `{each['other']}`; primary measure: {NAMES[each['primary']]}"
+        + (
+            "; safety: " + ", ".join(f"{NAMES[name]} {margin}" for name, margin in each["safety"].items())
+            if each["safety"]
+            else ""
+        )
         for each in plan["hypotheses"]
     ]
     methods = [
@@ -57,14 +60,9 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         "we would test, how each would be decided, and what would refute it. Such a plan is *registered*: once the data have "
         "been seen, it may not change.",
         *("", *changed, "", "## What is tested", ""),
-        "Each row is one hypothesis. The page of [results](results.md) defines the measures. A measure of *safety* says what the "
-        "method may not lose.",
-        *(
-            "",
-            "| hypothesis | in words | comparison | primary measure; safety: worse by at most |",
-            "|:--|:--|:--|:--|",
-            *rows,
-        ),
+        "Each hypothesis compares two methods. The page of [results](results.md) defines the measures. A measure of *safety* says "
+        "what the method may not lose, and by how much.",
+        *("", *rows),
         *("", "[](method.md) explains the methods. These are combinations with settings of their own:", ""),
         *(*methods, ""),
         "A *tier* is one size of image with one number of training images of each class. They are run in this order: "
