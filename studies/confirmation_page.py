@@ -60,8 +60,8 @@ def head(plan: Mapping[str, Any]) -> list[str]:
         "we would test, how each would be decided, and what would refute it. Such a plan is *registered*: once the data have "
         "been seen, it may not change.",
         *("", *changed, "", "## What is tested", ""),
-        "Each hypothesis compares two methods. The page of [results](results.md) defines the measures. A measure of *safety* says "
-        "what the method may not lose, and by how much.",
+        "Each hypothesis compares two methods. The page of [results](results.md) defines the measures. A measure of *safety* "
+        "says what the method may not lose, and by how much.",
         *("", *rows),
         *("", "[](method.md) explains the methods. These are combinations with settings of their own:", ""),
         *(*methods, ""),

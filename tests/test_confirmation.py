@@ -20,7 +20,7 @@ from tsynd.study.statistics import Interval, resampled_images, two_way
 from tsynd.training import METHODS, parse_arm
 from tsynd.training.arms import recipe_for
 
-FROZEN = "8215572c3242956b495b8470a18bc3abba6302e9febc6b9c8fb7763de6ed6f57"
+FROZEN = "47f2a189919508d91cd1a2c9c43aa407a4e26f56bdf93bc4e017306ae21cae02"
 PLAN = confirmation.registration()
 TINY = {"steps": 6, "batch_size": 8, "refresh_every": 2, "refresh_count": 4, "capacity": 8, "samples": 4, "ascent_steps": 1}
 TINY |= {"autoencoder_steps": 2, "draws": 1, "attack_steps": 1, "unlabelled_batch": 8}
